@@ -1,0 +1,27 @@
+/*
+ * What leaderwrap was started with and the command is to find again: signal mask, ignored
+ * signals, priority, and which of descriptors 0, 1, 2 were closed.
+ */
+#ifndef LEADERWRAP_INHERITED_H
+#define LEADERWRAP_INHERITED_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+struct inherited {
+    sigset_t mask;    /* blocked signals */
+    sigset_t ignored; /* signals set to SIG_IGN */
+    int priority;     /* as getpriority(2) gives it */
+    bool closed[3];   /* standard descriptors that were not open */
+};
+
+/* Takes the picture, then opens /dev/null on each closed standard descriptor, so that no socket of
+ * ours ever becomes somebody's standard error. To be called first thing in main. Returns 0 or
+ * -errno. */
+int inherited_capture(struct inherited *inherited);
+
+/* Puts it all back in the calling process, which is about to exec. Async-signal-safe. Every signal
+ * that was not ignored gets its default action; closed descriptors are closed again. */
+void inherited_restore(const struct inherited *inherited);
+
+#endif

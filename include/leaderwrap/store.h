@@ -1,0 +1,82 @@
+/*
+ * The lease in one Redis server: scripts in, verdicts out. It translates and decides nothing.
+ *
+ * The record is a compare-and-swap register of three keys in one hash slot: K (the holder, with
+ * the TTL), {K}:term (the authority) and {K}:history, plus the channel {K}:events. The rules are in
+ * scripts/, each script with its own contract.
+ */
+#ifndef LEADERWRAP_STORE_H
+#define LEADERWRAP_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "leaderwrap/lease.h"
+#include "leaderwrap/url.h"
+
+struct store;
+
+struct store_callbacks {
+    void (*on_open)(void *context); /* requests may be sent */
+    /* As connection's on_closed: the outcome of a pending request is unknown. */
+    void (*on_closed)(void *context, enum lease_failure failure, const char *why);
+    void (*on_reply)(void *context, const struct lease_reply *reply);
+};
+
+struct store_config {
+    uv_loop_t *loop;
+    const struct redis_url *url; /* borrowed, like all that follows; must outlive the store */
+    const char *password_file;   /* NULL: none */
+    const char *key;
+    const char *id; /* <name>#<random> */
+    const char *name;
+    int64_t ttl_ms;
+    bool server_clock; /* --takeover server-clock */
+    bool assume_fresh; /* --assume-fresh */
+    struct store_callbacks callbacks;
+    void *context;
+};
+
+/* What an acquire brings along. */
+struct store_acquire {
+    uint64_t request;
+    const char *nonce;
+    uint64_t floor_token;  /* the highest token ever seen */
+    bool never_saw_record; /* assume_fresh counts only then */
+    /* The version that was observed unchanged for its TTL; NULL if none was. */
+    const char *observed_ident;
+    const char *observed_version;
+};
+
+/* Whether `key` can be a lease key: 1 to 512 bytes, and its hash tag, if any, leaves the three keys
+ * in one slot. Returns NULL or a static sentence. */
+const char *store_check_key(const char *key);
+
+/* Makes a closed store. Returns 0 or -errno. Free with store_free. */
+int store_new(struct store **store, const struct store_config *config);
+
+/* As the functions of the same names in connection.h. */
+void store_open(struct store *store);
+void store_close(struct store *store);
+void store_free(struct store *store);
+
+/* The three requests. The answer comes through on_reply with the same `request` number; where the
+ * connection is lost before it, on_closed comes instead. Each `nonce` must be fresh. To be called
+ * only while open. */
+void store_send_acquire(struct store *store, const struct store_acquire *acquire);
+void store_send_renew(struct store *store, uint64_t request, const char *nonce, uint64_t token);
+/* `hold_ms` > 0 keeps the lease closed to everybody for that long from now. `reason` goes into the
+ * history. */
+void store_send_release(struct store *store, uint64_t request, const char *nonce, uint64_t token,
+                        int64_t hold_ms, const char *reason);
+
+/* Deletes the three keys (of the scratch key of --check). The answer is LEASE_RELEASED or
+ * LEASE_FAILED. */
+void store_send_erase(struct store *store, uint64_t request);
+
+/* Writes the channel {K}:events into `buffer`. Returns `buffer`. */
+char *store_channel(const char *key, char *buffer, size_t size);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * A command's process tree: signalling it, and killing it until nothing is left.
+ *
+ * The caller must be a child subreaper (PR_SET_CHILD_SUBREAPER), so that whatever loses its parent
+ * comes back to it. Then one rule is enough: kill the group, kill one's own direct children, reap,
+ * repeat until wait(2) says ECHILD. Only ECHILD proves that a tree is gone.
+ *
+ * No recycled pid is ever signalled: direct children are signalled by pid because they cannot be
+ * recycled before we reap them, and the main process is kept as a zombie to the end because its pid
+ * names the group. Deeper processes are reached through a pidfd whose parent was checked after it
+ * was opened.
+ */
+#ifndef LEADERWRAP_TREE_H
+#define LEADERWRAP_TREE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct tree {
+    pid_t main;       /* the command's process, leader of its group; 0 if there is none (then only
+                         direct children are known: the elector's view of a dead keeper's tree) */
+    pid_t spare;      /* a direct child that is not part of the tree and left alone; 0 for none */
+    bool main_exited; /* its status was seen */
+    int main_status;  /* as of waitpid(2), once main_exited */
+};
+
+enum tree_state {
+    TREE_DEAD,  /* ECHILD */
+    TREE_ALIVE, /* something is left; more rounds may help */
+};
+
+/* Counts of one sweep round. */
+struct tree_round {
+    int killed; /* signals delivered */
+    int reaped;
+    int refused; /* processes we may not kill (EPERM) */
+    int error;   /* errno of the last refused kill; 0 */
+};
+
+/* Reaps what has ended without signalling anything, and notes the end of the main process (which
+ * stays a zombie). Returns TREE_DEAD when no child is left besides main's zombie, which it then
+ * reaps too; TREE_ALIVE else. Never blocks. */
+enum tree_state tree_reap(struct tree *tree);
+
+/* Sends `signal` to the main process's group (or to main alone with `main_only`), if it can still
+ * be named safely. Returns 0 or -errno. */
+int tree_signal(const struct tree *tree, int signal, bool main_only);
+
+/* Sends `signal` to the group and to every direct child outside it (daemonised grandchildren): the
+ * polite round before a sweep. */
+void tree_signal_all(const struct tree *tree, int signal);
+
+/* One round of the sweep: SIGKILL to the group and all direct children, and where that gets nowhere
+ * to everything below them; reap. Never blocks. The caller repeats it, at once while
+ * `round->reaped > 0` and on SIGCHLD or after a short pause else, until TREE_DEAD. */
+enum tree_state tree_sweep(struct tree *tree, struct tree_round *round);
+
+#endif
