@@ -28,8 +28,8 @@ enum log_format {
 struct log_config {
     enum log_level level;
     enum log_format format;
-    const char *name; /* who speaks; borrowed, must outlive the log; NULL before it is known */
-    const char *key;  /* the lease key; borrowed likewise */
+    const char *name; /* who speaks; copied; NULL: leaderwrap */
+    const char *key;  /* the lease key; copied; NULL: none */
 };
 
 /* Sets how later lines look and which are written. Until then: text, info, no name. */

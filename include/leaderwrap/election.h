@@ -1,0 +1,206 @@
+/*
+ * The election: a pure state machine that decides when to lead.
+ *
+ * Events go in with the time, actions come out; there is no I/O, no clock and no allocation here,
+ * so the same code runs in the program and in simulation. One machine stands for one candidate of
+ * one lease on one server.
+ *
+ *     FOLLOWING -> ACQUIRING -> LEADING -> STOPPING -> RELEASING -> FOLLOWING | DONE
+ *
+ * What it guarantees: START is only ever returned with deadlines counted from the send of a request
+ * that the server granted; RELEASE only after the tree is known to be dead; and at each event the
+ * deadlines are looked at before the event itself, so no late reply revives a term.
+ *
+ * What it does not: it trusts that the keeper enforces the deadlines of START and EXTEND by itself,
+ * because the process that runs this machine may be stopped at any moment.
+ */
+#ifndef LEADERWRAP_ELECTION_H
+#define LEADERWRAP_ELECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "leaderwrap/lease.h"
+#include "leaderwrap/timing.h"
+
+enum election_state {
+    ELECTION_FOLLOWING, /* waiting for grounds to ask for the lease */
+    ELECTION_ACQUIRING, /* a request for the lease is on its way */
+    ELECTION_LEADING,   /* the tree runs, or is about to */
+    ELECTION_STOPPING,  /* the tree was told to end; it may still be alive */
+    ELECTION_RELEASING, /* the tree is dead; the lease is being given back */
+    ELECTION_DONE,
+};
+
+/* Why a term, or the whole candidacy, ended. */
+enum election_end {
+    END_NONE,
+    END_COMMAND,       /* the command ended by itself */
+    END_STOPPED,       /* we were asked to stop */
+    END_DEADLINE,      /* no renewal came through in time */
+    END_LOST,          /* another holder was found */
+    END_KEEPER,        /* the keeper died or hangs */
+    END_CONFIGURATION, /* Redis refuses us, and did from the start */
+};
+
+struct election_config {
+    struct timing timing;
+    bool server_clock; /* --takeover server-clock */
+    bool exit_on_lost; /* --on-lost exit */
+    bool no_release;   /* --no-release: after a stop the lease is left to its TTL */
+    char id[LEASE_ID_SIZE];
+    uint64_t seed; /* random: nonces and jitter come from it */
+};
+
+enum election_event_kind {
+    EVENT_TICK,       /* time has passed */
+    EVENT_OPENED,     /* the connection is up */
+    EVENT_CLOSED,     /* it is down, or could not be made; `failure` */
+    EVENT_REPLY,      /* `reply` */
+    EVENT_PUSH,       /* `push`: a hint from the events channel */
+    EVENT_CHILD_EXIT, /* the command's own process ended; leftovers may live */
+    EVENT_TREE_DEAD,  /* nothing of the tree is left */
+    EVENT_TREE_STUCK, /* the keeper is alive but cannot kill everything */
+    EVENT_KEEPER_LOST,
+    EVENT_STOP, /* a person or an init system wants us to end; a second one means at once */
+};
+
+struct election_event {
+    enum election_event_kind kind;
+    int64_t now_ns; /* CLOCK_BOOTTIME; never less than in an earlier event */
+    enum lease_failure failure;
+    const struct lease_reply *reply; /* borrowed for the call, as is `push` */
+    const struct lease_event *push;
+    uint32_t run; /* CHILD_EXIT, TREE_*: the run it is about; others are ignored */
+};
+
+enum election_action_kind {
+    ACTION_OPEN,    /* (re)open the connection, dropping any that is there */
+    ACTION_ACQUIRE, /* send; `request`, `nonce`, `token` = floor, `observed_*` */
+    ACTION_RENEW,   /* send; `request`, `nonce`, `token` */
+    ACTION_RELEASE, /* send; `request`, `nonce`, `token`, `end` */
+    ACTION_WATCH,   /* begin to listen to the events channel */
+    ACTION_UNWATCH,
+    ACTION_START,          /* start the tree; `run`, `token`, `deadlines` */
+    ACTION_EXTEND,         /* `run`, `deadlines` */
+    ACTION_STOP_TREE,      /* politely; `run` */
+    ACTION_KILL_TREE,      /* at once; `run` */
+    ACTION_ABANDON_KEEPER, /* it missed the deadline: do its work */
+    ACTION_TELL,           /* `note`: something a person should know */
+    ACTION_EXIT,           /* `end` */
+};
+
+/* What ACTION_TELL says. The words are the wrapper's. */
+enum election_note {
+    NOTE_WAITING, /* refused; the reply's record says who leads */
+    NOTE_ELECTED, /* with `token` */
+    NOTE_RENEWED,
+    NOTE_RENEWAL_FAILED, /* an error reply, or (no reply at hand) a time-out or a lost connection */
+    NOTE_ASK_FAILED,     /* the same for an acquire */
+    NOTE_RELEASE_FAILED, /* the same for a release */
+    NOTE_RETRY,          /* the connection failed; the next try is in `delay_ms` */
+    NOTE_TERM_ENDING,    /* `end` */
+    NOTE_TERM_OVER,      /* the tree is dead; `end` */
+    NOTE_RELEASED,
+    NOTE_NOT_HELD, /* nothing to release any more */
+    NOTE_LEFT,     /* the lease is left to its TTL */
+};
+
+struct election_action {
+    enum election_action_kind kind;
+    enum election_note note;
+    enum election_end end;
+    uint32_t run;
+    uint64_t request;
+    uint64_t token;
+    bool never_saw_record;
+    int64_t delay_ms;
+    struct deadlines deadlines;
+    char nonce[LEASE_NONCE_SIZE];
+    char observed_ident[LEASE_IDENT_SIZE]; /* empty: nothing was observed for long enough */
+    char observed_version[LEASE_NONCE_SIZE];
+};
+
+#define ELECTION_ACTIONS_MAX 12
+
+struct election_actions {
+    size_t count;
+    struct election_action list[ELECTION_ACTIONS_MAX];
+};
+
+enum election_link {
+    LINK_DOWN,
+    LINK_OPENING,
+    LINK_OPEN,
+};
+
+enum election_request {
+    REQUEST_NONE,
+    REQUEST_ACQUIRE,
+    REQUEST_CLAIM, /* a renewal that takes up a grant whose answer was lost */
+    REQUEST_RENEW,
+    REQUEST_RELEASE,
+};
+
+/* All of it is the machine's own; read-only to others. */
+struct election {
+    struct election_config config;
+    enum election_state state;
+    int64_t now_ns;
+    uint64_t random;
+
+    enum election_link link;
+    int64_t open_since_ns; /* when the attempt in progress began */
+    int64_t open_at_ns;    /* when the next one is due, while the link is down */
+    int64_t backoff_ms;
+    bool answered; /* the server has answered a request once */
+
+    struct {
+        enum election_request kind;
+        uint64_t number;
+        int64_t sent_ns;
+    } pending;
+    uint64_t last_request;
+    int64_t retry_at_ns; /* no request before this */
+
+    /* The version last seen of the record and since when. */
+    struct {
+        bool valid;
+        enum lease_state state;
+        int64_t ttl_ms;
+        int64_t since_ns;
+        char ident[LEASE_IDENT_SIZE];
+        char version[LEASE_NONCE_SIZE];
+    } seen;
+    bool saw_record;
+    bool free_hint; /* a release was pushed while a request was on its way */
+    bool watching;
+    uint64_t floor_token; /* the highest token seen */
+    uint64_t used_token;  /* the highest token this process has led or given up with */
+    int64_t ask_at_ns;
+
+    uint32_t run;
+    uint64_t token;
+    struct deadlines deadlines;
+    int64_t renew_at_ns;
+    bool kill_sent;
+    bool tree_stuck;
+    int64_t abandon_at_ns; /* the keeper is given up then; INT64_MAX: not yet decided, or done */
+
+    bool stop_asked;
+    enum election_end end;
+    int64_t release_until_ns; /* give up releasing then; INT64_MAX: never */
+};
+
+/* Sets up a candidate at `now_ns`. Its first step should be a tick at the same time. */
+void election_init(struct election *election, const struct election_config *config, int64_t now_ns);
+
+/* Feeds one event and overwrites `actions` with what is to be done, in order. */
+void election_step(struct election *election, const struct election_event *event,
+                   struct election_actions *actions);
+
+/* When the next EVENT_TICK is due at the latest, in ns of CLOCK_BOOTTIME; INT64_MAX for never. */
+int64_t election_wake_at_ns(const struct election *election);
+
+#endif

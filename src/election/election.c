@@ -1,0 +1,386 @@
+/* The election's frame: events to their rooms, the connection, one request at a time. */
+#include "leaderwrap/election.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define BACKOFF_FIRST_MS 100
+#define BACKOFF_MOST_MS  5000
+
+struct election_action *act(struct election_actions *actions, enum election_action_kind kind)
+{
+    /* The bound is a property of the machine: no event leads to that many actions. Should it ever
+     * be reached, the last slot is reused rather than memory overwritten. */
+    if (actions->count == ELECTION_ACTIONS_MAX)
+        actions->count--;
+    struct election_action *action = &actions->list[actions->count++];
+    memset(action, 0, sizeof *action);
+    action->kind = kind;
+    return action;
+}
+
+void tell(struct election_actions *actions, enum election_note note)
+{
+    act(actions, ACTION_TELL)->note = note;
+}
+
+/* SplitMix64 (Steele, Lea, Flood 2014): every seed gives a full-period sequence, so nonces of one
+ * process never repeat; the seed keeps processes apart. */
+static uint64_t next_random(struct election *election)
+{
+    uint64_t z = election->random += UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+uint64_t random_below(struct election *election, uint64_t limit)
+{
+    return limit == 0 ? 0 : next_random(election) % limit;
+}
+
+bool can_send(const struct election *election)
+{
+    return election->link == LINK_OPEN && election->pending.kind == REQUEST_NONE &&
+           election->now_ns >= election->retry_at_ns;
+}
+
+struct election_action *send_request(struct election *election, struct election_actions *actions,
+                                     enum election_request kind)
+{
+    static const enum election_action_kind action_of[] = {
+        [REQUEST_ACQUIRE] = ACTION_ACQUIRE,
+        [REQUEST_CLAIM] = ACTION_RENEW,
+        [REQUEST_RENEW] = ACTION_RENEW,
+        [REQUEST_RELEASE] = ACTION_RELEASE,
+    };
+    struct election_action *action = act(actions, action_of[kind]);
+
+    election->pending.kind = kind;
+    election->pending.number = ++election->last_request;
+    election->pending.sent_ns = election->now_ns;
+    action->request = election->pending.number;
+    action->token = election->token;
+    snprintf(action->nonce, sizeof action->nonce, "%016" PRIx64, next_random(election));
+    return action;
+}
+
+static void open_now(struct election *election, struct election_actions *actions)
+{
+    election->link = LINK_OPENING;
+    election->open_since_ns = election->now_ns;
+    act(actions, ACTION_OPEN);
+}
+
+void reopen(struct election *election, struct election_actions *actions, int64_t delay_ms)
+{
+    election->pending.kind = REQUEST_NONE;
+    election->link = LINK_DOWN;
+    election->open_at_ns = election->now_ns + ms_to_ns(delay_ms);
+    if (delay_ms == 0)
+        open_now(election, actions);
+}
+
+void finish(struct election *election, struct election_actions *actions, enum election_end end)
+{
+    election->state = ELECTION_DONE;
+    election->end = end;
+    election->pending.kind = REQUEST_NONE;
+    act(actions, ACTION_EXIT)->end = end;
+}
+
+/* The delay before the next attempt to connect: doubled each time, short for whoever has a
+ * deadline to meet, spread by a tenth for those who have not. */
+static int64_t next_backoff_ms(struct election *election)
+{
+    bool urgent = election->state == ELECTION_LEADING || election->state == ELECTION_RELEASING;
+    int64_t most_ms = urgent ? election->config.timing.renew_retry_ms : BACKOFF_MOST_MS;
+    int64_t delay_ms = election->backoff_ms;
+
+    election->backoff_ms = delay_ms == 0 ? BACKOFF_FIRST_MS : delay_ms * 2;
+    if (election->backoff_ms > BACKOFF_MOST_MS)
+        election->backoff_ms = BACKOFF_MOST_MS;
+    if (delay_ms > most_ms)
+        delay_ms = most_ms;
+    if (!urgent)
+        delay_ms += (int64_t)random_below(election, (uint64_t)delay_ms / 10 + 1);
+    return delay_ms;
+}
+
+static void note_unanswered(struct election *election, struct election_actions *actions)
+{
+    switch (election->pending.kind) {
+    case REQUEST_NONE:
+        break;
+    case REQUEST_ACQUIRE:
+    case REQUEST_CLAIM:
+        tell(actions, NOTE_ASK_FAILED);
+        follow(election, election->now_ns);
+        break;
+    case REQUEST_RENEW:
+        tell(actions, NOTE_RENEWAL_FAILED);
+        election->renew_at_ns = election->now_ns;
+        break;
+    case REQUEST_RELEASE:
+        tell(actions, NOTE_RELEASE_FAILED);
+        break;
+    }
+    election->pending.kind = REQUEST_NONE;
+}
+
+static void handle_closed(struct election *election, struct election_actions *actions,
+                          enum lease_failure failure)
+{
+    if (failure == LEASE_FAILURE_CONFIGURATION && !election->answered) {
+        finish(election, actions, END_CONFIGURATION);
+        return;
+    }
+    note_unanswered(election, actions);
+    int64_t delay_ms = next_backoff_ms(election);
+    struct election_action *action = act(actions, ACTION_TELL);
+    action->note = NOTE_RETRY;
+    action->delay_ms = delay_ms;
+    reopen(election, actions, delay_ms);
+}
+
+/* A fresh connection resolves the name and reads the password again. Whoever has no deadline to
+ * meet gives a person time to mend the configuration. */
+static void reopen_after_failure(struct election *election, struct election_actions *actions,
+                                 enum lease_failure failure)
+{
+    const struct timing *timing = &election->config.timing;
+    bool patient = failure == LEASE_FAILURE_CONFIGURATION && election->state == ELECTION_FOLLOWING;
+
+    if (failure == LEASE_FAILURE_ROLE || failure == LEASE_FAILURE_CONFIGURATION)
+        reopen(election, actions, patient ? timing->retry_ms : timing->renew_retry_ms);
+}
+
+static void handle_reply(struct election *election, struct election_actions *actions,
+                         const struct lease_reply *reply)
+{
+    enum election_request kind = election->pending.kind;
+    int64_t sent_ns = election->pending.sent_ns;
+
+    /* An answer to something given up long ago proves nothing about now. */
+    if (kind == REQUEST_NONE || reply->request != election->pending.number)
+        return;
+    election->pending.kind = REQUEST_NONE;
+    election->backoff_ms = 0;
+    if (reply->verdict != LEASE_FAILED)
+        election->answered = true;
+    if (reply->record.token > election->floor_token)
+        election->floor_token = reply->record.token;
+
+    switch (kind) {
+    case REQUEST_NONE:
+        break;
+    case REQUEST_ACQUIRE:
+    case REQUEST_CLAIM:
+        follow_reply(election, actions, reply, kind, sent_ns);
+        break;
+    case REQUEST_RENEW:
+        if (election->state == ELECTION_LEADING)
+            term_reply(election, actions, reply, sent_ns);
+        break;
+    case REQUEST_RELEASE:
+        release_reply(election, actions, reply);
+        break;
+    }
+    if (reply->verdict == LEASE_FAILED && election->state != ELECTION_DONE)
+        reopen_after_failure(election, actions, reply->failure);
+}
+
+static void handle_stop(struct election *election, struct election_actions *actions)
+{
+    bool again = election->stop_asked;
+
+    election->stop_asked = true;
+    switch (election->state) {
+    case ELECTION_FOLLOWING:
+        finish(election, actions, END_STOPPED);
+        break;
+    case ELECTION_ACQUIRING:
+        /* Its answer is awaited, or its time-out, so that a grant can be given back. */
+        if (again)
+            finish(election, actions, END_STOPPED);
+        break;
+    case ELECTION_LEADING:
+    case ELECTION_STOPPING:
+    case ELECTION_RELEASING:
+        term_stop(election, actions, again);
+        break;
+    case ELECTION_DONE:
+        break;
+    }
+}
+
+static void handle_keeper_lost(struct election *election, struct election_actions *actions)
+{
+    switch (election->state) {
+    case ELECTION_FOLLOWING:
+    case ELECTION_ACQUIRING:
+        finish(election, actions, END_KEEPER);
+        break;
+    case ELECTION_LEADING:
+    case ELECTION_STOPPING:
+        term_end(election, actions, END_KEEPER);
+        break;
+    case ELECTION_RELEASING:
+        release_without_keeper(election);
+        break;
+    case ELECTION_DONE:
+        break;
+    }
+}
+
+static void handle_event(struct election *election, struct election_actions *actions,
+                         const struct election_event *event)
+{
+    bool this_run = event->run == election->run;
+
+    switch (event->kind) {
+    case EVENT_TICK:
+        break;
+    case EVENT_OPENED:
+        election->link = LINK_OPEN;
+        election->retry_at_ns = election->now_ns;
+        if (election->state == ELECTION_FOLLOWING)
+            election->ask_at_ns = election->now_ns;
+        break;
+    case EVENT_CLOSED:
+        handle_closed(election, actions, event->failure);
+        break;
+    case EVENT_REPLY:
+        handle_reply(election, actions, event->reply);
+        break;
+    case EVENT_PUSH:
+        follow_push(election, event->push);
+        break;
+    case EVENT_CHILD_EXIT:
+        if (this_run)
+            term_child_exit(election, actions);
+        break;
+    case EVENT_TREE_DEAD:
+        if (this_run)
+            term_tree_dead(election, actions);
+        break;
+    case EVENT_TREE_STUCK:
+        if (this_run)
+            election->tree_stuck = true;
+        break;
+    case EVENT_KEEPER_LOST:
+        handle_keeper_lost(election, actions);
+        break;
+    case EVENT_STOP:
+        handle_stop(election, actions);
+        break;
+    }
+}
+
+/* A request or a connection that takes too long is given up; its outcome is unknown. */
+static void check_timeouts(struct election *election, struct election_actions *actions)
+{
+    int64_t timeout_ns = ms_to_ns(election->config.timing.request_timeout_ms);
+
+    if (election->pending.kind != REQUEST_NONE &&
+        election->now_ns >= election->pending.sent_ns + timeout_ns) {
+        note_unanswered(election, actions);
+        reopen(election, actions, 0);
+    } else if (election->link == LINK_OPENING &&
+               election->now_ns >= election->open_since_ns + timeout_ns) {
+        struct election_action *action = act(actions, ACTION_TELL);
+        action->note = NOTE_RETRY;
+        reopen(election, actions, 0);
+    } else if (election->link == LINK_DOWN && election->now_ns >= election->open_at_ns) {
+        open_now(election, actions);
+    }
+}
+
+static void advance(struct election *election, struct election_actions *actions)
+{
+    if (election->state == ELECTION_DONE)
+        return;
+    check_timeouts(election, actions);
+    switch (election->state) {
+    case ELECTION_FOLLOWING:
+    case ELECTION_ACQUIRING:
+        follow_advance(election, actions);
+        break;
+    case ELECTION_LEADING:
+    case ELECTION_STOPPING:
+        term_advance(election, actions);
+        break;
+    case ELECTION_RELEASING:
+        release_advance(election, actions);
+        break;
+    case ELECTION_DONE:
+        break;
+    }
+}
+
+void election_init(struct election *election, const struct election_config *config, int64_t now_ns)
+{
+    memset(election, 0, sizeof *election);
+    election->config = *config;
+    election->state = ELECTION_FOLLOWING;
+    election->now_ns = now_ns;
+    election->random = config->seed;
+    election->link = LINK_DOWN;
+    election->open_at_ns = now_ns;
+    election->ask_at_ns = now_ns;
+    election->retry_at_ns = now_ns;
+    election->release_until_ns = INT64_MAX;
+}
+
+void election_step(struct election *election, const struct election_event *event,
+                   struct election_actions *actions)
+{
+    actions->count = 0;
+    if (election->state == ELECTION_DONE)
+        return;
+    if (event->now_ns > election->now_ns)
+        election->now_ns = event->now_ns;
+    term_check_deadlines(election, actions);
+    handle_event(election, actions, event);
+    advance(election, actions);
+}
+
+int64_t election_wake_at_ns(const struct election *election)
+{
+    int64_t timeout_ns = ms_to_ns(election->config.timing.request_timeout_ms);
+    int64_t wake_ns = INT64_MAX;
+    int64_t due_ns = INT64_MAX; /* the next request */
+
+    switch (election->state) {
+    case ELECTION_FOLLOWING:
+        due_ns = election->ask_at_ns;
+        break;
+    case ELECTION_ACQUIRING:
+        break;
+    case ELECTION_LEADING:
+        wake_ns = election->deadlines.stop_at_ns;
+        due_ns = election->renew_at_ns;
+        break;
+    case ELECTION_STOPPING:
+        wake_ns = election->kill_sent ? election->abandon_at_ns : election->deadlines.kill_at_ns;
+        break;
+    case ELECTION_RELEASING:
+        wake_ns = election->release_until_ns;
+        due_ns = election->now_ns;
+        break;
+    case ELECTION_DONE:
+        return INT64_MAX;
+    }
+    if (election->pending.kind != REQUEST_NONE)
+        wake_ns = min_ns(wake_ns, election->pending.sent_ns + timeout_ns);
+    else if (election->link == LINK_OPENING)
+        wake_ns = min_ns(wake_ns, election->open_since_ns + timeout_ns);
+    else if (election->link == LINK_DOWN)
+        wake_ns = min_ns(wake_ns, election->open_at_ns);
+    else if (due_ns != INT64_MAX)
+        wake_ns = min_ns(wake_ns, due_ns > election->retry_at_ns ? due_ns : election->retry_at_ns);
+    return wake_ns;
+}

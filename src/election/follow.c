@@ -1,0 +1,246 @@
+/*
+ * Following: which version of the record was seen since when, and when to ask for the lease.
+ *
+ * A candidate asks at once when it connects and when a release is pushed, at the moment its
+ * observation ripens, and every --retry in any case. Asking costs one request; the grounds
+ * are checked by the server, in the same atomic step that grants.
+ */
+#include <string.h>
+
+#include "internal.h"
+
+#define RELEASE_JITTER_MOST_MS 50
+#define JITTER_PER_LISTENER_NS INT64_C(50000) /* about what a server needs for one acquire */
+#define SERVER_CLOCK_MARGIN_MS 10
+#define HOLD_MOST_MS           INT64_C(2592000000) /* 30 days, as of any duration */
+
+void follow(struct election *election, int64_t ask_at_ns)
+{
+    election->state = ELECTION_FOLLOWING;
+    election->ask_at_ns = ask_at_ns;
+}
+
+static int64_t observation_ns(const struct election *election)
+{
+    return ms_to_ns(timing_observation_ms(&election->config.timing, election->seen.ttl_ms));
+}
+
+/* Whether the version last seen has been seen for long enough to be taken over. */
+static bool observation_is_ripe(const struct election *election)
+{
+    return election->seen.valid &&
+           (election->seen.state == LEASE_HELD || election->seen.state == LEASE_VACANT) &&
+           election->now_ns - election->seen.since_ns >= observation_ns(election);
+}
+
+/* Notes a version of the record, received now. Only a change starts the observation anew. */
+static void observe(struct election *election, enum lease_state state, int64_t ttl_ms,
+                    const char *ident, const char *version)
+{
+    bool known = election->seen.valid && strcmp(election->seen.ident, ident) == 0 &&
+                 strcmp(election->seen.version, version) == 0;
+
+    election->seen.state = state;
+    election->seen.ttl_ms = ttl_ms;
+    if (known)
+        return;
+    election->seen.valid = true;
+    election->seen.since_ns = election->now_ns;
+    memcpy(election->seen.ident, ident, sizeof election->seen.ident);
+    memcpy(election->seen.version, version, sizeof election->seen.version);
+}
+
+/* Now plus --retry, spread by a tenth so that candidates do not ask in step. */
+static int64_t next_retry_ns(struct election *election)
+{
+    int64_t retry_ns = ms_to_ns(election->config.timing.retry_ms);
+    int64_t spread_ns = retry_ns / 10;
+    return election->now_ns + retry_ns - spread_ns +
+           (int64_t)random_below(election, (uint64_t)(2 * spread_ns) + 1);
+}
+
+/* When there may be grounds to ask, according to what was seen; INT64_MAX if not by waiting. */
+static int64_t ripe_at_ns(const struct election *election)
+{
+    if (!election->seen.valid ||
+        (election->seen.state != LEASE_HELD && election->seen.state != LEASE_VACANT))
+        return INT64_MAX;
+    return election->seen.since_ns + observation_ns(election);
+}
+
+/* The same by the server's clock, for --takeover server-clock. */
+static int64_t server_ripe_at_ns(const struct election *election, const struct lease_record *record)
+{
+    int64_t ttl_ms = timing_observation_ms(&election->config.timing, record->ttl_ms);
+    int64_t left_ms = ttl_ms + ttl_ms / 100 + SERVER_CLOCK_MARGIN_MS + 1 - record->age_ms;
+
+    if (!election->config.server_clock ||
+        (record->state != LEASE_HELD && record->state != LEASE_VACANT) || left_ms < 0)
+        return INT64_MAX;
+    return election->now_ns + ms_to_ns(left_ms);
+}
+
+/* When to ask again after a refusal that came with `record`. */
+static int64_t next_ask_ns(struct election *election, const struct lease_record *record)
+{
+    int64_t ask_ns = next_retry_ns(election);
+    int64_t ripe_ns = ripe_at_ns(election);
+
+    /* A ripe observation that was refused all the same will not be granted by asking in a loop. */
+    if (ripe_ns > election->now_ns)
+        ask_ns = min_ns(ask_ns, ripe_ns);
+    ask_ns = min_ns(ask_ns, server_ripe_at_ns(election, record));
+    if (record->state == LEASE_HOLD && record->hold_left_ms < HOLD_MOST_MS)
+        ask_ns = min_ns(ask_ns, election->now_ns + ms_to_ns(record->hold_left_ms + 1));
+    return ask_ns;
+}
+
+/* A record with our id and a token that we never used: a grant whose answer was lost. */
+static bool is_unclaimed_grant(const struct election *election, const struct lease_record *record)
+{
+    return record->state == LEASE_HELD && record->token > election->used_token &&
+           strcmp(record->id, election->config.id) == 0;
+}
+
+/* Takes up such a grant. Its own send is forgotten, so the deadline counts from a renewal's. */
+static void claim(struct election *election, struct election_actions *actions, uint64_t token)
+{
+    election->token = token;
+    send_request(election, actions, REQUEST_CLAIM);
+    election->state = ELECTION_ACQUIRING;
+}
+
+/* The lease is ours by a request sent at `sent_ns`: lead, or give it back if nobody wants it now.
+ */
+static void granted(struct election *election, struct election_actions *actions, uint64_t token,
+                    int64_t sent_ns)
+{
+    struct deadlines deadlines = timing_deadlines(&election->config.timing, sent_ns);
+
+    election->token = token;
+    if (election->stop_asked) {
+        election->end = END_STOPPED;
+        release_begin(election, actions);
+    } else if (election->now_ns >= deadlines.stop_at_ns) {
+        claim(election, actions, token);
+    } else {
+        term_begin(election, actions, token, sent_ns);
+    }
+}
+
+static void refused(struct election *election, struct election_actions *actions,
+                    const struct lease_record *record, int64_t sent_ns)
+{
+    bool newer_push = election->seen.valid && election->seen.since_ns > sent_ns;
+    bool ask_now = election->free_hint;
+
+    election->saw_record = election->saw_record || record->state != LEASE_ABSENT;
+    election->free_hint = false;
+    /* What was pushed while the request was on its way is likelier to be the newer. */
+    if (!newer_push && record->version[0] != '\0')
+        observe(election, record->state, record->ttl_ms, record->ident, record->version);
+    follow(election, ask_now ? election->now_ns : next_ask_ns(election, record));
+    tell(actions, NOTE_WAITING);
+    if (!election->watching) {
+        election->watching = true;
+        act(actions, ACTION_WATCH);
+    }
+}
+
+static void failed(struct election *election, struct election_actions *actions,
+                   enum lease_failure failure)
+{
+    if (failure == LEASE_FAILURE_CONFIGURATION && !election->answered) {
+        finish(election, actions, END_CONFIGURATION);
+        return;
+    }
+    tell(actions, NOTE_ASK_FAILED);
+    follow(election, election->now_ns + ms_to_ns(failure == LEASE_FAILURE_CONFIGURATION
+                                                     ? election->config.timing.retry_ms
+                                                     : election->config.timing.renew_retry_ms));
+}
+
+void follow_reply(struct election *election, struct election_actions *actions,
+                  const struct lease_reply *reply, enum election_request kind, int64_t sent_ns)
+{
+    const struct lease_record *record = &reply->record;
+
+    switch (reply->verdict) {
+    case LEASE_GRANTED:
+        /* A server that repeats a token is broken or hostile: it must not make us lead. */
+        if (kind == REQUEST_ACQUIRE && record->token > election->used_token)
+            granted(election, actions, record->token, sent_ns);
+        else
+            failed(election, actions, LEASE_FAILURE_TRANSIENT);
+        break;
+    case LEASE_RENEWED:
+        if (kind == REQUEST_CLAIM && record->token == election->token)
+            granted(election, actions, election->token, sent_ns);
+        else
+            failed(election, actions, LEASE_FAILURE_TRANSIENT);
+        break;
+    case LEASE_REFUSED:
+    case LEASE_LOST:
+        if (kind == REQUEST_ACQUIRE && is_unclaimed_grant(election, record))
+            claim(election, actions, record->token);
+        else
+            refused(election, actions, record, sent_ns);
+        break;
+    case LEASE_FAILED:
+        failed(election, actions, reply->failure);
+        break;
+    case LEASE_RELEASED:
+    case LEASE_NOT_HELD:
+        failed(election, actions, LEASE_FAILURE_TRANSIENT);
+        break;
+    }
+}
+
+/* A release wakes every follower: they spread over a span that grows with their number. */
+static int64_t release_jitter_ns(struct election *election, int64_t listeners)
+{
+    int64_t most_ns = ms_to_ns(election->config.timing.ttl_ms) / 100;
+
+    most_ns = min_ns(most_ns, ms_to_ns(RELEASE_JITTER_MOST_MS));
+    if (listeners >= 0 && listeners < most_ns / JITTER_PER_LISTENER_NS)
+        most_ns = listeners * JITTER_PER_LISTENER_NS;
+    return (int64_t)random_below(election, (uint64_t)most_ns + 1);
+}
+
+void follow_push(struct election *election, const struct lease_event *push)
+{
+    if (election->state != ELECTION_FOLLOWING && election->state != ELECTION_ACQUIRING)
+        return;
+    if (push->token > election->floor_token)
+        election->floor_token = push->token;
+    observe(election, push->state, push->ttl_ms, push->ident, push->version);
+    if (push->state == LEASE_FREE) {
+        election->free_hint = election->state == ELECTION_ACQUIRING;
+        election->ask_at_ns = min_ns(
+            election->ask_at_ns, election->now_ns + release_jitter_ns(election, push->listeners));
+    } else if (election->state == ELECTION_FOLLOWING) {
+        election->ask_at_ns = min_ns(next_retry_ns(election), ripe_at_ns(election));
+    }
+}
+
+void follow_advance(struct election *election, struct election_actions *actions)
+{
+    if (election->stop_asked) {
+        if (election->state == ELECTION_FOLLOWING)
+            finish(election, actions, END_STOPPED);
+        return;
+    }
+    if (election->state != ELECTION_FOLLOWING || election->now_ns < election->ask_at_ns ||
+        !can_send(election))
+        return;
+
+    election->state = ELECTION_ACQUIRING;
+    election->free_hint = false;
+    struct election_action *action = send_request(election, actions, REQUEST_ACQUIRE);
+    action->token = election->floor_token;
+    action->never_saw_record = !election->saw_record;
+    if (observation_is_ripe(election)) {
+        memcpy(action->observed_ident, election->seen.ident, sizeof action->observed_ident);
+        memcpy(action->observed_version, election->seen.version, sizeof action->observed_version);
+    }
+}

@@ -1,0 +1,57 @@
+/* What the files of the election share: see each file's head for its part. */
+#ifndef LEADERWRAP_ELECTION_INTERNAL_H
+#define LEADERWRAP_ELECTION_INTERNAL_H
+
+#include "leaderwrap/election.h"
+
+/* election.c: actions, random numbers, requests */
+struct election_action *act(struct election_actions *actions, enum election_action_kind kind);
+void tell(struct election_actions *actions, enum election_note note);
+uint64_t random_below(struct election *election, uint64_t limit);
+struct election_action *send_request(struct election *election, struct election_actions *actions,
+                                     enum election_request kind);
+/* Whether a request may leave now. */
+bool can_send(const struct election *election);
+/* Drops the connection and makes a new one at `delay_ms` from now. */
+void reopen(struct election *election, struct election_actions *actions, int64_t delay_ms);
+void finish(struct election *election, struct election_actions *actions, enum election_end end);
+
+/* follow.c: watching the record and asking for the lease */
+void follow(struct election *election, int64_t ask_at_ns);
+void follow_reply(struct election *election, struct election_actions *actions,
+                  const struct lease_reply *reply, enum election_request kind, int64_t sent_ns);
+void follow_push(struct election *election, const struct lease_event *push);
+void follow_stop(struct election *election, struct election_actions *actions);
+void follow_advance(struct election *election, struct election_actions *actions);
+
+/* term.c: leading, stopping, releasing */
+void term_begin(struct election *election, struct election_actions *actions, uint64_t token,
+                int64_t sent_ns);
+void term_check_deadlines(struct election *election, struct election_actions *actions);
+void term_end(struct election *election, struct election_actions *actions, enum election_end end);
+void term_reply(struct election *election, struct election_actions *actions,
+                const struct lease_reply *reply, int64_t sent_ns);
+void term_child_exit(struct election *election, struct election_actions *actions);
+void term_tree_dead(struct election *election, struct election_actions *actions);
+void term_stop(struct election *election, struct election_actions *actions, bool again);
+void term_advance(struct election *election, struct election_actions *actions);
+/* Enters RELEASING for a lease that no tree runs under. */
+void release_begin(struct election *election, struct election_actions *actions);
+/* The keeper is gone and the process must end: the release is tried for a bounded time. */
+void release_without_keeper(struct election *election);
+void release_reply(struct election *election, struct election_actions *actions,
+                   const struct lease_reply *reply);
+void release_advance(struct election *election, struct election_actions *actions);
+
+/* timing helper */
+static inline int64_t ms_to_ns(int64_t ms)
+{
+    return ms * INT64_C(1000000);
+}
+
+static inline int64_t min_ns(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+#endif

@@ -1,0 +1,245 @@
+/*
+ * A term: from the grant to the release.
+ *
+ * The deadlines are the keeper's to enforce; they are watched here as well, so that the two of them
+ * have to fail at once, and so that the story told is the same.
+ */
+#include "internal.h"
+
+/* How long a keeper that was told to kill is believed to be at it. */
+#define KEEPER_PATIENCE_MS 1000
+
+void term_begin(struct election *election, struct election_actions *actions, uint64_t token,
+                int64_t sent_ns)
+{
+    election->state = ELECTION_LEADING;
+    election->token = token;
+    election->used_token = token;
+    election->saw_record = true;
+    election->seen.valid = false;
+    election->deadlines = timing_deadlines(&election->config.timing, sent_ns);
+    election->renew_at_ns = sent_ns + ms_to_ns(election->config.timing.renew_ms);
+    election->end = END_NONE;
+    election->run++;
+    election->kill_sent = false;
+    election->tree_stuck = false;
+    election->abandon_at_ns = INT64_MAX;
+
+    struct election_action *start = act(actions, ACTION_START);
+    start->run = election->run;
+    start->token = token;
+    start->deadlines = election->deadlines;
+    struct election_action *note = act(actions, ACTION_TELL);
+    note->note = NOTE_ELECTED;
+    note->token = token;
+    if (election->watching) {
+        election->watching = false;
+        act(actions, ACTION_UNWATCH);
+    }
+}
+
+static void kill_tree(struct election *election, struct election_actions *actions)
+{
+    int64_t patience_ms = election->end == END_DEADLINE ? election->config.timing.margin_ms * 3 / 4
+                                                        : KEEPER_PATIENCE_MS;
+    if (election->kill_sent)
+        return;
+    election->kill_sent = true;
+    election->abandon_at_ns = election->now_ns + ms_to_ns(patience_ms);
+    act(actions, ACTION_KILL_TREE)->run = election->run;
+}
+
+/* Ends the term for the reason `end`. That a command ended by itself stays the reason, whatever
+ * happens while its leftovers are swept: its status is the wrapper's. */
+void term_end(struct election *election, struct election_actions *actions, enum election_end end)
+{
+    bool at_once = end == END_LOST;
+
+    if (election->end != END_COMMAND &&
+        (election->state == ELECTION_LEADING || end == END_KEEPER)) {
+        election->end = end;
+        struct election_action *note = act(actions, ACTION_TELL);
+        note->note = NOTE_TERM_ENDING;
+        note->end = end;
+    }
+    election->state = ELECTION_STOPPING;
+    if (end == END_KEEPER) {
+        /* The wrapper is sweeping already; there is no keeper to talk to. */
+        election->kill_sent = true;
+        election->abandon_at_ns = INT64_MAX;
+    } else if (at_once) {
+        kill_tree(election, actions);
+    } else {
+        act(actions, ACTION_STOP_TREE)->run = election->run;
+    }
+}
+
+void term_check_deadlines(struct election *election, struct election_actions *actions)
+{
+    if (election->state == ELECTION_LEADING && election->now_ns >= election->deadlines.stop_at_ns)
+        term_end(election, actions, END_DEADLINE);
+    if (election->state != ELECTION_STOPPING)
+        return;
+    if (election->now_ns >= election->deadlines.kill_at_ns)
+        kill_tree(election, actions);
+    if (election->now_ns >= election->abandon_at_ns) {
+        election->abandon_at_ns = INT64_MAX;
+        /* A keeper that reports what it cannot kill is not hung, and nobody could do better. */
+        if (!election->tree_stuck)
+            act(actions, ACTION_ABANDON_KEEPER);
+    }
+}
+
+void term_reply(struct election *election, struct election_actions *actions,
+                const struct lease_reply *reply, int64_t sent_ns)
+{
+    switch (reply->verdict) {
+    case LEASE_RENEWED:
+        election->deadlines = timing_deadlines(&election->config.timing, sent_ns);
+        election->renew_at_ns = sent_ns + ms_to_ns(election->config.timing.renew_ms);
+        struct election_action *extend = act(actions, ACTION_EXTEND);
+        extend->run = election->run;
+        extend->deadlines = election->deadlines;
+        tell(actions, NOTE_RENEWED);
+        break;
+    case LEASE_LOST:
+        term_end(election, actions, END_LOST);
+        break;
+    case LEASE_FAILED:
+    case LEASE_GRANTED:
+    case LEASE_REFUSED:
+    case LEASE_RELEASED:
+    case LEASE_NOT_HELD:
+        tell(actions, NOTE_RENEWAL_FAILED);
+        election->renew_at_ns = election->now_ns + ms_to_ns(election->config.timing.renew_retry_ms);
+        break;
+    }
+}
+
+void term_child_exit(struct election *election, struct election_actions *actions)
+{
+    /* Leftovers may still be at work: the term, and its renewals, go on until the tree is dead. */
+    if (election->state == ELECTION_LEADING && election->end == END_NONE) {
+        election->end = END_COMMAND;
+        struct election_action *note = act(actions, ACTION_TELL);
+        note->note = NOTE_TERM_ENDING;
+        note->end = END_COMMAND;
+    }
+}
+
+void term_tree_dead(struct election *election, struct election_actions *actions)
+{
+    if (election->state != ELECTION_LEADING && election->state != ELECTION_STOPPING)
+        return;
+    /* A tree that died without a word of its main process missed its start or its deadline. */
+    if (election->end == END_NONE)
+        election->end = END_DEADLINE;
+    struct election_action *note = act(actions, ACTION_TELL);
+    note->note = NOTE_TERM_OVER;
+    note->end = election->end;
+    release_begin(election, actions);
+}
+
+static int64_t release_limit_ns(const struct election *election)
+{
+    return election->now_ns + 2 * ms_to_ns(election->config.timing.request_timeout_ms);
+}
+
+void term_stop(struct election *election, struct election_actions *actions, bool again)
+{
+    switch (election->state) {
+    case ELECTION_LEADING:
+        term_end(election, actions, END_STOPPED);
+        break;
+    case ELECTION_STOPPING:
+        if (again)
+            kill_tree(election, actions);
+        break;
+    default:
+        if (election->release_until_ns == INT64_MAX)
+            election->release_until_ns = release_limit_ns(election);
+        break;
+    }
+}
+
+void term_advance(struct election *election, struct election_actions *actions)
+{
+    if (election->state != ELECTION_LEADING || election->now_ns < election->renew_at_ns ||
+        !can_send(election))
+        return;
+    send_request(election, actions, REQUEST_RENEW);
+}
+
+/* Whether this process ends after the term, or stands by again. */
+static bool ends_after_term(const struct election *election)
+{
+    switch (election->end) {
+    case END_DEADLINE:
+    case END_LOST:
+        return election->config.exit_on_lost || election->stop_asked;
+    default:
+        return true;
+    }
+}
+
+static void release_over(struct election *election, struct election_actions *actions)
+{
+    if (ends_after_term(election)) {
+        bool only_stopped = election->stop_asked && !election->config.exit_on_lost &&
+                            (election->end == END_DEADLINE || election->end == END_LOST);
+        finish(election, actions, only_stopped ? END_STOPPED : election->end);
+    } else {
+        election->release_until_ns = INT64_MAX;
+        follow(election, election->now_ns);
+    }
+}
+
+void release_begin(struct election *election, struct election_actions *actions)
+{
+    election->state = ELECTION_RELEASING;
+    election->used_token = election->token;
+    /* A renewal still on its way will run before the release: same connection, same order. */
+    election->pending.kind = REQUEST_NONE;
+    election->retry_at_ns = election->now_ns;
+    election->release_until_ns = ends_after_term(election) ? release_limit_ns(election) : INT64_MAX;
+    if (election->config.no_release && election->end == END_STOPPED) {
+        tell(actions, NOTE_LEFT);
+        release_over(election, actions);
+    }
+}
+
+void release_without_keeper(struct election *election)
+{
+    if (ends_after_term(election))
+        return;
+    election->end = END_KEEPER;
+    election->release_until_ns = release_limit_ns(election);
+}
+
+void release_reply(struct election *election, struct election_actions *actions,
+                   const struct lease_reply *reply)
+{
+    if (election->state != ELECTION_RELEASING)
+        return;
+    switch (reply->verdict) {
+    case LEASE_RELEASED:
+    case LEASE_NOT_HELD:
+        tell(actions, reply->verdict == LEASE_RELEASED ? NOTE_RELEASED : NOTE_NOT_HELD);
+        release_over(election, actions);
+        break;
+    default:
+        tell(actions, NOTE_RELEASE_FAILED);
+        election->retry_at_ns = election->now_ns + ms_to_ns(election->config.timing.renew_retry_ms);
+        break;
+    }
+}
+
+void release_advance(struct election *election, struct election_actions *actions)
+{
+    if (election->now_ns >= election->release_until_ns) {
+        tell(actions, NOTE_LEFT);
+        release_over(election, actions);
+    } else if (can_send(election)) {
+        send_request(election, actions, REQUEST_RELEASE)->end = election->end;
+    }
+}

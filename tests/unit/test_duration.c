@@ -1,0 +1,90 @@
+/* Durations: what is accepted, what is refused and how they are shown. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "leaderwrap/duration.h"
+
+static void accepted(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } cases[] = {
+        {"0", 0},          {"0s", 0},
+        {"500ms", 500},    {"15s", 15000},
+        {"5m", 300000},    {"1h", 3600000},
+        {"1.5s", 1500},    {"0.25s", 250},
+        {"2.5ms", 2},      {"720h", DURATION_MAX_MS},
+        {"1.0009s", 1000}, {"00015s", 15000},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t ms = -1;
+        const char *problem = duration_parse(cases[i].text, &ms);
+        if (problem != NULL || ms != cases[i].ms)
+            fail_msg("%s: %s, %lld", cases[i].text, problem, (long long)ms);
+    }
+}
+
+static void refused(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *part;
+    } cases[] = {
+        {"15", "has no unit"},
+        {"", "is not a duration"},
+        {"s", "is not a duration"},
+        {"-5s", "is not a duration"},
+        {"5 s", "unknown unit"},
+        {"5x", "unknown unit"},
+        {"5S", "unknown unit"},
+        {"1.s", "is not a duration"},
+        {".5s", "is not a duration"},
+        {"721h", "30 days"},
+        {"99999999999999999999s", "30 days"},
+        {"0x10s", "unknown unit"},
+        {"1e3s", "unknown unit"},
+        {"15s ", "unknown unit"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t ms = -77;
+        const char *problem = duration_parse(cases[i].text, &ms);
+        if (problem == NULL || strstr(problem, cases[i].part) == NULL)
+            fail_msg("\"%s\": %s", cases[i].text, problem != NULL ? problem : "accepted");
+        assert_int_equal(ms, -77);
+    }
+}
+
+static void shown(void **state)
+{
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } cases[] = {
+        {0, "0 ms"},      {999, "999 ms"},         {1000, "1 s"},     {11348, "11.35 s"},
+        {1500, "1.5 s"},  {10000, "10 s"},         {60000, "1 min"},  {125000, "2 min 5 s"},
+        {3600000, "1 h"}, {5400000, "1 h 30 min"}, {-250, "-250 ms"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char buffer[32];
+        assert_string_equal(duration_format(buffer, sizeof buffer, cases[i].ms), cases[i].text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(accepted),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(shown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,145 @@
+/* The log: one whole line per event, nothing forged, nobody held up. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "leaderwrap/log.h"
+
+/* Standard error, redirected into a pipe. */
+struct capture {
+    int read_end;
+    int saved;
+};
+
+static struct capture begin(void)
+{
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    struct capture capture = {.read_end = ends[0], .saved = dup(STDERR_FILENO)};
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    close(ends[1]);
+    return capture;
+}
+
+static size_t finish(struct capture *capture, char *text, size_t size)
+{
+    size_t used = 0;
+    ssize_t length;
+    while (used < size - 1 && (length = read(capture->read_end, text + used, size - 1 - used)) > 0)
+        used += (size_t)length;
+    text[used] = '\0';
+    dup2(capture->saved, STDERR_FILENO);
+    close(capture->saved);
+    close(capture->read_end);
+    return used;
+}
+
+static void configure(enum log_format format, const char *name, const char *key)
+{
+    const struct log_config config = {
+        .level = LOG_LEVEL_INFO, .format = format, .name = name, .key = key};
+    log_configure(&config);
+}
+
+static void a_text_line_names_the_speaker(void **state)
+{
+    char text[4096];
+    (void)state;
+    configure(LOG_FORMAT_TEXT, "worker-1", "k");
+    struct capture capture = begin();
+    log_line(LOG_LEVEL_WARNING, "event", "the answer is %d", 42);
+    log_line(LOG_LEVEL_DEBUG, "event", "not shown");
+    finish(&capture, text, sizeof text);
+    assert_non_null(strstr(text, "Z worker-1: warning: the answer is 42\n"));
+    assert_null(strstr(text, "not shown"));
+}
+
+static void nothing_can_forge_a_line(void **state)
+{
+    char text[4096];
+    (void)state;
+    configure(LOG_FORMAT_TEXT, "worker", "k");
+    struct capture capture = begin();
+    log_line(LOG_LEVEL_INFO, "event", "a\nforged \x1b[31m \xff\xc3(caf\xc3\xa9) \xed\xa0\x80");
+    finish(&capture, text, sizeof text);
+    assert_non_null(
+        strstr(text, "a\\x0aforged \\x1b[31m \\xff\\xc3(caf\xc3\xa9) \\xed\\xa0\\x80\n"));
+    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+}
+
+static void json_survives_anything(void **state)
+{
+    char text[8192];
+    char key[513], message[3000];
+    (void)state;
+    memset(key, '\x01', sizeof key - 1);
+    key[sizeof key - 1] = '\0';
+    memset(message, '"', sizeof message - 1);
+    message[sizeof message - 1] = '\0';
+    configure(LOG_FORMAT_JSON, "na\xff\"me", key);
+    log_set_token(1795412446120502);
+    struct capture capture = begin();
+    log_line(LOG_LEVEL_ERROR, "event", "%s", message);
+    size_t length = finish(&capture, text, sizeof text);
+    log_set_token(0);
+    assert_in_range(length, 1, 4096);
+    json_error_t error;
+    json_t *line = json_loads(text, 0, &error);
+    assert_non_null(line);
+    assert_string_equal(json_string_value(json_object_get(line, "event")), "event");
+    assert_string_equal(json_string_value(json_object_get(line, "level")), "error");
+    assert_int_equal(json_integer_value(json_object_get(line, "token")), 1795412446120502);
+    json_decref(line);
+}
+
+static void a_reader_that_stopped_holds_nobody_up(void **state)
+{
+    char text[200000];
+    (void)state;
+    configure(LOG_FORMAT_TEXT, "worker", "k");
+    struct capture capture = begin();
+    /* A blocking pipe, as a stopped terminal or a full journal would be. */
+    int flags = fcntl(STDERR_FILENO, F_GETFL);
+    assert_int_equal(fcntl(STDERR_FILENO, F_SETFL, flags & ~O_NONBLOCK), 0);
+    for (int i = 0; i < 5000; i++)
+        log_line(LOG_LEVEL_INFO, "event", "%0100d", i);
+    char some[65536];
+    assert_true(read(capture.read_end, some, sizeof some) > 0);
+    log_line(LOG_LEVEL_INFO, "event", "the last one");
+    finish(&capture, text, sizeof text);
+    assert_non_null(strstr(text, "log lines were lost"));
+    assert_non_null(strstr(text, "the last one"));
+}
+
+static void errno_is_kept(void **state)
+{
+    char text[4096];
+    (void)state;
+    struct capture capture = begin();
+    errno = ENOTTY;
+    log_line(LOG_LEVEL_ERROR, "event", "x");
+    int kept = errno;
+    finish(&capture, text, sizeof text);
+    assert_int_equal(kept, ENOTTY);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_text_line_names_the_speaker),
+        cmocka_unit_test(nothing_can_forge_a_line),
+        cmocka_unit_test(json_survives_anything),
+        cmocka_unit_test(a_reader_that_stopped_holds_nobody_up),
+        cmocka_unit_test(errno_is_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
