@@ -41,6 +41,7 @@ enum election_end {
     END_DEADLINE,      /* no renewal came through in time */
     END_LOST,          /* another holder was found */
     END_KEEPER,        /* the keeper died or hangs */
+    END_NOT_STARTED,   /* this host could not make a process for the command */
     END_CONFIGURATION, /* Redis refuses us, and did from the start */
 };
 
@@ -54,14 +55,16 @@ struct election_config {
 };
 
 enum election_event_kind {
-    EVENT_TICK,       /* time has passed */
-    EVENT_OPENED,     /* the connection is up */
-    EVENT_CLOSED,     /* it is down, or could not be made; `failure` */
-    EVENT_REPLY,      /* `reply` */
-    EVENT_PUSH,       /* `push`: a hint from the events channel */
-    EVENT_CHILD_EXIT, /* the command's own process ended; leftovers may live */
-    EVENT_TREE_DEAD,  /* nothing of the tree is left */
-    EVENT_TREE_STUCK, /* the keeper is alive but cannot kill everything */
+    EVENT_TICK,        /* time has passed */
+    EVENT_OPENED,      /* the connection is up */
+    EVENT_CLOSED,      /* it is down, or could not be made; `failure` */
+    EVENT_REPLY,       /* `reply` */
+    EVENT_PUSH,        /* `push`: a hint from the events channel */
+    EVENT_LISTENING,   /* the events channel is heard from now on; what was said before is not */
+    EVENT_NOT_STARTED, /* no process could be made for the command; TREE_DEAD follows */
+    EVENT_CHILD_EXIT,  /* the command's own process ended; leftovers may live */
+    EVENT_TREE_DEAD,   /* nothing of the tree is left */
+    EVENT_TREE_STUCK,  /* the keeper is alive but cannot kill everything */
     EVENT_KEEPER_LOST,
     EVENT_STOP, /* a person or an init system wants us to end; a second one means at once */
 };
@@ -78,12 +81,12 @@ struct election_event {
 enum election_action_kind {
     ACTION_OPEN,    /* (re)open the connection, dropping any that is there */
     ACTION_ACQUIRE, /* send; `request`, `nonce`, `token` = floor, `observed_*` */
-    ACTION_RENEW,   /* send; `request`, `nonce`, `token` */
-    ACTION_RELEASE, /* send; `request`, `nonce`, `token`, `end` */
+    ACTION_RENEW,   /* send; `request`, `nonce`, `token`, `claim` */
+    ACTION_RELEASE, /* send; `request`, `nonce`, `token`, `version`, `end` */
     ACTION_WATCH,   /* begin to listen to the events channel */
     ACTION_UNWATCH,
-    ACTION_START,          /* start the tree; `run`, `token`, `deadlines` */
-    ACTION_EXTEND,         /* `run`, `deadlines` */
+    ACTION_START,          /* start the tree; `run`, `token`, `version`, `deadlines` */
+    ACTION_EXTEND,         /* `run`, `version`, `deadlines` */
     ACTION_STOP_TREE,      /* politely; `run` */
     ACTION_KILL_TREE,      /* at once; `run` */
     ACTION_ABANDON_KEEPER, /* it missed the deadline: do its work */
@@ -115,9 +118,11 @@ struct election_action {
     uint64_t request;
     uint64_t token;
     bool never_saw_record;
+    bool claim; /* not inside a deadline of our own: see store_send_renew */
     int64_t delay_ms;
     struct deadlines deadlines;
     char nonce[LEASE_NONCE_SIZE];
+    char version[LEASE_NONCE_SIZE]; /* the last one this term is known to have written in time */
     char observed_ident[LEASE_IDENT_SIZE]; /* empty: nothing was observed for long enough */
     char observed_version[LEASE_NONCE_SIZE];
 };
@@ -160,6 +165,7 @@ struct election {
         enum election_request kind;
         uint64_t number;
         int64_t sent_ns;
+        char nonce[LEASE_NONCE_SIZE];
     } pending;
     uint64_t last_request;
     int64_t retry_at_ns; /* no request before this */
@@ -174,7 +180,8 @@ struct election {
         char version[LEASE_NONCE_SIZE];
     } seen;
     bool saw_record;
-    bool free_hint; /* a release was pushed while a request was on its way */
+    bool asked_with_observation; /* the last acquire carried a ripe observation */
+    bool free_hint;              /* a release was pushed while a request was on its way */
     bool watching;
     uint64_t floor_token; /* the highest token seen */
     uint64_t used_token;  /* the highest token this process has led or given up with */
@@ -182,6 +189,7 @@ struct election {
 
     uint32_t run;
     uint64_t token;
+    char version[LEASE_NONCE_SIZE]; /* of the record, as this term last wrote it in time */
     struct deadlines deadlines;
     int64_t renew_at_ns;
     bool kill_sent;

@@ -6,12 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MINUTE_MS INT64_C(60000)
+#define HOUR_MS   INT64_C(3600000)
+
 struct unit {
     const char *suffix;
     int64_t ms;
 };
 
-static const struct unit units[] = {{"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 3600 * 1000}};
+static const struct unit units[] = {{"ms", 1}, {"s", 1000}, {"m", MINUTE_MS}, {"h", HOUR_MS}};
 
 static const struct unit *find_unit(const char *suffix)
 {
@@ -76,7 +79,7 @@ char *duration_format(char *buffer, size_t size, int64_t ms)
         ms = -ms;
     if (ms < 1000) {
         snprintf(buffer, size, "%s%" PRId64 " ms", sign, ms);
-    } else if (ms < 60 * 1000) {
+    } else if (ms < MINUTE_MS) {
         int64_t hundredths = (ms + 5) / 10;
         snprintf(buffer, size, "%s%" PRId64 ".%02" PRId64, sign, hundredths / 100,
                  hundredths % 100);
@@ -87,7 +90,7 @@ char *duration_format(char *buffer, size_t size, int64_t ms)
         if (length > 0 && buffer[length - 1] == '.')
             buffer[--length] = '\0';
         snprintf(buffer + length, size - length, " s");
-    } else if (ms < 3600 * 1000) {
+    } else if (ms < HOUR_MS) {
         int64_t seconds = ms / 1000;
         if (seconds % 60 == 0)
             snprintf(buffer, size, "%s%" PRId64 " min", sign, seconds / 60);
@@ -95,7 +98,7 @@ char *duration_format(char *buffer, size_t size, int64_t ms)
             snprintf(buffer, size, "%s%" PRId64 " min %" PRId64 " s", sign, seconds / 60,
                      seconds % 60);
     } else {
-        int64_t minutes = ms / 60000;
+        int64_t minutes = ms / MINUTE_MS;
         if (minutes % 60 == 0)
             snprintf(buffer, size, "%s%" PRId64 " h", sign, minutes / 60);
         else

@@ -64,8 +64,16 @@ struct election_action *send_request(struct election *election, struct election_
     election->pending.sent_ns = election->now_ns;
     action->request = election->pending.number;
     action->token = election->token;
+    action->claim = kind == REQUEST_CLAIM;
     snprintf(action->nonce, sizeof action->nonce, "%016" PRIx64, next_random(election));
+    memcpy(election->pending.nonce, action->nonce, sizeof election->pending.nonce);
     return action;
+}
+
+int64_t patience_ms(const struct election *election)
+{
+    const struct timing *timing = &election->config.timing;
+    return timing->retry_ms < timing->ttl_ms ? timing->retry_ms : timing->ttl_ms;
 }
 
 static void open_now(struct election *election, struct election_actions *actions)
@@ -96,8 +104,12 @@ void finish(struct election *election, struct election_actions *actions, enum el
  * deadline to meet, spread by a tenth for those who have not. */
 static int64_t next_backoff_ms(struct election *election)
 {
+    const struct timing *timing = &election->config.timing;
     bool urgent = election->state == ELECTION_LEADING || election->state == ELECTION_RELEASING;
-    int64_t most_ms = urgent ? election->config.timing.renew_retry_ms : BACKOFF_MOST_MS;
+    /* A server that is back must not stay unnoticed for longer than a short lease lasts. */
+    int64_t patient_ms =
+        timing->ttl_ms / 2 < BACKOFF_MOST_MS ? timing->ttl_ms / 2 : BACKOFF_MOST_MS;
+    int64_t most_ms = urgent ? timing->renew_retry_ms : patient_ms;
     int64_t delay_ms = election->backoff_ms;
 
     election->backoff_ms = delay_ms == 0 ? BACKOFF_FIRST_MS : delay_ms * 2;
@@ -155,7 +167,7 @@ static void reopen_after_failure(struct election *election, struct election_acti
     bool patient = failure == LEASE_FAILURE_CONFIGURATION && election->state == ELECTION_FOLLOWING;
 
     if (failure == LEASE_FAILURE_ROLE || failure == LEASE_FAILURE_CONFIGURATION)
-        reopen(election, actions, patient ? timing->retry_ms : timing->renew_retry_ms);
+        reopen(election, actions, patient ? patience_ms(election) : timing->renew_retry_ms);
 }
 
 static void handle_reply(struct election *election, struct election_actions *actions,
@@ -182,8 +194,7 @@ static void handle_reply(struct election *election, struct election_actions *act
         follow_reply(election, actions, reply, kind, sent_ns);
         break;
     case REQUEST_RENEW:
-        if (election->state == ELECTION_LEADING)
-            term_reply(election, actions, reply, sent_ns);
+        term_reply(election, actions, reply, sent_ns);
         break;
     case REQUEST_RELEASE:
         release_reply(election, actions, reply);
@@ -258,6 +269,13 @@ static void handle_event(struct election *election, struct election_actions *act
         break;
     case EVENT_PUSH:
         follow_push(election, event->push);
+        break;
+    case EVENT_LISTENING:
+        follow_listening(election);
+        break;
+    case EVENT_NOT_STARTED:
+        if (this_run)
+            term_not_started(election);
         break;
     case EVENT_CHILD_EXIT:
         if (this_run)

@@ -86,8 +86,9 @@ static int64_t next_ask_ns(struct election *election, const struct lease_record 
     int64_t ask_ns = next_retry_ns(election);
     int64_t ripe_ns = ripe_at_ns(election);
 
-    /* A ripe observation that was refused all the same will not be granted by asking in a loop. */
-    if (ripe_ns > election->now_ns)
+    /* A ripe observation that was refused all the same will not be granted by asking in a loop; one
+     * that ripened while the request was on its way has not been tried yet. */
+    if (ripe_ns > election->now_ns || !election->asked_with_observation)
         ask_ns = min_ns(ask_ns, ripe_ns);
     ask_ns = min_ns(ask_ns, server_ripe_at_ns(election, record));
     if (record->state == LEASE_HOLD && record->hold_left_ms < HOLD_MOST_MS)
@@ -118,6 +119,8 @@ static void granted(struct election *election, struct election_actions *actions,
     struct deadlines deadlines = timing_deadlines(&election->config.timing, sent_ns);
 
     election->token = token;
+    election->deadlines = deadlines;
+    memcpy(election->version, election->pending.nonce, sizeof election->version);
     if (election->stop_asked) {
         election->end = END_STOPPED;
         release_begin(election, actions);
@@ -156,7 +159,7 @@ static void failed(struct election *election, struct election_actions *actions,
     }
     tell(actions, NOTE_ASK_FAILED);
     follow(election, election->now_ns + ms_to_ns(failure == LEASE_FAILURE_CONFIGURATION
-                                                     ? election->config.timing.retry_ms
+                                                     ? patience_ms(election)
                                                      : election->config.timing.renew_retry_ms));
 }
 
@@ -223,6 +226,15 @@ void follow_push(struct election *election, const struct lease_event *push)
     }
 }
 
+/* A release may have been announced just before, to nobody: look once more. */
+void follow_listening(struct election *election)
+{
+    if (election->state == ELECTION_FOLLOWING)
+        election->ask_at_ns = election->now_ns;
+    else if (election->state == ELECTION_ACQUIRING)
+        election->free_hint = true;
+}
+
 void follow_advance(struct election *election, struct election_actions *actions)
 {
     if (election->stop_asked) {
@@ -239,7 +251,8 @@ void follow_advance(struct election *election, struct election_actions *actions)
     struct election_action *action = send_request(election, actions, REQUEST_ACQUIRE);
     action->token = election->floor_token;
     action->never_saw_record = !election->saw_record;
-    if (observation_is_ripe(election)) {
+    election->asked_with_observation = observation_is_ripe(election);
+    if (election->asked_with_observation) {
         memcpy(action->observed_ident, election->seen.ident, sizeof action->observed_ident);
         memcpy(action->observed_version, election->seen.version, sizeof action->observed_version);
     }

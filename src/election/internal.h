@@ -14,6 +14,8 @@ struct election_action *send_request(struct election *election, struct election_
 bool can_send(const struct election *election);
 /* Drops the connection and makes a new one at `delay_ms` from now. */
 void reopen(struct election *election, struct election_actions *actions, int64_t delay_ms);
+/* How long a failure that a person must mend is left alone. */
+int64_t patience_ms(const struct election *election);
 void finish(struct election *election, struct election_actions *actions, enum election_end end);
 
 /* follow.c: watching the record and asking for the lease */
@@ -21,16 +23,18 @@ void follow(struct election *election, int64_t ask_at_ns);
 void follow_reply(struct election *election, struct election_actions *actions,
                   const struct lease_reply *reply, enum election_request kind, int64_t sent_ns);
 void follow_push(struct election *election, const struct lease_event *push);
-void follow_stop(struct election *election, struct election_actions *actions);
+void follow_listening(struct election *election);
 void follow_advance(struct election *election, struct election_actions *actions);
 
 /* term.c: leading, stopping, releasing */
+/* For a lease whose deadlines and version the election has noted. */
 void term_begin(struct election *election, struct election_actions *actions, uint64_t token,
                 int64_t sent_ns);
 void term_check_deadlines(struct election *election, struct election_actions *actions);
 void term_end(struct election *election, struct election_actions *actions, enum election_end end);
 void term_reply(struct election *election, struct election_actions *actions,
                 const struct lease_reply *reply, int64_t sent_ns);
+void term_not_started(struct election *election);
 void term_child_exit(struct election *election, struct election_actions *actions);
 void term_tree_dead(struct election *election, struct election_actions *actions);
 void term_stop(struct election *election, struct election_actions *actions, bool again);

@@ -4,6 +4,8 @@
  * The deadlines are the keeper's to enforce; they are watched here as well, so that the two of them
  * have to fail at once, and so that the story told is the same.
  */
+#include <string.h>
+
 #include "internal.h"
 
 /* How long a keeper that was told to kill is believed to be at it. */
@@ -17,7 +19,6 @@ void term_begin(struct election *election, struct election_actions *actions, uin
     election->used_token = token;
     election->saw_record = true;
     election->seen.valid = false;
-    election->deadlines = timing_deadlines(&election->config.timing, sent_ns);
     election->renew_at_ns = sent_ns + ms_to_ns(election->config.timing.renew_ms);
     election->end = END_NONE;
     election->run++;
@@ -29,6 +30,7 @@ void term_begin(struct election *election, struct election_actions *actions, uin
     start->run = election->run;
     start->token = token;
     start->deadlines = election->deadlines;
+    memcpy(start->version, election->version, sizeof start->version);
     struct election_action *note = act(actions, ACTION_TELL);
     note->note = NOTE_ELECTED;
     note->token = token;
@@ -38,14 +40,22 @@ void term_begin(struct election *election, struct election_actions *actions, uin
     }
 }
 
+/* Whatever the reason for the kill, a hung keeper must be found out before the lease is out. */
+static int64_t keeper_patience_ends_ns(const struct election *election)
+{
+    int64_t margin_ns = ms_to_ns(election->config.timing.margin_ms);
+    int64_t kill_at_ns = election->deadlines.kill_at_ns;
+    int64_t due_ns = (kill_at_ns > election->now_ns ? kill_at_ns : election->now_ns);
+
+    return min_ns(due_ns + margin_ns * 3 / 4, election->now_ns + ms_to_ns(KEEPER_PATIENCE_MS));
+}
+
 static void kill_tree(struct election *election, struct election_actions *actions)
 {
-    int64_t patience_ms = election->end == END_DEADLINE ? election->config.timing.margin_ms * 3 / 4
-                                                        : KEEPER_PATIENCE_MS;
     if (election->kill_sent)
         return;
     election->kill_sent = true;
-    election->abandon_at_ns = election->now_ns + ms_to_ns(patience_ms);
+    election->abandon_at_ns = keeper_patience_ends_ns(election);
     act(actions, ACTION_KILL_TREE)->run = election->run;
 }
 
@@ -90,30 +100,55 @@ void term_check_deadlines(struct election *election, struct election_actions *ac
     }
 }
 
+/* A renewal was granted while the term was good. Its version is the one that a release may end. */
+static void note_version(struct election *election)
+{
+    if (election->now_ns < election->deadlines.expires_at_ns)
+        memcpy(election->version, election->pending.nonce, sizeof election->version);
+}
+
+static void renewed(struct election *election, struct election_actions *actions, int64_t sent_ns)
+{
+    election->deadlines = timing_deadlines(&election->config.timing, sent_ns);
+    election->renew_at_ns = sent_ns + ms_to_ns(election->config.timing.renew_ms);
+
+    struct election_action *extend = act(actions, ACTION_EXTEND);
+    extend->run = election->run;
+    extend->deadlines = election->deadlines;
+    memcpy(extend->version, election->version, sizeof extend->version);
+    tell(actions, NOTE_RENEWED);
+}
+
 void term_reply(struct election *election, struct election_actions *actions,
                 const struct lease_reply *reply, int64_t sent_ns)
 {
     switch (reply->verdict) {
     case LEASE_RENEWED:
-        election->deadlines = timing_deadlines(&election->config.timing, sent_ns);
-        election->renew_at_ns = sent_ns + ms_to_ns(election->config.timing.renew_ms);
-        struct election_action *extend = act(actions, ACTION_EXTEND);
-        extend->run = election->run;
-        extend->deadlines = election->deadlines;
-        tell(actions, NOTE_RENEWED);
+        note_version(election);
+        if (election->state == ELECTION_LEADING)
+            renewed(election, actions, sent_ns);
         break;
     case LEASE_LOST:
-        term_end(election, actions, END_LOST);
+        if (election->state == ELECTION_LEADING || election->state == ELECTION_STOPPING)
+            term_end(election, actions, END_LOST);
         break;
     case LEASE_FAILED:
     case LEASE_GRANTED:
     case LEASE_REFUSED:
     case LEASE_RELEASED:
     case LEASE_NOT_HELD:
+        if (election->state != ELECTION_LEADING)
+            break;
         tell(actions, NOTE_RENEWAL_FAILED);
         election->renew_at_ns = election->now_ns + ms_to_ns(election->config.timing.renew_retry_ms);
         break;
     }
+}
+
+void term_not_started(struct election *election)
+{
+    if (election->state == ELECTION_LEADING && election->end == END_NONE)
+        election->end = END_NOT_STARTED;
 }
 
 void term_child_exit(struct election *election, struct election_actions *actions)
@@ -177,29 +212,40 @@ static bool ends_after_term(const struct election *election)
     case END_DEADLINE:
     case END_LOST:
         return election->config.exit_on_lost || election->stop_asked;
+    case END_NOT_STARTED:
+        return election->stop_asked;
     default:
         return true;
     }
 }
 
+/* Why the process ends, now that the term is over. */
+static enum election_end final_end(const struct election *election)
+{
+    bool term_was_cut_short = election->end == END_DEADLINE || election->end == END_LOST;
+
+    if (election->end == END_NOT_STARTED)
+        return END_STOPPED;
+    return term_was_cut_short && !election->config.exit_on_lost ? END_STOPPED : election->end;
+}
+
 static void release_over(struct election *election, struct election_actions *actions)
 {
     if (ends_after_term(election)) {
-        bool only_stopped = election->stop_asked && !election->config.exit_on_lost &&
-                            (election->end == END_DEADLINE || election->end == END_LOST);
-        finish(election, actions, only_stopped ? END_STOPPED : election->end);
-    } else {
-        election->release_until_ns = INT64_MAX;
-        follow(election, election->now_ns);
+        finish(election, actions, final_end(election));
+        return;
     }
+    election->release_until_ns = INT64_MAX;
+    /* A host that cannot make processes lets the others go first. */
+    follow(election, election->end == END_NOT_STARTED
+                         ? election->now_ns + ms_to_ns(election->config.timing.retry_ms)
+                         : election->now_ns);
 }
 
 void release_begin(struct election *election, struct election_actions *actions)
 {
     election->state = ELECTION_RELEASING;
     election->used_token = election->token;
-    /* A renewal still on its way will run before the release: same connection, same order. */
-    election->pending.kind = REQUEST_NONE;
     election->retry_at_ns = election->now_ns;
     election->release_until_ns = ends_after_term(election) ? release_limit_ns(election) : INT64_MAX;
     if (election->config.no_release && election->end == END_STOPPED) {
@@ -216,14 +262,29 @@ void release_without_keeper(struct election *election)
     election->release_until_ns = release_limit_ns(election);
 }
 
+/* Whether the record is ours after all, written by a renewal whose answer was lost. While the term
+ * has not expired nobody else can have led since, so whenever that renewal ran, it ran in time. */
+static bool is_newer_version(const struct election *election, const struct lease_record *record)
+{
+    return record->state == LEASE_HELD && record->token == election->token &&
+           strcmp(record->id, election->config.id) == 0 &&
+           strcmp(record->version, election->version) != 0 &&
+           election->now_ns < election->deadlines.expires_at_ns;
+}
+
 void release_reply(struct election *election, struct election_actions *actions,
                    const struct lease_reply *reply)
 {
     if (election->state != ELECTION_RELEASING)
         return;
     switch (reply->verdict) {
-    case LEASE_RELEASED:
     case LEASE_NOT_HELD:
+        if (is_newer_version(election, &reply->record)) {
+            memcpy(election->version, reply->record.version, sizeof election->version);
+            break;
+        }
+        /* fall through */
+    case LEASE_RELEASED:
         tell(actions, reply->verdict == LEASE_RELEASED ? NOTE_RELEASED : NOTE_NOT_HELD);
         release_over(election, actions);
         break;
@@ -240,6 +301,8 @@ void release_advance(struct election *election, struct election_actions *actions
         tell(actions, NOTE_LEFT);
         release_over(election, actions);
     } else if (can_send(election)) {
-        send_request(election, actions, REQUEST_RELEASE)->end = election->end;
+        struct election_action *release = send_request(election, actions, REQUEST_RELEASE);
+        release->end = election->end;
+        memcpy(release->version, election->version, sizeof release->version);
     }
 }

@@ -32,7 +32,7 @@ static void fill(const struct timing_request *request, int64_t ttl_ms, struct ti
     timing->renew_ms = given_or(request->renew_ms, ttl_ms / 3);
     timing->renew_retry_ms = clamp(timing->renew_ms / 5, 1, RENEW_RETRY_MOST_MS);
     timing->request_timeout_ms = clamp(ttl_ms / 6, REQUEST_TIMEOUT_LEAST, REQUEST_TIMEOUT_MOST);
-    timing->retry_ms = given_or(request->retry_ms, DEFAULT_RETRY_MS);
+    timing->retry_ms = given_or(request->retry_ms, clamp(ttl_ms, 1, DEFAULT_RETRY_MS));
     timing->grace_ms = given_or(request->grace_ms, clamp(ttl_ms / 5, 0, GRACE_MOST_MS));
     timing->margin_ms =
         given_or(request->margin_ms, clamp(ttl_ms / 30, MARGIN_LEAST_MS, MARGIN_MOST_MS));

@@ -340,6 +340,25 @@ static void a_push_newer_than_the_question_wins_over_its_answer(void **state)
     assert_string_equal(candidate.election.seen.version, "v2");
 }
 
+static void an_observation_that_ripens_under_way_is_tried_at_once(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh();
+    is_refused(&candidate, "v1");
+    candidate.now_ms += 14990;
+    happens(&candidate, EVENT_CLOSED);
+    happens(&candidate, EVENT_OPENED);
+    assert_string_equal(expect(&candidate, ACTION_ACQUIRE)->observed_version, "");
+    candidate.now_ms += 20;
+    is_refused(&candidate, "v1");
+    assert_string_equal(expect(&candidate, ACTION_ACQUIRE)->observed_version, "v1");
+    /* Refused with it, there is no use in asking in a loop. */
+    candidate.now_ms += 20;
+    is_refused(&candidate, "v1");
+    expect_none(&candidate, ACTION_ACQUIRE);
+    assert_true(wake_ms(&candidate) - candidate.now_ms >= 4500);
+}
+
 static void a_lost_grant_is_claimed_by_a_renewal(void **state)
 {
     (void)state;
@@ -613,10 +632,94 @@ static void the_commands_own_end_releases_and_exits(void **state)
     /* Leftovers are still alive: the lease is kept. */
     at(&candidate, 1000000 + 5000);
     expect(&candidate, ACTION_RENEW);
+    is_renewed(&candidate);
     happens(&candidate, EVENT_TREE_DEAD);
     expect(&candidate, ACTION_RELEASE);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
     assert_int_equal(expect(&candidate, ACTION_EXIT)->end, END_COMMAND);
+}
+
+/* A leader whose renewal is on its way when its tree dies; returns the renewal's nonce. */
+static struct candidate stopped_in_mid_renewal(char nonce[LEASE_NONCE_SIZE])
+{
+    struct candidate candidate = leader();
+    at(&candidate, 1000000 + 5000);
+    memcpy(nonce, expect(&candidate, ACTION_RENEW)->nonce, LEASE_NONCE_SIZE);
+    happens(&candidate, EVENT_STOP);
+    happens(&candidate, EVENT_TREE_DEAD);
+    expect_none(&candidate, ACTION_RELEASE);
+    return candidate;
+}
+
+static void a_release_names_the_version_of_the_last_renewal(void **state)
+{
+    char nonce[LEASE_NONCE_SIZE];
+    (void)state;
+    struct candidate candidate = stopped_in_mid_renewal(nonce);
+    is_renewed(&candidate);
+    assert_string_equal(expect(&candidate, ACTION_RELEASE)->version, nonce);
+}
+
+static void a_renewal_that_fails_leaves_the_version_before(void **state)
+{
+    char nonce[LEASE_NONCE_SIZE], granted[LEASE_NONCE_SIZE];
+    (void)state;
+    struct candidate candidate = stopped_in_mid_renewal(nonce);
+    memcpy(granted, candidate.election.version, sizeof granted);
+    fails(&candidate, LEASE_FAILURE_TRANSIENT);
+    assert_string_equal(expect(&candidate, ACTION_RELEASE)->version, granted);
+    assert_string_not_equal(granted, nonce);
+}
+
+static void an_unanswered_renewal_that_was_executed_is_released_too(void **state)
+{
+    char nonce[LEASE_NONCE_SIZE];
+    (void)state;
+    struct candidate candidate = stopped_in_mid_renewal(nonce);
+    at(&candidate, 1000000 + 7000);
+    happens(&candidate, EVENT_OPENED);
+    expect(&candidate, ACTION_RELEASE);
+    replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, ME, 100, nonce));
+    assert_string_equal(expect(&candidate, ACTION_RELEASE)->version, nonce);
+    replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
+    expect(&candidate, ACTION_EXIT);
+}
+
+static void a_version_that_appears_after_the_term_is_not_released(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    happens(&candidate, EVENT_CLOSED);
+    at(&candidate, 1000000 + 11348);
+    happens(&candidate, EVENT_TREE_DEAD);
+    candidate.now_ms = 1000000 + 14848;
+    happens(&candidate, EVENT_OPENED);
+    expect(&candidate, ACTION_RELEASE);
+    /* A renewal of old that the network held up may have written a dead term again. */
+    replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, ME, 100, "late"));
+    expect_none(&candidate, ACTION_RELEASE);
+    assert_int_equal(candidate.election.state, ELECTION_ACQUIRING);
+}
+
+static void another_holder_found_while_stopping_ends_the_grace(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    at(&candidate, 1000000 + 5000);
+    happens(&candidate, EVENT_STOP);
+    replies(&candidate, answer(&candidate, LEASE_LOST, LEASE_HELD, OTHER, 101, "v9"));
+    expect(&candidate, ACTION_KILL_TREE);
+}
+
+static void only_a_claim_is_marked_as_one(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh();
+    replies(&candidate, answer(&candidate, LEASE_REFUSED, LEASE_HELD, ME, 100, "n"));
+    assert_true(expect(&candidate, ACTION_RENEW)->claim);
+    is_renewed(&candidate);
+    at(&candidate, 1000000 + 5000);
+    assert_false(expect(&candidate, ACTION_RENEW)->claim);
 }
 
 static void the_commands_end_stays_the_reason_past_the_deadline(void **state)
@@ -698,6 +801,42 @@ static void a_keeper_that_misses_the_kill_is_abandoned_once(void **state)
     expect_none(&candidate, ACTION_ABANDON_KEEPER);
 }
 
+/* The lease is out at 14848: a hung keeper must be found out before, whatever the kill was for. */
+static void a_hung_keeper_is_abandoned_before_the_lease_is_out(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    at(&candidate, 1000000 + 11300);
+    happens(&candidate, EVENT_STOP);
+    at(&candidate, 1000000 + 14348);
+    expect(&candidate, ACTION_KILL_TREE);
+    at(&candidate, 1000000 + 14348 + 375);
+    expect(&candidate, ACTION_ABANDON_KEEPER);
+
+    candidate = leader();
+    at(&candidate, 1000000 + 11300);
+    happens(&candidate, EVENT_STOP);
+    at(&candidate, 1000000 + 14000);
+    happens(&candidate, EVENT_STOP);
+    expect(&candidate, ACTION_KILL_TREE);
+    at(&candidate, 1000000 + 14348 + 375);
+    expect(&candidate, ACTION_ABANDON_KEEPER);
+}
+
+static void a_keeper_has_a_second_where_there_is_time(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    at(&candidate, 1000000 + 2000);
+    happens(&candidate, EVENT_STOP);
+    happens(&candidate, EVENT_STOP);
+    expect(&candidate, ACTION_KILL_TREE);
+    at(&candidate, 1000000 + 2999);
+    expect_none(&candidate, ACTION_ABANDON_KEEPER);
+    at(&candidate, 1000000 + 3000);
+    expect(&candidate, ACTION_ABANDON_KEEPER);
+}
+
 static void a_stuck_tree_is_neither_abandoned_nor_released(void **state)
 {
     (void)state;
@@ -728,6 +867,20 @@ static void a_tree_that_never_started_ends_the_term(void **state)
     expect(&candidate, ACTION_RELEASE);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
     expect_none(&candidate, ACTION_EXIT);
+}
+
+static void a_host_that_cannot_start_it_lets_others_go_first(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    happens(&candidate, EVENT_NOT_STARTED);
+    happens(&candidate, EVENT_TREE_DEAD);
+    expect(&candidate, ACTION_RELEASE);
+    replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
+    expect_none(&candidate, ACTION_EXIT);
+    expect_none(&candidate, ACTION_ACQUIRE);
+    at(&candidate, candidate.now_ms + 5000);
+    expect(&candidate, ACTION_ACQUIRE);
 }
 
 static void configuration_is_fatal_at_the_start_only(void **state)
@@ -767,6 +920,24 @@ static void reconnects_back_off_up_to_a_cap(void **state)
     assert_in_range(longest_ms, 5000, 5500);
 }
 
+static void a_short_lease_is_not_left_alone_for_long(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh();
+    candidate.election.config.timing.ttl_ms = 3000;
+    is_refused(&candidate, "v1");
+    for (int i = 0; i < 12; i++) {
+        happens(&candidate, EVENT_CLOSED);
+        assert_true(find(&candidate, ACTION_OPEN) != NULL ||
+                    wake_ms(&candidate) - candidate.now_ms <= 1650);
+        at(&candidate, wake_ms(&candidate) + 1);
+    }
+    happens(&candidate, EVENT_OPENED);
+    expect(&candidate, ACTION_ACQUIRE);
+    fails(&candidate, LEASE_FAILURE_CONFIGURATION);
+    assert_int_equal(wake_ms(&candidate) - candidate.now_ms, 3000);
+}
+
 static void a_leader_reconnects_at_least_every_second(void **state)
 {
     (void)state;
@@ -799,6 +970,20 @@ static void a_fresh_connection_asks_at_once(void **state)
     happens(&candidate, EVENT_CLOSED);
     happens(&candidate, EVENT_OPENED);
     expect(&candidate, ACTION_ACQUIRE);
+}
+
+static void a_fresh_subscription_looks_once_more(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh();
+    is_refused(&candidate, "v1");
+    happens(&candidate, EVENT_LISTENING);
+    expect(&candidate, ACTION_ACQUIRE);
+    happens(&candidate, EVENT_LISTENING);
+    is_refused(&candidate, "v1");
+    expect(&candidate, ACTION_ACQUIRE);
+    is_refused(&candidate, "v1");
+    expect_none(&candidate, ACTION_ACQUIRE);
 }
 
 static void the_servers_clock_wakes_where_it_is_trusted(void **state)
@@ -836,6 +1021,7 @@ int main(void)
         cmocka_unit_test(many_listeners_spread_over_a_bounded_span),
         cmocka_unit_test(a_release_pushed_while_asking_is_not_forgotten),
         cmocka_unit_test(a_push_newer_than_the_question_wins_over_its_answer),
+        cmocka_unit_test(an_observation_that_ripens_under_way_is_tried_at_once),
         cmocka_unit_test(a_lost_grant_is_claimed_by_a_renewal),
         cmocka_unit_test(a_record_of_an_earlier_term_is_not_claimed),
         cmocka_unit_test(a_grant_that_came_too_late_is_renewed_first),
@@ -856,20 +1042,31 @@ int main(void)
         cmocka_unit_test(a_grant_after_a_stop_is_given_back),
         cmocka_unit_test(no_release_leaves_the_lease_on_a_stop),
         cmocka_unit_test(the_commands_own_end_releases_and_exits),
+        cmocka_unit_test(a_release_names_the_version_of_the_last_renewal),
+        cmocka_unit_test(a_renewal_that_fails_leaves_the_version_before),
+        cmocka_unit_test(an_unanswered_renewal_that_was_executed_is_released_too),
+        cmocka_unit_test(a_version_that_appears_after_the_term_is_not_released),
+        cmocka_unit_test(another_holder_found_while_stopping_ends_the_grace),
+        cmocka_unit_test(only_a_claim_is_marked_as_one),
         cmocka_unit_test(the_commands_end_stays_the_reason_past_the_deadline),
         cmocka_unit_test(an_unreachable_redis_does_not_hold_up_the_exit),
         cmocka_unit_test(after_a_deadline_it_releases_late_and_follows_again),
         cmocka_unit_test(a_lost_keeper_ends_the_term_and_the_process),
         cmocka_unit_test(a_keeper_lost_while_following_ends_the_process),
         cmocka_unit_test(a_keeper_that_misses_the_kill_is_abandoned_once),
+        cmocka_unit_test(a_hung_keeper_is_abandoned_before_the_lease_is_out),
+        cmocka_unit_test(a_keeper_has_a_second_where_there_is_time),
         cmocka_unit_test(a_stuck_tree_is_neither_abandoned_nor_released),
         cmocka_unit_test(news_of_another_run_is_ignored),
         cmocka_unit_test(a_tree_that_never_started_ends_the_term),
+        cmocka_unit_test(a_host_that_cannot_start_it_lets_others_go_first),
         cmocka_unit_test(configuration_is_fatal_at_the_start_only),
         cmocka_unit_test(reconnects_back_off_up_to_a_cap),
+        cmocka_unit_test(a_short_lease_is_not_left_alone_for_long),
         cmocka_unit_test(a_leader_reconnects_at_least_every_second),
         cmocka_unit_test(a_connection_that_hangs_is_made_anew),
         cmocka_unit_test(a_fresh_connection_asks_at_once),
+        cmocka_unit_test(a_fresh_subscription_looks_once_more),
         cmocka_unit_test(the_servers_clock_wakes_where_it_is_trusted),
         cmocka_unit_test(a_hold_is_asked_for_when_it_ends),
     };

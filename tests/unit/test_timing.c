@@ -58,11 +58,20 @@ static void margin_and_grace_are_clamped(void **state)
 {
     (void)state;
     struct timing_request little = ask(1000);
-    struct timing_request large = ask(3600 * 1000);
+    struct timing_request large = ask(INT64_C(3600000));
 
     assert_int_equal(derive(&little).margin_ms, 50);
     assert_int_equal(derive(&large).margin_ms, 500);
     assert_int_equal(derive(&large).grace_ms, 10000);
+}
+
+static void a_follower_asks_once_in_a_ttl_at_least(void **state)
+{
+    (void)state;
+    struct timing_request request = ask(3000);
+    assert_int_equal(derive(&request).retry_ms, 3000);
+    request.retry_ms = 20000;
+    assert_int_equal(derive(&request).retry_ms, 20000);
 }
 
 static void drift_rounds_up(void **state)
@@ -161,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(default_numbers),
         cmocka_unit_test(margin_and_grace_are_clamped),
+        cmocka_unit_test(a_follower_asks_once_in_a_ttl_at_least),
         cmocka_unit_test(drift_rounds_up),
         cmocka_unit_test(order_holds_for_every_accepted_ttl),
         cmocka_unit_test(refusal_names_the_edge),
