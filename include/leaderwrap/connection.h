@@ -4,7 +4,8 @@
  * It resolves names without blocking the loop (one look-up in flight, the last good addresses
  * kept, a different address at each try), connects, and puts AUTH and SELECT ahead of the first
  * request in the same write, so that no round trip stands before it. It has no timers and decides
- * nothing: when to open, to give up and to try again is its owner's business.
+ * nothing: when to open, to give up and to try again is its owner's business. Any callback may
+ * close, open or free the connection. The process must ignore SIGPIPE (libuv writes with write(2)).
  *
  * Requests are answered in order. A reply without a request, a reply larger or deeper than any that
  * leaderwrap asks for, and bytes that are no RESP close the connection.
@@ -26,10 +27,11 @@ struct connection_callbacks {
     /* The transport is up; requests may be sent. */
     void (*on_open)(void *context);
     /* The connection is closed, or could not be made: `why` is a phrase that names the address
-     * ("cannot connect to redis at 10.0.0.3:6379: Connection refused"). Every pending request has
+     * ("cannot connect to redis at 10.0.0.3:6379: connection refused"). Every pending request has
      * been dropped: its outcome is unknown. Not called for connection_close. */
     void (*on_closed)(void *context, enum lease_failure failure, const char *why);
-    /* A message of a subscription: the array as it came. NULL: none is expected. Borrowed. */
+    /* What a subscription brings: an array that begins with message, subscribe, unsubscribe or
+     * pong, as it came. NULL: none is expected. Borrowed. */
     void (*on_message)(void *context, const struct redisReply *message);
 };
 
@@ -45,7 +47,7 @@ struct connection_config {
 };
 
 /* Makes a connection that is closed. Returns 0 or -errno. Free with connection_free. */
-int connection_new(struct connection **connection, const struct connection_config *config);
+int connection_new(struct connection **out, const struct connection_config *config);
 
 /* Starts to connect; an open or half-open connection is dropped first (its requests get no answer,
  * on_closed is not called). on_open or on_closed follows from the loop, never from inside this
@@ -57,9 +59,10 @@ void connection_close(struct connection *connection);
 
 bool connection_is_open(const struct connection *connection);
 
-/* Sends one command. `reply` is called once with its answer, unless the connection is lost before.
- * Returns 0 or -errno
- * (-ENOTCONN: not open). Commands sent before the loop runs again leave in one write. */
+/* Sends one command: at once, or inside on_open in one write with the handshake when on_open
+ * returns. `reply` is called once with its answer, unless the connection is lost before; NULL where
+ * the answer comes through on_message (SUBSCRIBE, and PING after it). Returns 0 or -errno
+ * (-ENOTCONN: not open). */
 int connection_send(struct connection *connection, int argc, const char *const *argv,
                     const size_t *lengths, connection_reply_fn *reply, void *context);
 

@@ -16,6 +16,9 @@
 #include "leaderwrap/lease.h"
 #include "leaderwrap/url.h"
 
+/* Room for a lease key of 512 bytes, or for any name made from one, and a NUL. */
+#define STORE_KEY_SIZE 544
+
 struct store;
 
 struct store_callbacks {
@@ -50,12 +53,21 @@ struct store_acquire {
     const char *observed_version;
 };
 
+/* What a release says. */
+struct store_release {
+    uint64_t token;
+    const char *version; /* the last nonce that this term is known to have written */
+    int64_t hold_ms;     /* > 0 keeps the lease closed to everybody for that long from now */
+    const char *reason;  /* for the history */
+};
+
 /* Whether `key` can be a lease key: 1 to 512 bytes, and its hash tag, if any, leaves the three keys
  * in one slot. Returns NULL or a static sentence. */
 const char *store_check_key(const char *key);
 
-/* Makes a closed store. Returns 0 or -errno. Free with store_free. */
-int store_new(struct store **store, const struct store_config *config);
+/* Makes a closed store; its key must have passed store_check_key. Returns 0 or -errno. Free with
+ * store_free. */
+int store_new(struct store **out, const struct store_config *config);
 
 /* As the functions of the same names in connection.h. */
 void store_open(struct store *store);
@@ -63,20 +75,24 @@ void store_close(struct store *store);
 void store_free(struct store *store);
 
 /* The three requests. The answer comes through on_reply with the same `request` number; where the
- * connection is lost before it, on_closed comes instead. Each `nonce` must be fresh. To be called
- * only while open. */
+ * connection is lost before it, on_closed comes instead; neither comes for a request that was sent
+ * while not open or for which there was no memory. Each `nonce` must be fresh, 1 to 16 letters and
+ * digits. */
 void store_send_acquire(struct store *store, const struct store_acquire *acquire);
-void store_send_renew(struct store *store, uint64_t request, const char *nonce, uint64_t token);
-/* `hold_ms` > 0 keeps the lease closed to everybody for that long from now. `reason` goes into the
- * history. */
-void store_send_release(struct store *store, uint64_t request, const char *nonce, uint64_t token,
-                        int64_t hold_ms, const char *reason);
+/* `claim`: the term is a grant whose answer was lost; it is taken up only where the record still is
+ * as the grant left it. */
+void store_send_renew(struct store *store, uint64_t request, const char *nonce, uint64_t token,
+                      bool claim);
+void store_send_release(struct store *store, uint64_t request, const char *nonce,
+                        const struct store_release *release);
 
 /* Deletes the three keys (of the scratch key of --check). The answer is LEASE_RELEASED or
  * LEASE_FAILED. */
 void store_send_erase(struct store *store, uint64_t request);
 
-/* Writes the channel {K}:events into `buffer`. Returns `buffer`. */
+/* Write the channel {K}:events, or the key {K}:term of the record, into `buffer`, for which
+ * STORE_KEY_SIZE is enough. Return `buffer`. */
 char *store_channel(const char *key, char *buffer, size_t size);
+char *store_term_key(const char *key, char *buffer, size_t size);
 
 #endif

@@ -21,12 +21,13 @@ struct watcher_config {
     const char *key;
     int64_t ping_ms;    /* from one PING to the next (ttl / 3) */
     int64_t timeout_ms; /* for the connection with its handshake, and for an answer to a PING */
+    void (*on_listening)(void *context); /* subscribed (again); NULL: nobody cares */
     void (*on_event)(void *context, const struct lease_event *event);
     void *context;
 };
 
 /* Makes a watcher that sleeps. Returns 0 or -errno. Free with watcher_free. */
-int watcher_new(struct watcher **watcher, const struct watcher_config *config);
+int watcher_new(struct watcher **out, const struct watcher_config *config);
 
 /* Begins to listen, or stops and closes the connection. Repeating either does nothing. */
 void watcher_start(struct watcher *watcher);

@@ -1,0 +1,582 @@
+/*
+ * One connection to one Redis server: where to connect, the handshake, and which reply answers
+ * which request. The socket and everything that libuv still holds on to after a close live in a
+ * transport of their own, so that dropping a connection is one step.
+ */
+#include "leaderwrap/connection.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "leaderwrap/reply_class.h"
+#include "password.h"
+#include "resolver.h"
+#include "transport.h"
+
+#define WHERE_SIZE 256
+#define WHY_SIZE   640
+
+#define AUTH_ARGS_MAX 3
+
+enum connection_state {
+    CONNECTION_CLOSED,
+    CONNECTION_RESOLVING,
+    CONNECTION_CONNECTING,
+    CONNECTION_OPEN,
+    CONNECTION_FAILED, /* on_closed is due, from the loop */
+};
+
+struct request {
+    struct request *next;
+    connection_reply_fn *reply;
+    void *context;
+};
+
+struct connection {
+    struct connection_config config;
+    uv_idle_t later; /* runs only to make a failure known from the loop */
+    enum connection_state state;
+    struct resolver *resolver; /* NULL for unix sockets */
+    unsigned turn;             /* counts addresses tried, over all opens */
+    unsigned tries_left;
+    struct transport *transport;
+    struct request *first;
+    struct request **last;
+    bool corked; /* output gathers, to leave in one write */
+    char *output;
+    size_t output_length;
+    enum lease_failure late_failure;
+    char late_why[WHY_SIZE];
+    char where[WHERE_SIZE];
+};
+
+static void wipe_free(char *data, size_t length)
+{
+    if (data != NULL)
+        explicit_bzero(data, length);
+    free(data);
+}
+
+static const char *error_text(int error, char *buffer, size_t size)
+{
+    /* uv_strerror() would leak memory for a code that libuv does not know. */
+    return uv_strerror_r(error, buffer, size);
+}
+
+/* ---- dropping and failing ---- */
+
+static void drop_transport(struct connection *connection)
+{
+    struct transport *transport = connection->transport;
+
+    if (transport == NULL)
+        return;
+    connection->transport = NULL;
+    transport_drop(transport);
+}
+
+/* Back to closed, without a word to anybody. */
+static void drop(struct connection *connection)
+{
+    struct request *request = connection->first;
+
+    drop_transport(connection);
+    connection->first = NULL;
+    connection->last = &connection->first;
+    while (request != NULL) {
+        struct request *next = request->next;
+
+        free(request);
+        request = next;
+    }
+    wipe_free(connection->output, connection->output_length);
+    connection->output = NULL;
+    connection->output_length = 0;
+    connection->corked = false;
+    connection->state = CONNECTION_CLOSED;
+    uv_idle_stop(&connection->later);
+}
+
+/* Drops the connection and tells the owner, who may do anything then, free it included: the caller
+ * must not touch it afterwards. */
+__attribute__((format(printf, 3, 4))) static void
+fail(struct connection *connection, enum lease_failure failure, const char *format, ...)
+{
+    char why[WHY_SIZE];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why, sizeof(why), format, args);
+    va_end(args);
+    drop(connection);
+    connection->config.callbacks.on_closed(connection->config.context, failure, why);
+}
+
+static void on_later(uv_idle_t *idle)
+{
+    struct connection *connection = idle->data;
+    char why[WHY_SIZE];
+
+    memcpy(why, connection->late_why, sizeof(why));
+    fail(connection, connection->late_failure, "%s", why);
+}
+
+/* As fail, but from the loop: for what goes wrong inside a call of the owner. */
+__attribute__((format(printf, 3, 4))) static void
+fail_later(struct connection *connection, enum lease_failure failure, const char *format, ...)
+{
+    va_list args;
+
+    if (connection->state == CONNECTION_FAILED)
+        return;
+    va_start(args, format);
+    vsnprintf(connection->late_why, sizeof(connection->late_why), format, args);
+    va_end(args);
+    connection->late_failure = failure;
+    connection->state = CONNECTION_FAILED;
+    uv_idle_start(&connection->later, on_later);
+}
+
+/* ---- replies ---- */
+
+static bool is_message(const struct connection *connection, const redisReply *reply)
+{
+    static const char *const kinds[] = {"message", "subscribe", "unsubscribe", "pong"};
+    const redisReply *kind;
+
+    if (connection->config.callbacks.on_message == NULL || reply->type != REDIS_REPLY_ARRAY ||
+        reply->elements == 0)
+        return false;
+    kind = reply->element[0];
+    if (kind == NULL || kind->type != REDIS_REPLY_STRING)
+        return false;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(kind->str, kinds[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void fail_unasked(struct connection *connection, const redisReply *reply)
+{
+    char text[LEASE_TEXT_SIZE];
+
+    if (reply->type == REDIS_REPLY_ERROR)
+        fail(connection, reply_class(reply->str), "redis at %s closed the connection: %s",
+             connection->where, reply_explain(reply->str, text, sizeof(text)));
+    else
+        fail(connection, LEASE_FAILURE_TRANSIENT,
+             "protocol error: redis at %s sent a reply that nobody had asked for",
+             connection->where);
+}
+
+static void on_reply(void *owner, const redisReply *reply)
+{
+    struct connection *connection = owner;
+    struct request *request = connection->first;
+    connection_reply_fn *function;
+    void *context;
+
+    if (is_message(connection, reply)) {
+        connection->config.callbacks.on_message(connection->config.context, reply);
+        return;
+    }
+    if (request == NULL) {
+        fail_unasked(connection, reply);
+        return;
+    }
+    connection->first = request->next;
+    if (connection->first == NULL)
+        connection->last = &connection->first;
+    function = request->reply;
+    context = request->context;
+    free(request);
+    function(context, reply);
+}
+
+static void on_end(void *owner, const char *why)
+{
+    struct connection *connection = owner;
+
+    fail(connection, LEASE_FAILURE_TRANSIENT, "lost the connection to redis at %s: %s",
+         connection->where, why);
+}
+
+/* ---- sending ---- */
+
+static int gather(struct connection *connection, const char *data, size_t length)
+{
+    size_t size = connection->output_length + length;
+    char *output = malloc(size);
+
+    if (output == NULL)
+        return -ENOMEM;
+    /* Not realloc: it could leave a password behind in freed memory. */
+    if (connection->output_length > 0)
+        memcpy(output, connection->output, connection->output_length);
+    memcpy(output + connection->output_length, data, length);
+    wipe_free(connection->output, connection->output_length);
+    connection->output = output;
+    connection->output_length = size;
+    return 0;
+}
+
+static void lost_write(struct connection *connection, int error)
+{
+    char text[128];
+
+    fail_later(connection, LEASE_FAILURE_TRANSIENT, "lost the connection to redis at %s: %s",
+               connection->where, error_text(error, text, sizeof(text)));
+}
+
+static void uncork(struct connection *connection)
+{
+    int error = 0;
+
+    connection->corked = false;
+    if (connection->output_length > 0)
+        error =
+            transport_write(connection->transport, connection->output, connection->output_length);
+    wipe_free(connection->output, connection->output_length);
+    connection->output = NULL;
+    connection->output_length = 0;
+    if (error != 0)
+        lost_write(connection, error);
+}
+
+/* Remembers who gets the answer. Without a `reply` the answer is a message. */
+static int expect(struct connection *connection, connection_reply_fn *reply, void *context)
+{
+    struct request *request;
+
+    if (reply == NULL)
+        return 0;
+    request = calloc(1, sizeof(*request));
+    if (request == NULL)
+        return -ENOMEM;
+    request->reply = reply;
+    request->context = context;
+    *connection->last = request;
+    connection->last = &request->next;
+    return 0;
+}
+
+int connection_send(struct connection *connection, int argc, const char *const *argv,
+                    const size_t *lengths, connection_reply_fn *reply, void *context)
+{
+    char *command = NULL;
+    long long length;
+    int error;
+
+    if (connection->state != CONNECTION_OPEN)
+        return -ENOTCONN;
+    length = redisFormatCommandArgv(&command, argc, (const char **)(uintptr_t)argv, lengths);
+    if (length < 0)
+        return -ENOMEM;
+    error = expect(connection, reply, context);
+    if (error == 0)
+        error = connection->corked
+                    ? gather(connection, command, (size_t)length)
+                    : transport_write(connection->transport, command, (size_t)length);
+    explicit_bzero(command, (size_t)length);
+    redisFreeCommand(command);
+    /* Answers and requests would not match any more. */
+    if (error != 0)
+        lost_write(connection, error);
+    return 0;
+}
+
+/* ---- the handshake ---- */
+
+static void refuse(struct connection *connection, const char *what, const redisReply *reply)
+{
+    char text[LEASE_TEXT_SIZE];
+
+    if (reply->type == REDIS_REPLY_ERROR)
+        fail(connection, reply_class(reply->str), "redis at %s refused the %s: %s",
+             connection->where,
+             reply_class(reply->str) == LEASE_FAILURE_CONFIGURATION ? what : "connection",
+             reply_explain(reply->str, text, sizeof(text)));
+    else
+        fail(connection, LEASE_FAILURE_TRANSIENT,
+             "protocol error: redis at %s answered the %s with something else than OK",
+             connection->where, what);
+}
+
+static void on_auth(void *context, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_STATUS)
+        refuse(context, "password", reply);
+}
+
+static void on_select(void *context, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_STATUS)
+        refuse(context, "database", reply);
+}
+
+static void send_auth(struct connection *connection, const char *password)
+{
+    const char *argv[AUTH_ARGS_MAX] = {"AUTH"};
+    size_t lengths[AUTH_ARGS_MAX];
+    const char *user = connection->config.url->user;
+    int argc = 1;
+
+    if (user != NULL)
+        argv[argc++] = user;
+    argv[argc++] = password;
+    for (int i = 0; i < argc; i++)
+        lengths[i] = strlen(argv[i]);
+    connection_send(connection, argc, argv, lengths, on_auth, connection);
+}
+
+static void send_select(struct connection *connection, int database)
+{
+    char number[16];
+    const char *argv[2] = {"SELECT", number};
+    size_t lengths[2] = {6};
+
+    lengths[1] = (size_t)snprintf(number, sizeof(number), "%d", database);
+    connection_send(connection, 2, argv, lengths, on_select, connection);
+}
+
+/* Queues what goes ahead of the first request. Returns false where the connection has failed. */
+static bool queue_handshake(struct connection *connection)
+{
+    const struct redis_url *url = connection->config.url;
+    const char *password = url->password;
+    char *from_file = NULL;
+    char why[WHY_SIZE];
+
+    if (connection->config.password_file != NULL) {
+        if (password_read(connection->config.password_file, &from_file, why, sizeof(why)) != 0) {
+            fail(connection, LEASE_FAILURE_CONFIGURATION, "%s", why);
+            return false;
+        }
+        password = from_file;
+    }
+    /* A user without a password may be one that needs none. */
+    if (password != NULL || url->user != NULL)
+        send_auth(connection, password != NULL ? password : "");
+    password_free(from_file);
+    if (url->database != 0)
+        send_select(connection, url->database);
+    /* For want of memory it may have failed; then on_closed is on its way. */
+    return connection->state == CONNECTION_OPEN;
+}
+
+/* ---- connecting ---- */
+
+static void opened(struct connection *connection)
+{
+    struct transport *transport = connection->transport;
+    char text[128];
+    int error = transport_start_reading(transport);
+
+    if (error != 0) {
+        fail(connection, LEASE_FAILURE_TRANSIENT, "cannot connect to redis at %s: %s",
+             connection->where, error_text(error, text, sizeof(text)));
+        return;
+    }
+    connection->state = CONNECTION_OPEN;
+    connection->corked = true;
+    if (!queue_handshake(connection))
+        return;
+    connection->config.callbacks.on_open(connection->config.context);
+    /* The owner may have dropped it meanwhile. */
+    if (connection->transport == transport)
+        uncork(connection);
+}
+
+static void try_next(struct connection *connection);
+
+/* A failed try: the reason is kept, and reported where it was the last one. */
+static void note_failure(struct connection *connection, int error)
+{
+    char address[INET6_ADDRSTRLEN] = "";
+    char text[128];
+    const union resolver_address *last = NULL;
+
+    error_text(error, text, sizeof(text));
+    if (connection->resolver != NULL)
+        last = resolver_pick(connection->resolver, connection->turn - 1);
+    if (last != NULL && last->any.sa_family == AF_INET)
+        uv_ip4_name(&last->v4, address, sizeof(address));
+    else if (last != NULL)
+        uv_ip6_name(&last->v6, address, sizeof(address));
+    /* The number says something new only where the host was given by name. */
+    if (address[0] != '\0' && strcmp(address, connection->config.url->host) != 0)
+        snprintf(connection->late_why, sizeof(connection->late_why),
+                 "cannot connect to redis at %s (%s): %s", connection->where, address, text);
+    else
+        snprintf(connection->late_why, sizeof(connection->late_why),
+                 "cannot connect to redis at %s: %s", connection->where, text);
+    /* No error of connect(2) is certain to be for good: a firewall says EPERM, and a server makes
+     * its socket before it opens it to others. */
+    connection->late_failure = LEASE_FAILURE_TRANSIENT;
+}
+
+static void on_connect(void *owner, int error)
+{
+    struct connection *connection = owner;
+
+    if (error == 0) {
+        opened(connection);
+        return;
+    }
+    drop_transport(connection);
+    note_failure(connection, error);
+    try_next(connection);
+}
+
+static const struct transport_callbacks transport_callbacks = {
+    .on_connect = on_connect,
+    .on_reply = on_reply,
+    .on_end = on_end,
+};
+
+/* Goes to the next address of this open. Each starts where the one before stopped, so that an
+ * address that accepts and then is mute, or turns out to be a replica, does not hold us for ever.
+ */
+static void try_next(struct connection *connection)
+{
+    connection->state = CONNECTION_CONNECTING;
+    while (connection->tries_left > 0) {
+        const union resolver_address *address =
+            resolver_pick(connection->resolver, connection->turn++);
+        int error;
+
+        connection->tries_left--;
+        error = address != NULL
+                    ? transport_connect_tcp(&connection->transport, connection->config.loop,
+                                            &address->any, &transport_callbacks, connection)
+                    : UV_EAI_NODATA;
+        if (error == 0)
+            return;
+        note_failure(connection, error);
+    }
+    connection->state = CONNECTION_FAILED;
+    uv_idle_start(&connection->later, on_later);
+}
+
+static void on_resolved(void *context, int status)
+{
+    struct connection *connection = context;
+    char text[128];
+
+    if (connection->state != CONNECTION_RESOLVING)
+        return;
+    if (status != 0) {
+        fail(connection, LEASE_FAILURE_TRANSIENT, "cannot find the address of redis at %s: %s",
+             connection->where, error_text(status, text, sizeof(text)));
+        return;
+    }
+    connection->tries_left = resolver_count(connection->resolver);
+    try_next(connection);
+}
+
+static void open_tcp(struct connection *connection)
+{
+    char text[128];
+    int ready;
+
+    connection->state = CONNECTION_RESOLVING;
+    ready = resolver_refresh(connection->resolver);
+    if (ready < 0) {
+        fail_later(connection, LEASE_FAILURE_TRANSIENT,
+                   "cannot find the address of redis at %s: %s", connection->where,
+                   error_text(ready, text, sizeof(text)));
+    } else if (ready > 0) {
+        connection->tries_left = resolver_count(connection->resolver);
+        try_next(connection);
+    }
+}
+
+static void open_unix(struct connection *connection)
+{
+    const char *path = connection->config.url->path;
+    int error;
+
+    connection->tries_left = 0;
+    connection->state = CONNECTION_CONNECTING;
+    /* libuv would cut a longer path and connect to some other socket. */
+    if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+        fail_later(connection, LEASE_FAILURE_CONFIGURATION,
+                   "the path of the socket %s is too long: at most %zu bytes", path,
+                   sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
+        return;
+    }
+    error = transport_connect_unix(&connection->transport, connection->config.loop, path,
+                                   &transport_callbacks, connection);
+    if (error != 0) {
+        note_failure(connection, error);
+        try_next(connection);
+    }
+}
+
+/* ---- life ---- */
+
+int connection_new(struct connection **out, const struct connection_config *config)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+    int error = 0;
+
+    if (connection == NULL)
+        return -ENOMEM;
+    connection->config = *config;
+    connection->last = &connection->first;
+    redis_url_show(config->url, connection->where, sizeof(connection->where));
+    if (!config->url->is_unix)
+        error = resolver_new(&connection->resolver, config->loop, config->url->host,
+                             config->url->port, on_resolved, connection);
+    if (error == 0)
+        error = uv_idle_init(config->loop, &connection->later);
+    if (error != 0) {
+        resolver_free(connection->resolver);
+        free(connection);
+        return error;
+    }
+    connection->later.data = connection;
+    *out = connection;
+    return 0;
+}
+
+void connection_open(struct connection *connection)
+{
+    drop(connection);
+    if (connection->config.url->is_unix)
+        open_unix(connection);
+    else
+        open_tcp(connection);
+}
+
+void connection_close(struct connection *connection)
+{
+    drop(connection);
+}
+
+bool connection_is_open(const struct connection *connection)
+{
+    return connection->state == CONNECTION_OPEN;
+}
+
+static void on_connection_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void connection_free(struct connection *connection)
+{
+    if (connection == NULL)
+        return;
+    drop(connection);
+    resolver_free(connection->resolver);
+    connection->resolver = NULL;
+    uv_close((uv_handle_t *)&connection->later, on_connection_closed);
+}

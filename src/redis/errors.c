@@ -1,0 +1,164 @@
+/*
+ * What an error reply of Redis means for a lease, and what a person can do about it: one table.
+ */
+#include "leaderwrap/reply_class.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define EVERYTHING                                                                                 \
+    "+evalsha +eval +info +time +get +set +del +hmget +hset +xadd +publish +subscribe +ping "      \
+    "+auth "                                                                                       \
+    "+select ~KEY ~{KEY}:* &{KEY}:*"
+
+static const char advice_keys[] = "grant the keys: ACL SETUSER <user> ~KEY ~{KEY}:*";
+static const char advice_channel[] = "grant the channel: ACL SETUSER <user> &{KEY}:*";
+static const char advice_everything[] = "grant it: ACL SETUSER <user> " EVERYTHING;
+static const char advice_give_password[] = "give a password in the URL or with --password-file";
+static const char advice_password[] = "check the user and the password";
+
+struct row {
+    const char *start; /* how the text begins */
+    enum lease_failure failure;
+    const char *advice; /* NULL: the text says it all */
+};
+
+/* The first match counts. Where the error is one word, its space keeps longer words apart. */
+static const struct row table[] = {
+    {"READONLY ", LEASE_FAILURE_ROLE, "it is a replica"},
+    {"MASTERDOWN ", LEASE_FAILURE_ROLE, "it is a replica without its master"},
+    {"MOVED ", LEASE_FAILURE_ROLE, NULL},
+    {"ASK ", LEASE_FAILURE_ROLE, NULL},
+    {"NOTMASTER ", LEASE_FAILURE_ROLE, NULL},
+
+    {"NOAUTH ", LEASE_FAILURE_CONFIGURATION, advice_give_password},
+    /* What a client without a password hears where its first command is a long one. */
+    {"ERR Protocol error: unauthenticated", LEASE_FAILURE_CONFIGURATION, advice_give_password},
+    {"WRONGPASS ", LEASE_FAILURE_CONFIGURATION, advice_password},
+    {"ERR invalid password", LEASE_FAILURE_CONFIGURATION, advice_password},
+    {"ERR operation not permitted", LEASE_FAILURE_CONFIGURATION, advice_password},
+    {"ERR AUTH ", LEASE_FAILURE_CONFIGURATION, "leave the password out, or give a user too"},
+    {"ERR Client sent AUTH", LEASE_FAILURE_CONFIGURATION, "leave the password out"},
+    {"NOPERM ", LEASE_FAILURE_CONFIGURATION, advice_everything},
+    {"ERR ACL failure in script", LEASE_FAILURE_CONFIGURATION, advice_everything},
+    {"ERR The user executing the script can't", LEASE_FAILURE_CONFIGURATION, advice_everything},
+    {"DENIED ", LEASE_FAILURE_CONFIGURATION,
+     "set a password or an address to bind to on the server"},
+    {"NOIDENT ", LEASE_FAILURE_CONFIGURATION,
+     "where the provider hides INFO, --takeover server-clock works without it"},
+    {"WRONGTYPE ", LEASE_FAILURE_CONFIGURATION,
+     "something else lives under this key: choose another --key, or delete it"},
+    {"CROSSSLOT ", LEASE_FAILURE_CONFIGURATION, NULL},
+    {"ERR wrong number of arguments", LEASE_FAILURE_CONFIGURATION, NULL},
+    {"ERR syntax error", LEASE_FAILURE_CONFIGURATION, NULL},
+    {"ERR unknown command", LEASE_FAILURE_CONFIGURATION,
+     "the server has this command renamed, disabled or not at all; Redis 6.2 or later is needed"},
+    {"ERR invalid DB index", LEASE_FAILURE_CONFIGURATION, "check the database in the URL"},
+    {"ERR DB index is out of range", LEASE_FAILURE_CONFIGURATION, "check the database in the URL"},
+    {"ERR SELECT is not allowed", LEASE_FAILURE_CONFIGURATION, "leave the database out of the URL"},
+
+    {"LOADING ", LEASE_FAILURE_TRANSIENT, NULL},
+    {"CLUSTERDOWN ", LEASE_FAILURE_TRANSIENT, NULL},
+    {"TRYAGAIN ", LEASE_FAILURE_TRANSIENT, NULL},
+    {"BUSY ", LEASE_FAILURE_TRANSIENT, NULL},
+    {"OOM ", LEASE_FAILURE_TRANSIENT, "the server's maxmemory is reached"},
+    {"MISCONF ", LEASE_FAILURE_TRANSIENT, "the server cannot save its data and refuses writes"},
+    {"NOREPLICAS ", LEASE_FAILURE_TRANSIENT, NULL},
+    {"NOSCRIPT ", LEASE_FAILURE_TRANSIENT, NULL},
+    {"ERR max number of clients", LEASE_FAILURE_TRANSIENT, "raise maxclients on the server"},
+};
+
+static const struct row *find(const char *text)
+{
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        if (strncmp(text, table[i].start, strlen(table[i].start)) == 0)
+            return &table[i];
+    }
+    return NULL;
+}
+
+enum lease_failure reply_class(const char *text)
+{
+    const struct row *row = find(text);
+
+    return row != NULL ? row->failure : LEASE_FAILURE_TRANSIENT;
+}
+
+/* The command that a refusal names: "... run the 'info' command" of the server, or "NOPERM in
+ * script: info: ..." of our own scripts. Returns its length, 0 if none is named. */
+static int refused_command(const char *text, const char **command)
+{
+    static const char quoted[] = " run the '";
+    static const char ours[] = "in script: ";
+    const char *place;
+    size_t length;
+
+    if ((place = strstr(text, quoted)) != NULL) {
+        *command = place + strlen(quoted);
+        length = strcspn(*command, "'");
+    } else if (strncmp(text, "NOPERM ", 7) == 0 && (place = strstr(text, ours)) != NULL) {
+        *command = place + strlen(ours);
+        length = strcspn(*command, ":");
+    } else {
+        return 0;
+    }
+    return length < 32 ? (int)length : 0;
+}
+
+static bool names_key(const char *text)
+{
+    return strstr(text, "one of the keys") != NULL || strstr(text, "access a key") != NULL ||
+           strstr(text, "access the key") != NULL;
+}
+
+static bool names_channel(const char *text)
+{
+    return strstr(text, "one of the channels") != NULL ||
+           strstr(text, "access a channel") != NULL ||
+           strstr(text, "publish to the channel") != NULL;
+}
+
+/* Makes the advice for a missing permission more exact where the text allows it. */
+static const char *permission_advice(const char *text, char *buffer, size_t size)
+{
+    const char *command = NULL;
+    int length;
+
+    if (names_key(text))
+        return advice_keys;
+    if (names_channel(text))
+        return advice_channel;
+    length = refused_command(text, &command);
+    if (length == 0)
+        return advice_everything;
+    snprintf(buffer, size, "grant it: ACL SETUSER <user> +%.*s", length, command);
+    return buffer;
+}
+
+char *reply_explain(const char *text, char *buffer, size_t size)
+{
+    char permission[80];
+    const struct row *row = find(text);
+    const char *advice = row != NULL ? row->advice : NULL;
+    size_t length = strlen(text);
+    size_t room;
+
+    if (size == 0)
+        return buffer;
+    if (advice == advice_everything)
+        advice = permission_advice(text, permission, sizeof(permission));
+    while (length > 0 && (text[length - 1] == '.' || text[length - 1] == ' '))
+        length--;
+    if (advice == NULL) {
+        snprintf(buffer, size, "%.*s", (int)length, text);
+        return buffer;
+    }
+    /* A long error text must not push the advice out of the buffer. */
+    room = size > strlen(advice) + 6 ? size - strlen(advice) - 6 : 0;
+    if (length <= room)
+        snprintf(buffer, size, "%.*s; %s", (int)length, text, advice);
+    else
+        snprintf(buffer, size, "%.*s...; %s", (int)room, text, advice);
+    return buffer;
+}

@@ -1,0 +1,63 @@
+-- Asks for the lease. GRANTED, with a new token, or REFUSED, and the record says why.
+--
+-- ARGV  7 highest token the asker ever saw   8, 9 ident and ver that it has itself seen unchanged
+--       for the TTL, or ''                   10 '1': there can have been no earlier holder
+
+local FLOOR, SEEN_IDENT, SEEN_VER = number(ARGV[7], MOST_TOKEN), ARGV[8], ARGV[9]
+local ASSUME_FRESH = ARGV[10] == '1'
+
+-- Nobody can know whether an earlier holder still runs: say so, and from here on the record can be
+-- observed. The id stays, because K may still carry it.
+local function vacate(record)
+    stamp(record, 'vacant')
+    record.tok = math.max(record.tok, FLOOR)
+    record.ttl = math.max(record.ttl, MY_TTL)
+    save(record)
+    announce(record, -1)
+end
+
+local function is_released(record)
+    return record.st == 'free' or record.st == 'hold' and NOW >= record.hold_until
+end
+
+local function is_observed(record)
+    return SEEN_VER ~= '' and SEEN_IDENT == IDENT and SEEN_VER == record.ver
+end
+
+local function is_out_by_server_clock(record)
+    return SERVER_CLOCK and NOW > record.at + math.max(record.ttl, MY_TTL) * 1.01 + 10
+end
+
+local function may_have_it(record)
+    if is_released(record) then
+        return true
+    end
+    return (record.st == 'held' or record.st == 'vacant') and
+        (is_observed(record) or is_out_by_server_clock(record))
+end
+
+local function grant(record)
+    local before = {st = record.st, id = record.id, name = record.name, tok = record.tok}
+    own(record, math.max(record.tok + 1, FLOOR + 1, MICROSECONDS))
+    if before.st == 'held' then
+        remember('end', before, 'expired')
+    end
+    remember('begin', record, '')
+    announce(record, -1)
+end
+
+return run(function()
+    look_around()
+    local record = load_record()
+    local foreign, value = foreign_value(record)
+    if record.missing and ASSUME_FRESH and not value then
+        record.st = 'free'
+    elseif not is_certain(record) then
+        vacate(record)
+    end
+    if foreign ~= '' or not may_have_it(record) then
+        return answer('REFUSED', record, foreign)
+    end
+    grant(record)
+    return answer('GRANTED', record, '')
+end)

@@ -1,0 +1,209 @@
+-- What the three scripts share: who answers, what time it is, what the record says.
+-- It is put in front of each of them when leaderwrap is built.
+--
+-- KEYS  1 K, the holder       2 {K}:term, the record       3 {K}:history
+-- ARGV  1 channel             2 takeover mode              3 id of the asker
+--       4 name of the asker   5 ttl in ms                  6 nonce of this request
+--
+-- Every script answers {verdict, st, id, name, tok, ver, ident, ttl, age, hold left, value of a
+-- foreign K, warning}, all of them strings, as of after what it did. A script that was refused a
+-- command answers an error, and what it had done before that stays done.
+
+local K, TERM, HISTORY = KEYS[1], KEYS[2], KEYS[3]
+local CHANNEL, SERVER_CLOCK = ARGV[1], ARGV[2] == 'server-clock'
+local ME, MY_NAME, MY_TTL, NONCE = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
+
+local STATES = {free = true, held = true, hold = true, vacant = true}
+local MOST_TOKEN = 9e15           -- below 2^53, from where on doubles skip numbers
+local MOST_TTL = 30 * 24 * 3600 * 1000
+local HISTORY_LENGTH = 1000
+
+local warning = ''
+
+-- Lua's tostring() rounds to 14 digits.
+local function text(number)
+    return string.format('%.0f', number)
+end
+
+-- A field of the record as a whole number from 0 to most; 0 where somebody has broken it.
+local function number(field, most)
+    local value = tonumber(field)
+    if not value or not (value >= 0 and value <= most) then
+        return 0
+    end
+    return math.floor(value)
+end
+
+local function fail(message)
+    error({refusal = message}, 0)
+end
+
+-- One form for the error texts of all servers: before 7 they carry the place of the call, and a
+-- missing right has other words in each version. What was refused is named for the one who reads.
+local function refusal(command, message)
+    message = string.gsub(message, '^@[^:]*: %d+: ', '')
+    message = string.gsub(message, '^%-', '')
+    message = string.gsub(message, '%s+$', '')
+    if string.find(message, 'NOPERM', 1, true) or string.find(message, 'ACL failure', 1, true) or
+        string.find(message, 'no permissions', 1, true) or
+        string.find(message, "The user executing the script can't", 1, true) then
+        return 'NOPERM in script: ' .. string.lower(command) .. ': ' .. message
+    end
+    return message
+end
+
+local function call(command, ...)
+    local reply = redis.pcall(command, ...)
+    if type(reply) == 'table' and reply.err then
+        local message, key = refusal(command, reply.err), ...
+        if string.find(message, '^WRONGTYPE') then
+            message = message .. ' (' .. key .. ')'
+        end
+        fail(message)
+    end
+    return reply
+end
+
+-- For what a term does not depend on: a refusal becomes a warning.
+local function try(command, ...)
+    local reply = redis.pcall(command, ...)
+    if type(reply) == 'table' and reply.err and warning == '' then
+        warning = refusal(command, reply.err)
+    end
+end
+
+local function info(section)
+    if not SERVER_CLOCK then
+        return call('INFO', section)
+    end
+    -- By the server's clock one can do without.
+    local reply = redis.pcall('INFO', section)
+    return type(reply) == 'string' and reply or ''
+end
+
+-- The incarnation of this server, which must be a master. run_id alone would miss a demotion that
+-- was followed by a promotion.
+local function incarnation()
+    local server, replication = info('server'), info('replication')
+    local role = string.match(replication, '\nrole:(%a+)')
+    if role and role ~= 'master' then
+        fail('NOTMASTER this server is a replica')
+    end
+    local ident = (string.match(server, '\nrun_id:(%x+)') or '') .. '/' ..
+        (string.match(replication, '\nmaster_replid:(%x+)') or '')
+    if role and #ident == 81 then
+        return ident
+    end
+    if not SERVER_CLOCK then
+        fail('NOIDENT the server hides role, run_id or master_replid in INFO')
+    end
+    return '-'
+end
+
+local IDENT, NOW, MICROSECONDS
+
+-- To be called first. Time stands still in a script on some servers and runs on others, so it is
+-- taken once.
+local function look_around()
+    IDENT = incarnation()
+    local time = call('TIME')
+    NOW = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+    MICROSECONDS = tonumber(time[1]) * 1000000 + tonumber(time[2])
+end
+
+local function load_record()
+    local field = call('HMGET', TERM, 'st', 'id', 'name', 'tok', 'ver', 'ident', 'ttl', 'at', 'until')
+    local missing = true
+    for i = 1, 9 do
+        missing = missing and not field[i]
+    end
+    return {
+        missing = missing,
+        st = field[1] or '',
+        id = field[2] or '',
+        name = field[3] or '',
+        tok = number(field[4], MOST_TOKEN),
+        ver = field[5] or '',
+        ident = field[6] or '',
+        ttl = number(field[7], MOST_TTL),
+        at = number(field[8], MOST_TOKEN),
+        hold_until = number(field[9], MOST_TOKEN),
+    }
+end
+
+-- Whether the record was written by this incarnation of the server, by a script of leaderwrap.
+local function is_certain(record)
+    return STATES[record.st] and record.ident == IDENT and #record.ver <= 16 and
+        string.find(record.ver, '^%w+$') ~= nil
+end
+
+-- What is in K where neither the holder on record nor the asker put it there; '' if nothing is.
+local function foreign_value(record)
+    local value = call('GET', K)
+    if value == '' then
+        return '(empty)', value
+    end
+    if not value or value == record.id or value == ME then
+        return '', value
+    end
+    return value, value
+end
+
+local function save(record)
+    call('HSET', TERM, 'st', record.st, 'id', record.id, 'name', record.name,
+        'tok', text(record.tok), 'ver', record.ver, 'ident', record.ident,
+        'ttl', text(record.ttl), 'at', text(record.at), 'until', text(record.hold_until))
+    record.missing = false
+end
+
+-- The record as of now, by the asker.
+local function stamp(record, state)
+    record.st, record.ver, record.ident, record.at, record.hold_until = state, NONCE, IDENT, NOW, 0
+end
+
+local function own(record, token)
+    stamp(record, 'held')
+    record.id, record.name, record.tok, record.ttl = ME, MY_NAME, token, MY_TTL
+    save(record)
+    call('SET', K, ME, 'PX', text(MY_TTL))
+end
+
+local function remember(event, record, reason)
+    try('XADD', HISTORY, 'MAXLEN', '~', HISTORY_LENGTH, '*', 'event', event,
+        'token', text(record.tok), 'name', record.name, 'id', record.id,
+        'at', text(NOW), 'reason', reason)
+end
+
+-- Last of all, for it is only a hint.
+local function announce(record, listeners)
+    try('PUBLISH', CHANNEL, table.concat({'1', record.st, record.ident, record.ver,
+        text(record.tok), text(record.ttl), text(listeners), record.name}, '|'))
+end
+
+local function answer(verdict, record, foreign)
+    return {
+        verdict,
+        STATES[record.st] and record.st or '',
+        string.sub(record.id, 1, 81),
+        string.sub(record.name, 1, 64),
+        text(record.tok),
+        string.sub(record.ver, 1, 16),
+        string.sub(record.ident, 1, 81),
+        text(record.ttl),
+        text(math.max(0, NOW - record.at)),
+        text(record.st == 'hold' and math.max(0, record.hold_until - NOW) or 0),
+        string.sub(foreign, 1, 81),
+        string.sub(warning, 1, 255),
+    }
+end
+
+local function run(script)
+    local done, result = pcall(script)
+    if done then
+        return result
+    end
+    if type(result) == 'table' and result.refusal then
+        return redis.error_reply(result.refusal)
+    end
+    return redis.error_reply('ERR in script: ' .. tostring(result))
+end

@@ -1,0 +1,39 @@
+-- Ends a term whose process tree is gone. RELEASED, or NOT_HELD: the record is not that term's, or
+-- not as the term left it.
+--
+-- ARGV  7 token of the term    8 ms to keep the lease closed for, or 0    9 reason, for the history
+--       10 ver that the term is known to have written while it was good
+--
+-- Why the version: a renewal that the network held up until the data was lost writes a dead term
+-- again, while a later holder lives whose record was lost too. To release that would let a third in.
+
+local TOKEN, HOLD, REASON = number(ARGV[7], MOST_TOKEN), number(ARGV[8], MOST_TTL), ARGV[9]
+local VERSION = ARGV[10]
+
+-- How many wait for the news, so that they can spread their answers. Only a courtesy: -1 where the
+-- server does not say.
+local function count_listeners()
+    local reply = redis.pcall('PUBSUB', 'NUMSUB', CHANNEL)
+    return type(reply) == 'table' and tonumber(reply[2]) or -1
+end
+
+return run(function()
+    look_around()
+    local record = load_record()
+    local foreign, value = foreign_value(record)
+    if not (record.st == 'held' and record.id == ME and record.tok == TOKEN and
+        record.ident == IDENT and record.ver == VERSION) then
+        return answer('NOT_HELD', record, foreign)
+    end
+    stamp(record, HOLD > 0 and 'hold' or 'free')
+    if HOLD > 0 then
+        record.hold_until = NOW + HOLD
+    end
+    save(record)
+    if value == ME then
+        call('DEL', K)
+    end
+    remember('end', record, REASON)
+    announce(record, count_listeners())
+    return answer('RELEASED', record, foreign)
+end)

@@ -1,0 +1,37 @@
+-- Keeps a term going that is inside its own deadline. RENEWED, or LOST: proof that somebody else
+-- has it now. Where the server lost data the record is written again: the term is as good as ever.
+--
+-- ARGV  7 token of the term    8 '1': the asker is not inside a deadline of its own, but takes up a
+--       grant whose answer was lost; only a record that is as the grant left it will do
+
+local TOKEN, CLAIM = number(ARGV[7], MOST_TOKEN), ARGV[8] == '1'
+
+local function is_lost(record)
+    local mine = record.id == ME and record.tok == TOKEN
+    if CLAIM then
+        return not (is_certain(record) and record.st == 'held' and mine)
+    end
+    if record.missing or record.tok < TOKEN then
+        return false
+    end
+    if record.tok > TOKEN then
+        return true
+    end
+    if not is_certain(record) then
+        return record.st == 'held' and not mine
+    end
+    -- The same token: what is held must be mine, and a term that was released stays released.
+    return not (record.st == 'vacant' or record.st == 'held' and mine)
+end
+
+return run(function()
+    look_around()
+    local record = load_record()
+    local foreign = foreign_value(record)
+    if foreign ~= '' or is_lost(record) then
+        return answer('LOST', record, foreign)
+    end
+    own(record, TOKEN)
+    announce(record, -1)
+    return answer('RENEWED', record, '')
+end)

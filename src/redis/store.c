@@ -1,0 +1,426 @@
+/*
+ * The lease in one Redis server: turns requests into script calls and replies into verdicts, and
+ * deals with what is no business of the election: scripts that the server does not know yet, and
+ * servers that cannot read the first line of a script.
+ */
+#include "leaderwrap/store.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "leaderwrap/connection.h"
+#include "leaderwrap/reply_class.h"
+#include "scripts.h"
+#include "verdict.h"
+
+#define KEY_MAX     512
+#define NUMBER_SIZE 24
+#define ARGS_MAX    16
+#define SHOWN_SIZE  256
+
+enum {
+    KEY_HOLDER,
+    KEY_TERM,
+    KEY_HISTORY,
+    KEYS
+};
+
+/* One request on its way. It keeps its arguments, because a server that does not know the script
+ * gets them a second time. */
+struct request {
+    struct request *next;
+    struct store *store;
+    const struct script *script; /* NULL: not a script */
+    enum verdict_of of;
+    bool whole; /* sent with the script's text */
+    uint64_t number;
+    int argc;
+    size_t lengths[ARGS_MAX];
+    const char *argv[ARGS_MAX]; /* from EVALSHA's third word on, into `text` */
+    char text[];
+};
+
+struct store {
+    struct store_config config;
+    struct connection *connection;
+    struct request *pending;
+    bool plain; /* the server cannot read the first line of the scripts */
+    char *keys[KEYS];
+    char *channel;
+};
+
+/* ---- keys ---- */
+
+/* Whether Redis hashes only a part of `key`: from the first '{' to the next '}', if that is not
+ * empty (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/). */
+static bool has_hash_tag(const char *key)
+{
+    const char *open = strchr(key, '{');
+    const char *close = open != NULL ? strchr(open, '}') : NULL;
+
+    return close != NULL && close > open + 1;
+}
+
+const char *store_check_key(const char *key)
+{
+    size_t length = strlen(key);
+
+    if (length == 0)
+        return "it is empty";
+    if (length > KEY_MAX)
+        return "it is longer than 512 bytes";
+    if (strpbrk(key, "{}") != NULL && !has_hash_tag(key))
+        return "braces in a key must form a hash tag such as {name}";
+    return NULL;
+}
+
+/* Writes the name of what belongs to `key`, in the same hash slot. */
+static void sibling(const char *key, const char *suffix, char *buffer, size_t size)
+{
+    snprintf(buffer, size, has_hash_tag(key) ? "%s:%s" : "{%s}:%s", key, suffix);
+}
+
+char *store_channel(const char *key, char *buffer, size_t size)
+{
+    sibling(key, "events", buffer, size);
+    return buffer;
+}
+
+char *store_term_key(const char *key, char *buffer, size_t size)
+{
+    sibling(key, "term", buffer, size);
+    return buffer;
+}
+
+static char *sibling_new(const char *key, const char *suffix)
+{
+    char name[STORE_KEY_SIZE];
+
+    sibling(key, suffix, name, sizeof(name));
+    return strdup(name);
+}
+
+/* ---- requests ---- */
+
+static void forget(struct request *request)
+{
+    struct request **place = &request->store->pending;
+
+    while (*place != request)
+        place = &(*place)->next;
+    *place = request->next;
+    free(request);
+}
+
+static void forget_all(struct store *store)
+{
+    struct request *request = store->pending;
+
+    store->pending = NULL;
+    while (request != NULL) {
+        struct request *next = request->next;
+
+        free(request);
+        request = next;
+    }
+}
+
+static struct request *request_new(struct store *store, uint64_t number, int argc,
+                                   const char *const *argv)
+{
+    struct request *request;
+    size_t size = 0;
+    char *text;
+
+    for (int i = 0; i < argc; i++)
+        size += strlen(argv[i]) + 1;
+    request = calloc(1, sizeof(*request) + size);
+    if (request == NULL)
+        return NULL;
+    text = request->text;
+    for (int i = 0; i < argc; i++) {
+        request->lengths[i] = strlen(argv[i]);
+        request->argv[i] = memcpy(text, argv[i], request->lengths[i] + 1);
+        text += request->lengths[i] + 1;
+    }
+    request->store = store;
+    request->number = number;
+    request->argc = argc;
+    request->next = store->pending;
+    store->pending = request;
+    return request;
+}
+
+/* ---- answers ---- */
+
+/* Ends `request` and hands `answer` out. The owner may do anything then, so nothing is touched
+ * afterwards. */
+static void finish(struct request *request, struct lease_reply *answer)
+{
+    struct store *store = request->store;
+
+    answer->request = request->number;
+    forget(request);
+    store->config.callbacks.on_reply(store->config.context, answer);
+}
+
+static void finish_failed(struct request *request, enum lease_failure failure, const char *text)
+{
+    struct lease_reply answer = {.verdict = LEASE_FAILED, .failure = failure};
+
+    snprintf(answer.text, sizeof(answer.text), "%s", text);
+    finish(request, &answer);
+}
+
+static void finish_error(struct request *request, const char *error)
+{
+    char text[LEASE_TEXT_SIZE];
+
+    finish_failed(request, reply_class(error), reply_explain(error, text, sizeof(text)));
+}
+
+static void finish_strange(struct request *request)
+{
+    char where[SHOWN_SIZE];
+    char text[LEASE_TEXT_SIZE];
+
+    redis_url_show(request->store->config.url, where, sizeof(where));
+    snprintf(text, sizeof(text), "redis at %.180s answered something that is no lease record",
+             where);
+    finish_failed(request, LEASE_FAILURE_TRANSIENT, text);
+}
+
+static void send_script(struct request *request, bool whole);
+
+/* Whether the server could not read the script's first line: before Redis 7 that is no Lua. */
+static bool is_about_flags(const char *error)
+{
+    return strstr(error, "compiling script") != NULL || strstr(error, "shebang") != NULL;
+}
+
+static void on_script_reply(void *context, const redisReply *reply)
+{
+    struct request *request = context;
+    struct store *store = request->store;
+    struct lease_reply answer = {0};
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        if (strncmp(reply->str, "NOSCRIPT", 8) == 0 && !request->whole) {
+            send_script(request, true);
+        } else if (!store->plain && is_about_flags(reply->str)) {
+            store->plain = true;
+            send_script(request, false);
+        } else {
+            finish_error(request, reply->str);
+        }
+        return;
+    }
+    if (verdict_parse(reply, request->of, &answer) == 0)
+        finish(request, &answer);
+    else
+        finish_strange(request);
+}
+
+static void on_erased(void *context, const redisReply *reply)
+{
+    struct request *request = context;
+    struct lease_reply answer = {.verdict = LEASE_RELEASED};
+
+    if (reply->type == REDIS_REPLY_ERROR)
+        finish_error(request, reply->str);
+    else if (reply->type == REDIS_REPLY_INTEGER)
+        finish(request, &answer);
+    else
+        finish_strange(request);
+}
+
+/* ---- sending ---- */
+
+static void send_script(struct request *request, bool whole)
+{
+    const struct script *script = request->script;
+    bool plain = request->store->plain;
+    const char *argv[ARGS_MAX + 2];
+    size_t lengths[ARGS_MAX + 2];
+
+    request->whole = whole;
+    argv[0] = whole ? "EVAL" : "EVALSHA";
+    if (whole)
+        argv[1] = plain ? script->text + script->flags_length : script->text;
+    else
+        argv[1] = plain ? script->plain_sha1 : script->flagged_sha1;
+    for (int i = 0; i < 2; i++)
+        lengths[i] = strlen(argv[i]);
+    for (int i = 0; i < request->argc; i++) {
+        argv[i + 2] = request->argv[i];
+        lengths[i + 2] = request->lengths[i];
+    }
+    /* A request that cannot be sent is one without an answer: the owner's time-out finds it. */
+    if (connection_send(request->store->connection, request->argc + 2, argv, lengths,
+                        on_script_reply, request) != 0)
+        forget(request);
+}
+
+/* Puts the script's own arguments behind those that all scripts have, and sends it. */
+static void start_script(struct store *store, uint64_t number, const struct script *script,
+                         enum verdict_of of, const char *nonce, int argc, const char *const *own)
+{
+    char ttl[NUMBER_SIZE];
+    const char *argv[ARGS_MAX] = {
+        "3",
+        store->keys[KEY_HOLDER],
+        store->keys[KEY_TERM],
+        store->keys[KEY_HISTORY],
+        store->channel,
+        store->config.server_clock ? "server-clock" : "observed",
+        store->config.id,
+        store->config.name,
+        ttl,
+        nonce,
+    };
+    const int common = 10;
+    struct request *request;
+
+    snprintf(ttl, sizeof(ttl), "%" PRId64, store->config.ttl_ms);
+    for (int i = 0; i < argc; i++)
+        argv[common + i] = own[i];
+    request = request_new(store, number, common + argc, argv);
+    if (request == NULL)
+        return;
+    request->script = script;
+    request->of = of;
+    send_script(request, false);
+}
+
+void store_send_acquire(struct store *store, const struct store_acquire *acquire)
+{
+    char floor_token[NUMBER_SIZE];
+    const bool observed = acquire->observed_ident != NULL && acquire->observed_version != NULL;
+    const bool fresh = store->config.assume_fresh && acquire->never_saw_record;
+    const char *own[] = {
+        floor_token,
+        observed ? acquire->observed_ident : "",
+        observed ? acquire->observed_version : "",
+        fresh ? "1" : "0",
+    };
+
+    snprintf(floor_token, sizeof(floor_token), "%" PRIu64, acquire->floor_token);
+    start_script(store, acquire->request, &script_acquire, VERDICT_OF_ACQUIRE, acquire->nonce, 4,
+                 own);
+}
+
+void store_send_renew(struct store *store, uint64_t request, const char *nonce, uint64_t token,
+                      bool claim)
+{
+    char token_text[NUMBER_SIZE];
+    const char *own[] = {token_text, claim ? "1" : "0"};
+
+    snprintf(token_text, sizeof(token_text), "%" PRIu64, token);
+    start_script(store, request, &script_renew, VERDICT_OF_RENEW, nonce, 2, own);
+}
+
+void store_send_release(struct store *store, uint64_t request, const char *nonce,
+                        const struct store_release *release)
+{
+    char token_text[NUMBER_SIZE];
+    char hold_text[NUMBER_SIZE];
+    const char *own[] = {token_text, hold_text, release->reason, release->version};
+
+    snprintf(token_text, sizeof(token_text), "%" PRIu64, release->token);
+    snprintf(hold_text, sizeof(hold_text), "%" PRId64, release->hold_ms);
+    start_script(store, request, &script_release, VERDICT_OF_RELEASE, nonce, 4, own);
+}
+
+void store_send_erase(struct store *store, uint64_t request)
+{
+    const char *argv[] = {"DEL", store->keys[KEY_HOLDER], store->keys[KEY_TERM],
+                          store->keys[KEY_HISTORY]};
+    struct request *erase = request_new(store, request, 4, argv);
+
+    if (erase == NULL)
+        return;
+    if (connection_send(store->connection, erase->argc, erase->argv, erase->lengths, on_erased,
+                        erase) != 0)
+        forget(erase);
+}
+
+/* ---- life ---- */
+
+static void on_open(void *context)
+{
+    struct store *store = context;
+
+    store->config.callbacks.on_open(store->config.context);
+}
+
+static void on_closed(void *context, enum lease_failure failure, const char *why)
+{
+    struct store *store = context;
+
+    forget_all(store);
+    store->config.callbacks.on_closed(store->config.context, failure, why);
+}
+
+static void store_clear(struct store *store)
+{
+    for (int i = 0; i < KEYS; i++)
+        free(store->keys[i]);
+    free(store->channel);
+    free(store);
+}
+
+int store_new(struct store **out, const struct store_config *config)
+{
+    struct store *store = calloc(1, sizeof(*store));
+    const struct connection_config connection = {
+        .loop = config->loop,
+        .url = config->url,
+        .password_file = config->password_file,
+        .callbacks = {.on_open = on_open, .on_closed = on_closed},
+        .context = store,
+    };
+    int error = -ENOMEM;
+
+    if (store == NULL)
+        return -ENOMEM;
+    store->config = *config;
+    store->keys[KEY_HOLDER] = strdup(config->key);
+    store->keys[KEY_TERM] = sibling_new(config->key, "term");
+    store->keys[KEY_HISTORY] = sibling_new(config->key, "history");
+    store->channel = sibling_new(config->key, "events");
+    if (store->keys[KEY_HOLDER] != NULL && store->keys[KEY_TERM] != NULL &&
+        store->keys[KEY_HISTORY] != NULL && store->channel != NULL)
+        error = connection_new(&store->connection, &connection);
+    if (error != 0) {
+        store_clear(store);
+        return error;
+    }
+    *out = store;
+    return 0;
+}
+
+void store_open(struct store *store)
+{
+    forget_all(store);
+    connection_open(store->connection);
+}
+
+void store_close(struct store *store)
+{
+    forget_all(store);
+    connection_close(store->connection);
+}
+
+void store_free(struct store *store)
+{
+    if (store == NULL)
+        return;
+    forget_all(store);
+    /* Nothing of the store is touched from the loop after this. */
+    connection_free(store->connection);
+    store_clear(store);
+}

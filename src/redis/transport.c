@@ -1,0 +1,292 @@
+/*
+ * The socket of a connection and hiredis's reader on it, with limits on what the reader accepts.
+ */
+#include "transport.h"
+
+#include <hiredis/hiredis.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* More than any reply that leaderwrap asks for. */
+#define REPLY_ELEMENTS_MAX 64
+#define REPLY_DEPTH_MAX    3
+#define REPLY_BYTES_MAX    ((size_t)1024 * 1024)
+
+#define INPUT_SIZE        4096
+#define USER_TIMEOUT_MS   5000U
+#define KEEPALIVE_SECONDS 15
+
+#if HIREDIS_MAJOR >= 1
+typedef size_t element_count;
+#else
+typedef int element_count;
+#endif
+
+struct transport {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    uv_connect_t connect;
+    const struct transport_callbacks *callbacks; /* NULL once dropped */
+    void *context;
+    redisReader *reader;
+    redisReplyObjectFunctions functions;
+    void *(*create_array)(const redisReadTask *, element_count);
+    bool oversized;
+    size_t reply_bytes; /* received since the last complete reply */
+    char input[INPUT_SIZE];
+};
+
+struct output {
+    uv_write_t request;
+    size_t length;
+    char data[];
+};
+
+static struct transport *transport_new(const struct transport_callbacks *callbacks, void *context)
+{
+    struct transport *transport = calloc(1, sizeof(*transport));
+
+    if (transport == NULL)
+        return NULL;
+    transport->callbacks = callbacks;
+    transport->context = context;
+    transport->connect.data = transport;
+    return transport;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct transport *transport = handle->data;
+
+    if (transport->reader != NULL)
+        redisReaderFree(transport->reader);
+    free(transport);
+}
+
+void transport_drop(struct transport *transport)
+{
+    transport->callbacks = NULL;
+    uv_close(&transport->uv.handle, on_closed);
+}
+
+/* ---- connecting ---- */
+
+static void on_connect(uv_connect_t *request, int status)
+{
+    struct transport *transport = request->data;
+
+    if (transport->callbacks != NULL)
+        transport->callbacks->on_connect(transport->context, status);
+}
+
+static void set_tcp_options(uv_tcp_t *tcp)
+{
+    unsigned timeout_ms = USER_TIMEOUT_MS;
+    uv_os_fd_t fd;
+
+    /* All of these only make a dead peer known sooner, so a refusal does not matter. */
+    uv_tcp_nodelay(tcp, 1);
+    uv_tcp_keepalive(tcp, 1, KEEPALIVE_SECONDS);
+    if (uv_fileno((const uv_handle_t *)tcp, &fd) == 0)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+}
+
+int transport_connect_tcp(struct transport **out, uv_loop_t *loop, const struct sockaddr *address,
+                          const struct transport_callbacks *callbacks, void *context)
+{
+    struct transport *transport = transport_new(callbacks, context);
+    int error;
+
+    if (transport == NULL)
+        return UV_ENOMEM;
+    /* With the address family given the socket exists at once and takes options. */
+    error = uv_tcp_init_ex(loop, &transport->uv.tcp, address->sa_family);
+    if (error != 0) {
+        free(transport);
+        return error;
+    }
+    transport->uv.handle.data = transport;
+    set_tcp_options(&transport->uv.tcp);
+    error = uv_tcp_connect(&transport->connect, &transport->uv.tcp, address, on_connect);
+    if (error != 0) {
+        transport_drop(transport);
+        return error;
+    }
+    *out = transport;
+    return 0;
+}
+
+int transport_connect_unix(struct transport **out, uv_loop_t *loop, const char *path,
+                           const struct transport_callbacks *callbacks, void *context)
+{
+    struct transport *transport = transport_new(callbacks, context);
+    int error;
+
+    if (transport == NULL)
+        return UV_ENOMEM;
+    error = uv_pipe_init(loop, &transport->uv.pipe, 0);
+    if (error != 0) {
+        free(transport);
+        return error;
+    }
+    transport->uv.handle.data = transport;
+    uv_pipe_connect(&transport->connect, &transport->uv.pipe, path, on_connect);
+    *out = transport;
+    return 0;
+}
+
+/* ---- reading ---- */
+
+/* hiredis asks here before it makes an array: the one place to stop an absurd one before memory is
+ * set aside for it. Aggregates that RESP2 does not have are refused too. */
+static void *create_array(const redisReadTask *task, element_count elements)
+{
+    struct transport *transport = task->privdata;
+    const redisReadTask *parent = task->parent;
+    int depth = 1;
+
+    for (; parent != NULL; parent = parent->parent)
+        depth++;
+    if (task->type != REDIS_REPLY_ARRAY || elements > REPLY_ELEMENTS_MAX ||
+        depth > REPLY_DEPTH_MAX) {
+        transport->oversized = true;
+        return NULL;
+    }
+    return transport->create_array(task, elements);
+}
+
+static int make_reader(struct transport *transport)
+{
+    transport->reader = redisReaderCreate();
+    if (transport->reader == NULL)
+        return UV_ENOMEM;
+    transport->functions = *transport->reader->fn;
+    transport->create_array = transport->functions.createArray;
+    transport->functions.createArray = create_array;
+    transport->reader->fn = &transport->functions;
+    transport->reader->privdata = transport;
+    return 0;
+}
+
+static void end(struct transport *transport, const char *why)
+{
+    transport->callbacks->on_end(transport->context, why);
+}
+
+static void end_protocol(struct transport *transport)
+{
+    if (transport->oversized)
+        end(transport, "protocol error: a reply larger than any that was asked for");
+    else
+        end(transport, transport->reader->errstr);
+}
+
+/* Hands out every complete reply. Each callback may drop the transport; then nobody wants the
+ * rest. */
+static void deliver(struct transport *transport)
+{
+    while (transport->callbacks != NULL) {
+        void *reply = NULL;
+
+        if (redisReaderGetReply(transport->reader, &reply) != REDIS_OK) {
+            end_protocol(transport);
+            return;
+        }
+        if (reply == NULL)
+            break;
+        transport->reply_bytes = 0;
+        transport->callbacks->on_reply(transport->context, reply);
+        freeReplyObject(reply);
+    }
+    if (transport->callbacks != NULL && transport->reply_bytes > REPLY_BYTES_MAX) {
+        transport->oversized = true;
+        end_protocol(transport);
+    }
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    struct transport *transport = handle->data;
+
+    (void)suggested;
+    *buffer = uv_buf_init(transport->input, sizeof(transport->input));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
+{
+    struct transport *transport = stream->data;
+    char text[128];
+
+    if (transport->callbacks == NULL || length == 0)
+        return;
+    if (length == UV_EOF) {
+        end(transport, "the server closed it");
+    } else if (length < 0) {
+        end(transport, uv_strerror_r((int)length, text, sizeof(text)));
+    } else {
+        transport->reply_bytes += (size_t)length;
+        if (redisReaderFeed(transport->reader, buffer->base, (size_t)length) == REDIS_OK)
+            deliver(transport);
+        else
+            end_protocol(transport);
+    }
+}
+
+int transport_start_reading(struct transport *transport)
+{
+    int error = make_reader(transport);
+
+    if (error != 0)
+        return error;
+    return uv_read_start(&transport->uv.stream, on_alloc, on_read);
+}
+
+/* ---- writing ---- */
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct output *output = request->data;
+
+    /* A socket that cannot be written to ends the reading as well, and that is reported. */
+    (void)status;
+    explicit_bzero(output->data, output->length);
+    free(output);
+}
+
+int transport_write(struct transport *transport, const char *data, size_t length)
+{
+    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)data, (unsigned)length);
+    int written = uv_try_write(&transport->uv.stream, &buffer, 1);
+    struct output *output;
+    int error;
+
+    if (written == UV_EAGAIN)
+        written = 0;
+    if (written < 0)
+        return written;
+    if ((size_t)written == length)
+        return 0;
+    length -= (size_t)written;
+    output = malloc(sizeof(*output) + length);
+    if (output == NULL)
+        return UV_ENOMEM;
+    output->request.data = output;
+    output->length = length;
+    memcpy(output->data, data + written, length);
+    buffer = uv_buf_init(output->data, (unsigned)length);
+    error = uv_write(&output->request, &transport->uv.stream, &buffer, 1, on_written);
+    if (error != 0) {
+        explicit_bzero(output->data, length);
+        free(output);
+    }
+    return error;
+}

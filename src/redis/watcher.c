@@ -1,0 +1,219 @@
+/*
+ * Listens to the events channel on a connection of its own. One timer does everything: it bounds
+ * the handshake, paces the pings, bounds their answers, and waits between two tries.
+ */
+#include "leaderwrap/watcher.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "leaderwrap/connection.h"
+#include "leaderwrap/log.h"
+#include "leaderwrap/store.h"
+
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 5000
+
+enum watcher_state {
+    WATCHER_ASLEEP,
+    WATCHER_CONNECTING, /* until the subscription is confirmed */
+    WATCHER_LISTENING,
+    WATCHER_PINGING,
+    WATCHER_WAITING, /* to try again */
+};
+
+struct watcher {
+    struct watcher_config config;
+    struct connection *connection;
+    uv_timer_t timer;
+    enum watcher_state state;
+    int64_t backoff_ms;
+    bool complained;
+    char *channel;
+};
+
+static void on_timer(uv_timer_t *timer);
+
+static void enter(struct watcher *watcher, enum watcher_state state, int64_t timeout_ms)
+{
+    watcher->state = state;
+    /* A timer counts from the loop's idea of now, which is stale inside a callback. */
+    uv_update_time(watcher->config.loop);
+    uv_timer_start(&watcher->timer, on_timer, timeout_ms > 0 ? (uint64_t)timeout_ms : 1, 0);
+}
+
+static void try_again_later(struct watcher *watcher)
+{
+    enter(watcher, WATCHER_WAITING, watcher->backoff_ms);
+    watcher->backoff_ms *= 2;
+    if (watcher->backoff_ms > BACKOFF_MAX_MS)
+        watcher->backoff_ms = BACKOFF_MAX_MS;
+}
+
+static void connect_now(struct watcher *watcher)
+{
+    enter(watcher, WATCHER_CONNECTING, watcher->config.timeout_ms);
+    connection_open(watcher->connection);
+}
+
+static void send_words(struct watcher *watcher, int argc, const char *const *argv)
+{
+    size_t lengths[2];
+
+    for (int i = 0; i < argc; i++)
+        lengths[i] = strlen(argv[i]);
+    /* Where it cannot be sent no answer comes either, and the timer finds that. */
+    (void)connection_send(watcher->connection, argc, argv, lengths, NULL, NULL);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    static const char *const ping[] = {"PING"};
+    struct watcher *watcher = timer->data;
+
+    switch (watcher->state) {
+    case WATCHER_ASLEEP:
+        break;
+    case WATCHER_LISTENING:
+        enter(watcher, WATCHER_PINGING, watcher->config.timeout_ms);
+        send_words(watcher, 1, ping);
+        break;
+    case WATCHER_WAITING:
+        connect_now(watcher);
+        break;
+    case WATCHER_CONNECTING:
+    case WATCHER_PINGING:
+        log_line(LOG_LEVEL_DEBUG, "watcher", "no answer on the events connection");
+        connection_close(watcher->connection);
+        try_again_later(watcher);
+        break;
+    }
+}
+
+/* ---- what the connection says ---- */
+
+static void on_open(void *context)
+{
+    struct watcher *watcher = context;
+    const char *const subscribe[] = {"SUBSCRIBE", watcher->channel};
+
+    send_words(watcher, 2, subscribe);
+}
+
+static void on_closed(void *context, enum lease_failure failure, const char *why)
+{
+    struct watcher *watcher = context;
+    bool complain = failure == LEASE_FAILURE_CONFIGURATION && !watcher->complained;
+
+    if (complain) {
+        watcher->complained = true;
+        log_line(LOG_LEVEL_WARNING, "watcher",
+                 "cannot listen to %s, so a change of leader is noticed later: %s",
+                 watcher->channel, why);
+    } else {
+        log_line(LOG_LEVEL_DEBUG, "watcher", "events connection: %s", why);
+    }
+    try_again_later(watcher);
+}
+
+static void hear(struct watcher *watcher, const redisReply *message)
+{
+    const redisReply *payload = message->elements == 3 ? message->element[2] : NULL;
+    struct lease_event event;
+
+    if (payload == NULL || payload->type != REDIS_REPLY_STRING ||
+        watcher_parse_event(payload->str, payload->len, &event) != 0) {
+        log_line(LOG_LEVEL_DEBUG, "watcher", "a message on %s that is not ours", watcher->channel);
+        return;
+    }
+    watcher->config.on_event(watcher->config.context, &event);
+}
+
+static void on_message(void *context, const redisReply *message)
+{
+    struct watcher *watcher = context;
+    const char *kind = message->element[0]->str;
+
+    if (strcmp(kind, "subscribe") == 0) {
+        watcher->backoff_ms = BACKOFF_MIN_MS;
+        watcher->complained = false;
+        enter(watcher, WATCHER_LISTENING, watcher->config.ping_ms);
+        if (watcher->config.on_listening != NULL)
+            watcher->config.on_listening(watcher->config.context);
+    } else if (strcmp(kind, "pong") == 0) {
+        if (watcher->state == WATCHER_PINGING)
+            enter(watcher, WATCHER_LISTENING, watcher->config.ping_ms);
+    } else if (strcmp(kind, "message") == 0) {
+        hear(watcher, message);
+    }
+}
+
+/* ---- life ---- */
+
+int watcher_new(struct watcher **out, const struct watcher_config *config)
+{
+    struct watcher *watcher = calloc(1, sizeof(*watcher));
+    size_t size = strlen(config->key) + sizeof("{}:events");
+    const struct connection_config connection = {
+        .loop = config->loop,
+        .url = config->url,
+        .password_file = config->password_file,
+        .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_message = on_message},
+        .context = watcher,
+    };
+    int error = -ENOMEM;
+
+    if (watcher == NULL)
+        return -ENOMEM;
+    watcher->config = *config;
+    watcher->backoff_ms = BACKOFF_MIN_MS;
+    watcher->channel = malloc(size);
+    if (watcher->channel != NULL) {
+        store_channel(config->key, watcher->channel, size);
+        error = connection_new(&watcher->connection, &connection);
+    }
+    if (error != 0) {
+        free(watcher->channel);
+        free(watcher);
+        return error;
+    }
+    /* Cannot fail (uv_timer_init). */
+    uv_timer_init(config->loop, &watcher->timer);
+    watcher->timer.data = watcher;
+    *out = watcher;
+    return 0;
+}
+
+void watcher_start(struct watcher *watcher)
+{
+    if (watcher->state == WATCHER_ASLEEP)
+        connect_now(watcher);
+}
+
+void watcher_stop(struct watcher *watcher)
+{
+    watcher->state = WATCHER_ASLEEP;
+    watcher->backoff_ms = BACKOFF_MIN_MS;
+    uv_timer_stop(&watcher->timer);
+    connection_close(watcher->connection);
+}
+
+static void on_freed(uv_handle_t *handle)
+{
+    struct watcher *watcher = handle->data;
+
+    free(watcher->channel);
+    free(watcher);
+}
+
+void watcher_free(struct watcher *watcher)
+{
+    if (watcher == NULL)
+        return;
+    watcher_stop(watcher);
+    connection_free(watcher->connection);
+    uv_close((uv_handle_t *)&watcher->timer, on_freed);
+}

@@ -1,0 +1,587 @@
+/* The events connection: what it hears, and how it looks after itself. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fake_server.h"
+#include "leaderwrap/log.h"
+#include "leaderwrap/store.h"
+#include "leaderwrap/watcher.h"
+#include "loop_until.h"
+#include "redis_server.h"
+
+#define KEY   "job"
+#define IDENT "run/repl"
+
+static struct redis_server server;
+static bool has_server;
+
+struct fixture {
+    uv_loop_t loop;
+    struct fake_server fake;
+    struct redis_url url;
+    struct watcher_config config;
+    struct watcher *watcher;
+    int events;
+    struct lease_event event;
+    bool free_on_event;
+    /* a store that makes the events */
+    struct redis_url store_url;
+    struct store *store;
+    bool store_open;
+    int answers;
+    struct lease_reply answer;
+};
+
+static void on_event(void *context, const struct lease_event *event)
+{
+    struct fixture *f = context;
+
+    f->events++;
+    f->event = *event;
+    if (f->free_on_event) {
+        watcher_free(f->watcher);
+        f->watcher = NULL;
+    }
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    assert_non_null(f);
+    assert_int_equal(uv_loop_init(&f->loop), 0);
+    fake_server_start(&f->fake, &f->loop);
+    f->config = (struct watcher_config){
+        .loop = &f->loop,
+        .url = &f->url,
+        .key = KEY,
+        .ping_ms = 10000,
+        .timeout_ms = 10000,
+        .on_event = on_event,
+        .context = f,
+    };
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    watcher_free(f->watcher);
+    store_free(f->store);
+    fake_server_stop(&f->fake);
+    loop_end(&f->loop);
+    redis_url_clear(&f->url);
+    redis_url_clear(&f->store_url);
+    free(f);
+    return 0;
+}
+
+static void watch_fake(struct fixture *f)
+{
+    f->url.host = strdup("127.0.0.1");
+    snprintf(f->url.port, sizeof(f->url.port), "%hu", (unsigned short)f->fake.port);
+    assert_int_equal(watcher_new(&f->watcher, &f->config), 0);
+}
+
+static bool has_event(void *context)
+{
+    return ((struct fixture *)context)->events > 0;
+}
+
+static bool never(void *context)
+{
+    (void)context;
+    return false;
+}
+
+/* ---- the payload ---- */
+
+static int parse(const char *text, struct lease_event *event)
+{
+    return watcher_parse_event(text, strlen(text), event);
+}
+
+static void reads_a_payload(void **state)
+{
+    struct lease_event event;
+
+    (void)state;
+    assert_int_equal(parse("1|held|" IDENT "|00ff|1795412446120502|15000|7|web|1", &event), 0);
+    assert_int_equal(event.state, LEASE_HELD);
+    assert_string_equal(event.ident, IDENT);
+    assert_string_equal(event.version, "00ff");
+    assert_true(event.token == UINT64_C(1795412446120502));
+    assert_int_equal(event.ttl_ms, 15000);
+    assert_int_equal(event.listeners, 7);
+    assert_string_equal(event.name, "web|1");
+    assert_int_equal(parse("1|free|-|0|0|0|-1|", &event), 0);
+    assert_int_equal(event.state, LEASE_FREE);
+    assert_int_equal(event.listeners, -1);
+    assert_string_equal(event.name, "");
+    assert_int_equal(parse("1|hold|-|0|0|0|-1|", &event), 0);
+    assert_int_equal(event.state, LEASE_HOLD);
+    assert_int_equal(parse("1|vacant|-|0|0|0|-1|", &event), 0);
+    assert_int_equal(event.state, LEASE_VACANT);
+}
+
+#define TEN "iiiiiiiiii"
+
+static void refuses_other_payloads(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "hello",
+        "2|held|i|v|1|1|0|n",
+        "11|held|i|v|1|1|0|n",
+        "|held|i|v|1|1|0|n",
+        "1||i|v|1|1|0|n",
+        "1|absent|i|v|1|1|0|n",
+        "1|held|i|v|1|1|0",
+        "1|held|i|v||1|0|n",
+        "1|held|i|v|x|1|0|n",
+        "1|held|i|v|-1|1|0|n",
+        "1|held|i|v|9007199254740992|1|0|n",
+        "1|held|i|v|1|2592000001|0|n",
+        "1|held|i|v|1|1|-2|n",
+        "1|held|i|v|1|1||n",
+        "1|held|i|v|1|1|99999999999|n",
+        "1|held|i|00000000000000000|1|1|0|n",
+        "1|held|" TEN TEN TEN TEN TEN TEN TEN TEN "ii|v|1|1|0|n",
+        "1|held|i|v|1|1|0|nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+        "||||||||||",
+    };
+    struct lease_event event = {.token = 77};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        if (parse(bad[i], &event) != -1)
+            fail_msg("accepted: %s", bad[i]);
+    }
+    assert_int_equal(watcher_parse_event("1|held|i|v|1|1|0|a\0b", 20, &event), -1);
+    assert_int_equal(event.token, 77);
+}
+
+static void random_payloads_never_crash(void **state)
+{
+    static const char alphabet[] = "|||||1-0heldfrvacnt\0x";
+    unsigned seed = 3;
+
+    (void)state;
+    for (int round = 0; round < 200000; round++) {
+        size_t length = (size_t)rand_r(&seed) % 40;
+        /* Of its exact size, so that a read past the end is seen. */
+        char *payload = malloc(length > 0 ? length : 1);
+        struct lease_event event;
+
+        for (size_t i = 0; i < length; i++)
+            payload[i] = alphabet[(size_t)rand_r(&seed) % sizeof(alphabet)];
+        watcher_parse_event(payload, length, &event);
+        free(payload);
+    }
+}
+
+/* ---- the connection ---- */
+
+#define CONFIRMED        "*3\r\n$9\r\nsubscribe\r\n$12\r\n{job}:events\r\n:1\r\n"
+#define MESSAGE(n, text) "*3\r\n$7\r\nmessage\r\n$12\r\n{job}:events\r\n$" #n "\r\n" text "\r\n"
+#define TOO_SHORT        "*2\r\n$7\r\nmessage\r\n$1\r\nx\r\n"
+#define NO_TEXT          "*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n:1\r\n"
+#define PONG             "*2\r\n$4\r\npong\r\n$0\r\n\r\n"
+
+static void hears_messages_and_ignores_others(void **state)
+{
+    struct fixture *f = *state;
+
+    f->fake.answers[0] =
+        CONFIRMED MESSAGE(5, "hello") TOO_SHORT NO_TEXT MESSAGE(19, "1|free|i|v|1|1|0|me");
+    watch_fake(f);
+    watcher_start(f->watcher);
+    watcher_start(f->watcher);
+    loop_until(&f->loop, has_event, f);
+    assert_int_equal(f->events, 1);
+    assert_string_equal(f->event.name, "me");
+    assert_int_equal(f->fake.accepted, 1);
+    assert_string_equal(f->fake.last, "SUBSCRIBE {job}:events");
+}
+
+static bool has_three_commands(void *context)
+{
+    return ((struct fixture *)context)->fake.commands >= 3;
+}
+
+static bool was_accepted_three_times(void *context)
+{
+    return ((struct fixture *)context)->fake.accepted >= 3;
+}
+
+static void pings_while_it_listens(void **state)
+{
+    struct fixture *f = *state;
+
+    f->config.ping_ms = 5;
+    f->fake.answers[0] = CONFIRMED;
+    f->fake.answers[1] = PONG;
+    f->fake.answers[2] = PONG;
+    watch_fake(f);
+    watcher_start(f->watcher);
+    loop_until(&f->loop, has_three_commands, f);
+    assert_string_equal(f->fake.last, "PING");
+    assert_int_equal(f->fake.accepted, 1);
+}
+
+static void reconnects_when_a_ping_is_not_answered(void **state)
+{
+    struct fixture *f = *state;
+
+    f->config.ping_ms = 5;
+    f->config.timeout_ms = 50;
+    f->fake.answers[0] = CONFIRMED;
+    watch_fake(f);
+    watcher_start(f->watcher);
+    loop_until(&f->loop, was_accepted_three_times, f);
+}
+
+static void reconnects_when_the_server_is_mute(void **state)
+{
+    struct fixture *f = *state;
+
+    f->config.timeout_ms = 20;
+    watch_fake(f);
+    watcher_start(f->watcher);
+    loop_until(&f->loop, was_accepted_three_times, f);
+}
+
+static void reconnects_when_it_is_cut_off(void **state)
+{
+    struct fixture *f = *state;
+
+    f->fake.answers[0] = "";
+    watch_fake(f);
+    watcher_start(f->watcher);
+    loop_until(&f->loop, was_accepted_three_times, f);
+}
+
+static void backs_off(void **state)
+{
+    struct fixture *f = *state;
+
+    f->fake.greeting = "-ERR max number of clients reached\r\n";
+    watch_fake(f);
+    watcher_start(f->watcher);
+    loop_wait(&f->loop, never, f, 1000);
+    /* at 0, 100, 300, 700 ms, or later where the machine is slow */
+    assert_in_range(f->fake.accepted, 1, 4);
+}
+
+static void stops_and_starts_again(void **state)
+{
+    struct fixture *f = *state;
+
+    watch_fake(f);
+    watcher_stop(f->watcher);
+    watcher_start(f->watcher);
+    watcher_stop(f->watcher);
+    loop_wait(&f->loop, never, f, 20);
+    assert_int_equal(f->fake.commands, 0);
+    f->fake.answers[0] = CONFIRMED MESSAGE(19, "1|free|i|v|1|1|0|me");
+    watcher_start(f->watcher);
+    loop_until(&f->loop, has_event, f);
+    watcher_stop(f->watcher);
+    f->events = 0;
+    loop_wait(&f->loop, never, f, 20);
+    assert_int_equal(f->events, 0);
+    watcher_free(NULL);
+}
+
+static void may_be_freed_by_what_it_tells(void **state)
+{
+    struct fixture *f = *state;
+
+    f->free_on_event = true;
+    f->fake.answers[0] =
+        CONFIRMED MESSAGE(19, "1|free|i|v|1|1|0|me") MESSAGE(19, "1|free|i|v|1|1|0|me");
+    watch_fake(f);
+    watcher_start(f->watcher);
+    loop_until(&f->loop, has_event, f);
+    loop_wait(&f->loop, never, f, 20);
+    assert_int_equal(f->events, 1);
+}
+
+/* Lets the watcher run with standard error in a file, and returns how often `word` is in there. */
+static int count_in_log(struct fixture *f, const char *word, bool (*condition)(void *))
+{
+    char path[] = "/tmp/leaderwrap-test-XXXXXX";
+    static char text[65536];
+    int saved = dup(STDERR_FILENO);
+    int fd = mkstemp(path);
+    int count = 0;
+    ssize_t length;
+
+    assert_true(saved >= 0 && fd >= 0);
+    unlink(path);
+    dup2(fd, STDERR_FILENO);
+    watcher_start(f->watcher);
+    loop_until(&f->loop, condition, f);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    length = pread(fd, text, sizeof(text) - 1, 0);
+    close(fd);
+    assert_true(length >= 0);
+    text[length] = '\0';
+    for (const char *place = text; (place = strstr(place, word)) != NULL; place++)
+        count++;
+    return count;
+}
+
+static void complains_once_about_a_missing_right(void **state)
+{
+    struct fixture *f = *state;
+
+    f->fake.answers[0] = "-NOPERM this user has no permissions to run the 'subscribe' command\r\n";
+    watch_fake(f);
+    assert_int_equal(count_in_log(f, "+subscribe", was_accepted_three_times), 1);
+}
+
+static void is_silent_about_an_outage(void **state)
+{
+    struct fixture *f = *state;
+
+    f->fake.answers[0] = "";
+    watch_fake(f);
+    assert_int_equal(count_in_log(f, "\n", was_accepted_three_times), 0);
+}
+
+/* ---- with a real server ---- */
+
+static void on_store_open(void *context)
+{
+    ((struct fixture *)context)->store_open = true;
+}
+
+static void on_store_closed(void *context, enum lease_failure failure, const char *why)
+{
+    (void)context;
+    (void)failure;
+    fail_msg("%s", why);
+}
+
+static void on_store_reply(void *context, const struct lease_reply *answer)
+{
+    struct fixture *f = context;
+
+    f->answers++;
+    f->answer = *answer;
+}
+
+static bool store_is_open(void *context)
+{
+    return ((struct fixture *)context)->store_open;
+}
+
+static bool has_answer_and_event(void *context)
+{
+    struct fixture *f = context;
+
+    return f->answers > 0 && f->events > 0;
+}
+
+static bool somebody_listens(void *context)
+{
+    (void)context;
+    return strcmp(redis_server_ask(&server, "PUBSUB NUMSUB {job}:events"), "{job}:events 1") == 0;
+}
+
+static bool hears_a_test_message(void *context)
+{
+    struct fixture *f = context;
+
+    if (f->events == 0)
+        redis_server_ask(&server, "PUBLISH {job}:events %s", "1|free|i|v|1|1|0|test");
+    return f->events > 0;
+}
+
+static void watch_real(struct fixture *f)
+{
+    if (!has_server)
+        skip();
+    f->url.is_unix = true;
+    f->url.path = strdup(server.socket);
+    assert_int_equal(watcher_new(&f->watcher, &f->config), 0);
+    watcher_start(f->watcher);
+    /* The loop must turn for the subscription to be made. */
+    while (!somebody_listens(f))
+        loop_wait(&f->loop, never, f, 2);
+}
+
+static void open_store(struct fixture *f)
+{
+    const struct store_config config = {
+        .loop = &f->loop,
+        .url = &f->store_url,
+        .key = KEY,
+        .id = "an|na#1",
+        .name = "an|na",
+        .ttl_ms = 10000,
+        .callbacks = {.on_open = on_store_open,
+                      .on_closed = on_store_closed,
+                      .on_reply = on_store_reply},
+        .context = f,
+    };
+
+    f->store_url.is_unix = true;
+    f->store_url.path = strdup(server.socket);
+    assert_int_equal(store_new(&f->store, &config), 0);
+    store_open(f->store);
+    loop_until(&f->loop, store_is_open, f);
+}
+
+/* Waits for the answer to a request and its event, and checks that both tell the same. */
+static void await_event(struct fixture *f, enum lease_state state)
+{
+    loop_until(&f->loop, has_answer_and_event, f);
+    assert_int_equal(f->answers, 1);
+    assert_int_equal(f->events, 1);
+    assert_int_equal(f->event.state, state);
+    assert_int_equal(f->answer.record.state, state);
+    assert_true(f->event.token == f->answer.record.token);
+    assert_string_equal(f->event.ident, f->answer.record.ident);
+    assert_string_equal(f->event.version, f->answer.record.version);
+    assert_int_equal(f->event.ttl_ms, f->answer.record.ttl_ms);
+    assert_string_equal(f->event.name, f->answer.record.name);
+    f->answers = f->events = 0;
+}
+
+static void hears_what_the_scripts_do(void **state)
+{
+    struct fixture *f = *state;
+    struct store_acquire acquire = {.request = 1, .nonce = "a1"};
+    struct store_release release;
+    char ident[LEASE_IDENT_SIZE];
+
+    watch_real(f);
+    redis_server_ask(&server, "FLUSHALL");
+    open_store(f);
+    store_send_acquire(f->store, &acquire);
+    await_event(f, LEASE_VACANT);
+    memcpy(ident, f->answer.record.ident, sizeof(ident));
+    acquire = (struct store_acquire){
+        .request = 2, .nonce = "a2", .observed_ident = ident, .observed_version = "a1"};
+    store_send_acquire(f->store, &acquire);
+    await_event(f, LEASE_HELD);
+    assert_int_equal(f->event.listeners, -1);
+    assert_string_equal(f->event.name, "an|na");
+    store_send_renew(f->store, 3, "a3", f->answer.record.token, false);
+    await_event(f, LEASE_HELD);
+    release = (struct store_release){
+        .token = f->answer.record.token, .version = "a3", .reason = "stopped"};
+    store_send_release(f->store, 4, "a4", &release);
+    await_event(f, LEASE_FREE);
+    assert_int_equal(f->event.listeners, 1);
+    acquire = (struct store_acquire){.request = 5, .nonce = "a5"};
+    store_send_acquire(f->store, &acquire);
+    await_event(f, LEASE_HELD);
+    release = (struct store_release){
+        .token = f->answer.record.token, .version = "a5", .hold_ms = 60000, .reason = "stopped"};
+    store_send_release(f->store, 6, "a6", &release);
+    await_event(f, LEASE_HOLD);
+}
+
+static bool server_counted_three_pings(void *context)
+{
+    (void)context;
+    return strstr(redis_server_ask(&server, "INFO commandstats"), "cmdstat_ping:calls=3,") != NULL;
+}
+
+static void pings_a_real_server(void **state)
+{
+    struct fixture *f = *state;
+
+    f->config.ping_ms = 20;
+    watch_real(f);
+    redis_server_ask(&server, "CONFIG RESETSTAT");
+    loop_until(&f->loop, server_counted_three_pings, f);
+    f->events = 0;
+    loop_until(&f->loop, hears_a_test_message, f);
+}
+
+static void is_back_after_a_kill(void **state)
+{
+    struct fixture *f = *state;
+
+    watch_real(f);
+    redis_server_ask(&server, "CLIENT KILL TYPE pubsub");
+    while (!somebody_listens(f))
+        loop_wait(&f->loop, never, f, 5);
+    loop_until(&f->loop, hears_a_test_message, f);
+}
+
+static void is_back_after_a_restart(void **state)
+{
+    struct fixture *f = *state;
+
+    watch_real(f);
+    redis_server_kill(&server);
+    loop_wait(&f->loop, never, f, 20);
+    redis_server_run(&server);
+    while (!somebody_listens(f))
+        loop_wait(&f->loop, never, f, 5);
+    loop_until(&f->loop, hears_a_test_message, f);
+}
+
+static int start_server(void **state)
+{
+    (void)state;
+    /* As the program does: a write to a peer that is gone is an error, no end. */
+    signal(SIGPIPE, SIG_IGN);
+    has_server = redis_server_is_installed();
+    if (has_server)
+        redis_server_start(&server);
+    return 0;
+}
+
+static int stop_server(void **state)
+{
+    (void)state;
+    if (has_server)
+        redis_server_stop(&server);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_a_payload),
+        cmocka_unit_test(refuses_other_payloads),
+        cmocka_unit_test(random_payloads_never_crash),
+        TEST(hears_messages_and_ignores_others),
+        TEST(pings_while_it_listens),
+        TEST(reconnects_when_a_ping_is_not_answered),
+        TEST(reconnects_when_the_server_is_mute),
+        TEST(reconnects_when_it_is_cut_off),
+        TEST(backs_off),
+        TEST(stops_and_starts_again),
+        TEST(may_be_freed_by_what_it_tells),
+        TEST(complains_once_about_a_missing_right),
+        TEST(is_silent_about_an_outage),
+        TEST(hears_what_the_scripts_do),
+        TEST(pings_a_real_server),
+        TEST(is_back_after_a_kill),
+        TEST(is_back_after_a_restart),
+    };
+
+    return cmocka_run_group_tests_name("watcher", tests, start_server, stop_server);
+}
