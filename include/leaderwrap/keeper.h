@@ -16,6 +16,13 @@
 
 #include "leaderwrap/inherited.h"
 
+/* The term that a last will is about. */
+struct keeper_term {
+    uint64_t token;
+    const char *version;    /* of the record, as last known to the elector */
+    int64_t valid_until_ns; /* CLOCK_BOOTTIME; until then nobody else can have led */
+};
+
 struct keeper_config {
     const struct inherited *inherited;
     char *const *command; /* argv, NULL-terminated; NULL runs `builtin` instead of an exec */
@@ -27,9 +34,9 @@ struct keeper_config {
     bool stop_main_only; /* --stop-to main */
     bool single_run; /* no second START will come: the standard streams are let go once the command
                         has them */
-    /* Releases the lease of `token` after the elector's death, in a process of its own that ends
+    /* Releases the lease of `term` after the elector's death, in a process of its own that ends
      * when it returns. The tree is dead by then. NULL: the lease is left to its TTL. */
-    void (*last_will)(void *context, uint64_t token);
+    void (*last_will)(void *context, const struct keeper_term *term);
     void *context; /* for builtin and last_will */
 };
 

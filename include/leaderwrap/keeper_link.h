@@ -24,13 +24,22 @@ struct keeper_link_callbacks {
     void (*on_swept)(void *context);
 };
 
-/* Takes over `fd` and `pid` from keeper_fork. The elector must be a child subreaper.
+/* Takes over `fd` and `pid` from keeper_fork. The elector must be a child subreaper, must not
+ * ignore SIGCHLD, and must call this before it has children of its own: those that are there now
+ * were inherited through an exec (`sh -c 'x & exec leaderwrap'`) and are no part of the tree.
  * `ack_timeout_ms`: a request unacknowledged for that long means that the keeper hangs. Callbacks
- * run from the loop, never from inside these functions. Returns 0 or -errno; free with
+ * run from the loop, never from inside these functions. Returns 0 or -errno (-E2BIG: more inherited
+ * children than it can keep in mind; `fd` is then still the caller's); free with
  * keeper_link_close. */
 int keeper_link_open(struct keeper_link **link, uv_loop_t *loop, int fd, pid_t pid,
                      int64_t ack_timeout_ms, const struct keeper_link_callbacks *callbacks,
                      void *context);
+
+/* Says that `pid` is a child of the elector's own (a hook, say), which it reaps itself: it is
+ * neither reaped by keeper_link_reap nor taken for a part of the tree. To be called before the loop
+ * runs again, and undone by keeper_link_unspare once it was reaped. Returns 0 or -E2BIG. */
+int keeper_link_spare(struct keeper_link *link, pid_t pid);
+void keeper_link_unspare(struct keeper_link *link, pid_t pid);
 
 /* Sends `request` (its `sequence` is filled in here). A failure is reported through on_lost. */
 void keeper_link_send(struct keeper_link *link, const struct keeper_request *request);
@@ -39,7 +48,8 @@ void keeper_link_send(struct keeper_link *link, const struct keeper_request *req
  * loop. */
 void keeper_link_abandon(struct keeper_link *link, const char *why);
 
-/* To be called for each SIGCHLD: reaps the keeper, and orphans that came to us. */
+/* To be called for each SIGCHLD: reaps the keeper, and orphans that came to us. Children that were
+ * announced by keeper_link_spare are left to the caller. */
 void keeper_link_reap(struct keeper_link *link);
 
 /* Closes everything; the keeper sees the end of file, and with no run ends by itself. The memory is

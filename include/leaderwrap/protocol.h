@@ -11,9 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "leaderwrap/lease.h"
+
 enum keeper_request_kind {
-    KEEPER_START = 1, /* start the command as `run`; token, stop_at, kill_at */
-    KEEPER_EXTEND,    /* move the deadlines of `run`; they never move backwards */
+    KEEPER_START = 1, /* start the command as `run`; token, version, stop_at, kill_at */
+    KEEPER_EXTEND,    /* move the deadlines of `run`, which never move backwards; version */
     KEEPER_SIGNAL,    /* pass `signal` on to the command's group */
     KEEPER_STOP, /* `signal` to the tree, then KILL after the grace, at the latest at kill_at */
     KEEPER_KILL, /* KILL the tree now */
@@ -27,17 +29,21 @@ struct keeper_request {
     uint64_t token;
     int64_t stop_at_ns; /* CLOCK_BOOTTIME */
     int64_t kill_at_ns;
+    char version[LEASE_NONCE_SIZE]; /* what the last will may release */
 };
 
 enum keeper_report_kind {
     KEEPER_ACK = 1,     /* `sequence` was read and acted upon */
     KEEPER_STARTED,     /* the command was executed; value = its pid */
     KEEPER_EXEC_FAILED, /* it could not be; value = errno; TREE_DEAD follows */
-    KEEPER_STOPPING,    /* the keeper's own deadline passed: TERM was sent; value = 0 */
-    KEEPER_CHILD_EXIT,  /* the command's own process ended; value = wait status as of waitpid(2) */
-    KEEPER_TREE_DEAD,   /* nothing of `run` is left: wait(2) said ECHILD */
-    KEEPER_STUCK,       /* value = processes that do not die, error = why the last kill failed (0 if
-                           it did not fail); repeated at most once a second while it lasts */
+    KEEPER_NOT_STARTED, /* no process could be made for it (value = errno), or its deadline had
+                           passed (ETIME); TREE_DEAD follows */
+    KEEPER_STOPPING, /* the keeper's own deadline passed: TERM was sent; value = 0, or 1 if kill_at
+                        had passed too and the tree is killed instead */
+    KEEPER_CHILD_EXIT, /* the command's own process ended; value = wait status as of waitpid(2) */
+    KEEPER_TREE_DEAD,  /* nothing of `run` is left: wait(2) said ECHILD */
+    KEEPER_STUCK,      /* value = processes that do not die, error = why the last kill failed (0 if
+                          it did not fail); repeated at most once a second while it lasts */
 };
 
 struct keeper_report {

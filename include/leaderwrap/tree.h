@@ -18,14 +18,22 @@
 
 struct tree {
     pid_t main;       /* the command's process, leader of its group; 0 if there is none (then only
-                         direct children are known: the elector's view of a dead keeper's tree) */
-    pid_t spare;      /* a direct child that is not part of the tree and left alone; 0 for none */
+                         direct children are known: the elector's view of a dead keeper's tree), and
+                         again once it has been reaped */
     bool main_exited; /* its status was seen */
     int main_status;  /* as of waitpid(2), once main_exited */
+    bool unfinished;  /* the last call left dead children for the next one, which is due at once */
+    int fruitless;    /* sweep rounds in a row that reaped nothing */
+
+    /* Direct children that are not part of the tree: neither signalled nor reaped. Borrowed. */
+    const pid_t *spare;
+    int spare_count;
 };
 
 enum tree_state {
-    TREE_DEAD,  /* ECHILD */
+    /* ECHILD. Where children are spared, which hides ECHILD: /proc/thread-self/children, which is
+     * exact for a process that alone reaps its children, shows no other (see proc.h). */
+    TREE_DEAD,
     TREE_ALIVE, /* something is left; more rounds may help */
 };
 
@@ -35,19 +43,22 @@ struct tree_round {
     int reaped;
     int refused; /* processes we may not kill (EPERM) */
     int error;   /* errno of the last refused kill; 0 */
+    int left;    /* direct children that were there when the round began */
 };
 
 /* Reaps what has ended without signalling anything, and notes the end of the main process (which
  * stays a zombie). Returns TREE_DEAD when no child is left besides main's zombie, which it then
- * reaps too; TREE_ALIVE else. Never blocks. */
+ * reaps too; TREE_ALIVE else. Never blocks, and returns after a few milliseconds even if there is
+ * more to reap (`unfinished`). */
 enum tree_state tree_reap(struct tree *tree);
 
 /* Sends `signal` to the main process's group (or to main alone with `main_only`), if it can still
  * be named safely. Returns 0 or -errno. */
 int tree_signal(const struct tree *tree, int signal, bool main_only);
 
-/* Sends `signal` to the group and to every direct child outside it (daemonised grandchildren): the
- * polite round before a sweep. */
+/* Sends `signal` once to everything there is: to the group as a group, and to each process below us
+ * outside of it (daemons, sessions of their own). The polite round before a sweep. Best effort:
+ * what it misses is left to the sweep. */
 void tree_signal_all(const struct tree *tree, int signal);
 
 /* One round of the sweep: SIGKILL to the group and all direct children, and where that gets nowhere

@@ -1,0 +1,348 @@
+/*
+ * The keeper process: its making, its loop, and its end.
+ *
+ * What can fail for good fails in set_up. After that there are only warnings, and the one thing
+ * that ends the loop is the elector's death with no tree left.
+ */
+#include "leaderwrap/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "leaderwrap/cgroup.h"
+#include "leaderwrap/clock.h"
+#include "leaderwrap/log.h"
+#include "leaderwrap/protocol.h"
+#include "priority.h"
+#include "run.h"
+#include "spawn.h"
+
+#ifndef MCL_ONFAULT
+#define MCL_ONFAULT 4
+#endif
+
+/* Our end of the socket pair after everything else has been closed. */
+#define SOCKET_FD 3
+
+/* Reports that wait for an elector that does not read. ACKs get half of the room, which leaves more
+ * than one run can fill. */
+#define OUTBOX_SIZE 32
+
+/* The last will may take this long before it is killed. */
+#define LAST_WILL_NS (10000 * NS_PER_MS)
+
+/* More than the deepest walk of /proc needs. */
+#define STACK_BYTES (256 * 1024)
+
+#define EXIT_FAILED 125
+
+struct keeper {
+    const struct keeper_config *config;
+    int signals; /* signalfd: SIGCHLD */
+    int timer;   /* timerfd: run_wake_at */
+    int null;    /* /dev/null; -1 if there is none */
+    bool alone;  /* the elector is dead */
+    struct cgroup cgroup;
+    struct spawn spawn;
+    struct run run;
+    struct keeper_report outbox[OUTBOX_SIZE];
+    int waiting; /* in the outbox */
+};
+
+/* Returns false if the elector does not read at the moment. */
+static bool send_report(const struct keeper_report *report)
+{
+    ssize_t length;
+
+    do {
+        length = send(SOCKET_FD, report, sizeof *report, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (length < 0 && (errno == EINTR || errno == ECONNRESET));
+    /* Any other failure is the elector's death, which recv tells too. */
+    return length >= 0 || (errno != EAGAIN && errno != ENOBUFS);
+}
+
+static void flush_outbox(struct keeper *keeper)
+{
+    int sent = 0;
+
+    while (sent < keeper->waiting && send_report(&keeper->outbox[sent]))
+        sent++;
+    keeper->waiting -= sent;
+    memmove(keeper->outbox, keeper->outbox + sent,
+            (size_t)keeper->waiting * sizeof keeper->outbox[0]);
+}
+
+static void post(struct keeper *keeper, const struct keeper_report *report)
+{
+    flush_outbox(keeper);
+    if (keeper->waiting == 0 && send_report(report))
+        return;
+    /* STUCK repeats itself; what became of the run must not be lost. */
+    int room = report->kind == KEEPER_ACK ? OUTBOX_SIZE / 2 : OUTBOX_SIZE;
+    if (report->kind != KEEPER_STUCK && keeper->waiting < room)
+        keeper->outbox[keeper->waiting++] = *report;
+}
+
+/* The command has its standard streams: whoever reads them is to see their end when it ends. */
+static void release_streams(const struct keeper *keeper)
+{
+    for (int fd = 0; keeper->null >= 0 && fd < 3; fd++)
+        (void)dup2(keeper->null, fd);
+}
+
+static void on_report(void *context, const struct keeper_report *report)
+{
+    struct keeper *keeper = context;
+
+    if (report->kind == KEEPER_STARTED && keeper->config->single_run)
+        release_streams(keeper);
+    post(keeper, report);
+}
+
+/* Whether the elector's end is closed, though requests of before may still be queued. */
+static bool is_hung_up(void)
+{
+    struct pollfd socket = {.fd = SOCKET_FD, .events = POLLRDHUP};
+
+    return poll(&socket, 1, 0) > 0 && (socket.revents & (POLLRDHUP | POLLHUP)) != 0;
+}
+
+static void accept_request(struct keeper *keeper, const struct keeper_request *request)
+{
+    struct keeper_report ack = {
+        .kind = KEEPER_ACK, .run = request->run, .sequence = request->sequence};
+
+    run_request(&keeper->run, request, request->kind == KEEPER_START && is_hung_up());
+    post(keeper, &ack);
+}
+
+static void drain_socket(struct keeper *keeper)
+{
+    struct keeper_request request;
+
+    while (!keeper->alone) {
+        ssize_t length = recv(SOCKET_FD, &request, sizeof request, MSG_DONTWAIT | MSG_TRUNC);
+
+        if (length == (ssize_t)sizeof request) {
+            accept_request(keeper, &request);
+        } else if (length == 0 || (length < 0 && errno != EINTR && errno != EAGAIN &&
+                                   errno != ECONNRESET && errno != ENOMEM)) {
+            keeper->alone = true;
+            run_orphaned(&keeper->run);
+        } else if (length < 0 && errno != EINTR && errno != ECONNRESET) {
+            /* ECONNRESET is said once, before the queued requests, by an elector that died without
+             * reading all our reports. */
+            return;
+        }
+    }
+}
+
+static void drain_signals(const struct keeper *keeper)
+{
+    struct signalfd_siginfo info[8];
+    ssize_t length;
+
+    /* SIGCHLD says only that something happened; the reaping finds out what. */
+    do {
+        length = read(keeper->signals, info, sizeof info);
+    } while (length == (ssize_t)sizeof info);
+}
+
+/* Waits for a request, a dead child, the result of an exec, or the time `at_ns`. */
+static void wait_until(struct keeper *keeper, int64_t at_ns)
+{
+    struct timespec pause = {0};
+    short events = keeper->waiting > 0 ? POLLIN | POLLOUT : POLLIN;
+    struct pollfd wait_for[] = {
+        {.fd = keeper->signals, .events = POLLIN},
+        {.fd = keeper->timer, .events = POLLIN},
+        {.fd = keeper->run.result, .events = POLLIN},
+        {.fd = keeper->alone ? -1 : SOCKET_FD, .events = events},
+    };
+
+    /* A timer that cannot be armed must not turn into a deadline that never comes. */
+    bool armed = clock_arm_timer(keeper->timer, at_ns) == 0;
+    bool due = clock_boottime_ns() >= at_ns;
+    pause.tv_nsec = due || armed ? 0 : NS_PER_MS;
+    (void)ppoll(wait_for, 4, due || !armed ? &pause : NULL, NULL);
+    drain_signals(keeper);
+}
+
+/* Ends when the elector and the tree are both dead. */
+static void serve(struct keeper *keeper)
+{
+    for (;;) {
+        flush_outbox(keeper);
+        drain_socket(keeper);
+        run_step(&keeper->run);
+        if (keeper->alone && keeper->run.state == RUN_IDLE)
+            return;
+        wait_until(keeper, run_wake_at(&keeper->run));
+    }
+}
+
+/* An ordinary process again, in the directory that paths in the configuration are relative to. */
+static _Noreturn void be_last_will(const struct keeper *keeper)
+{
+    struct inherited ordinary = *keeper->config->inherited;
+    const struct keeper_term term = {.token = keeper->run.token,
+                                     .version = keeper->run.version,
+                                     .valid_until_ns = keeper->run.kill_at_ns};
+
+    memset(ordinary.closed, 0, sizeof ordinary.closed);
+    sigemptyset(&ordinary.mask);
+    sigemptyset(&ordinary.ignored);
+    sigaddset(&ordinary.ignored, SIGPIPE);
+    spawn_undo(&keeper->spawn);
+    if (keeper->null >= 0) {
+        (void)dup2(keeper->null, 0);
+        (void)dup2(keeper->null, 1);
+    }
+    spawn_close_from(3);
+    inherited_restore(&ordinary);
+    keeper->config->last_will(keeper->config->context, &term);
+    _exit(0);
+}
+
+/* Releases the lease of the run that the elector did not live to see the end of. */
+static void run_last_will(struct keeper *keeper)
+{
+    int64_t give_up_ns = clock_boottime_ns() + LAST_WILL_NS;
+
+    if (keeper->config->last_will == NULL)
+        return;
+    pid_t pid = fork();
+    if (pid < 0)
+        return;
+    if (pid == 0)
+        be_last_will(keeper);
+    while (waitpid(pid, NULL, WNOHANG) == 0) {
+        if (clock_boottime_ns() >= give_up_ns) {
+            (void)kill(pid, SIGKILL);
+            (void)waitpid(pid, NULL, 0);
+            return;
+        }
+        wait_until(keeper, give_up_ns);
+    }
+}
+
+/* A locked stack that grows beyond RLIMIT_MEMLOCK is a segmentation fault: it grows before.
+ * Touching the far end does it; what lies between takes no memory until it is used. */
+static void grow_stack(void)
+{
+    volatile char stack[STACK_BYTES];
+
+    stack[0] = 0;
+    (void)stack[0];
+}
+
+/* Nice to have: neither paged out nor behind a busy machine's other work. Both may need a
+ * privilege, and neither passes on to the command. */
+static void ask_for_favours(void)
+{
+    grow_stack();
+    (void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+    priority_raise(NULL);
+}
+
+/* Returns NULL, or what failed, with errno. */
+static const char *set_up(struct keeper *keeper, const struct keeper_config *config)
+{
+    sigset_t child;
+
+    keeper->config = config;
+    /* The group of the elector's terminal gets its signals without us. */
+    if (setsid() < 0)
+        return "setsid";
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+        return "PR_SET_CHILD_SUBREAPER";
+    /* Ignored, it would make the kernel reap by itself. */
+    if (signal(SIGCHLD, SIG_DFL) == SIG_ERR)
+        return "SIGCHLD";
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    keeper->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (keeper->signals < 0)
+        return "signalfd";
+    keeper->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (keeper->timer < 0)
+        return "timerfd";
+
+    keeper->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    (void)cgroup_create(&keeper->cgroup, getpid());
+    int error = spawn_prepare(&keeper->spawn, config, &keeper->cgroup);
+    if (error != 0) {
+        errno = -error;
+        return "the environment of the command";
+    }
+    keeper->run = (struct run){.config = config,
+                               .cgroup = &keeper->cgroup,
+                               .spawn = &keeper->spawn,
+                               .report = on_report,
+                               .context = keeper,
+                               .result = -1};
+    (void)prctl(PR_SET_NAME, "lw-keeper");
+    ask_for_favours();
+    return NULL;
+}
+
+static _Noreturn void be_keeper(const struct keeper_config *config, int socket)
+{
+    struct keeper *keeper = calloc(1, sizeof *keeper);
+
+    /* A copy of the elector's end, or of anybody else's, would hide its end of file. */
+    if (socket != SOCKET_FD && dup3(socket, SOCKET_FD, O_CLOEXEC) < 0) {
+        log_line(LOG_LEVEL_ERROR, "keeper", "the keeper cannot start: dup3: %s", strerror(errno));
+        _exit(EXIT_FAILED);
+    }
+    spawn_close_from(SOCKET_FD + 1);
+    const char *failed = keeper == NULL ? "memory" : set_up(keeper, config);
+    if (failed != NULL) {
+        log_line(LOG_LEVEL_ERROR, "keeper", "the keeper cannot start: %s: %s", failed,
+                 strerror(errno));
+        _exit(EXIT_FAILED);
+    }
+
+    serve(keeper);
+    if (keeper->run.number != 0 && keeper->run.orphaned)
+        run_last_will(keeper);
+    cgroup_close(&keeper->cgroup);
+    _exit(0);
+}
+
+pid_t keeper_fork(const struct keeper_config *config, int *fd)
+{
+    int ends[2];
+    sigset_t all;
+    sigset_t before;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+        return -errno;
+
+    /* The keeper has everything blocked from its first instruction on. */
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
+    if (pid == 0)
+        be_keeper(config, ends[1]);
+    if (pid < 0)
+        pid = -errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    close(ends[1]);
+    if (pid < 0)
+        close(ends[0]);
+    else
+        *fd = ends[0];
+    return pid;
+}

@@ -1,0 +1,37 @@
+/* Starting the command: everything between fork(2) and exec(3). */
+#ifndef LEADERWRAP_KEEPER_SPAWN_H
+#define LEADERWRAP_KEEPER_SPAWN_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "leaderwrap/cgroup.h"
+#include "leaderwrap/keeper.h"
+
+struct spawn {
+    const struct keeper_config *config;
+    const struct cgroup *cgroup;
+    pid_t keeper;       /* us, as the child is to see its parent */
+    int directory;      /* the command's working directory; -1: the current one */
+    char name[16];      /* what the process was called before it became the keeper */
+    char **environment; /* config's, with a slot for the token */
+    char token[40];
+};
+
+/* Prepares everything that needs memory. Returns 0 or -errno. What `config` and `cgroup` point to
+ * must live on. */
+int spawn_prepare(struct spawn *spawn, const struct keeper_config *config,
+                  const struct cgroup *cgroup);
+
+/* Forks the command as leader of a group of its own. Returns its pid or -errno. `*result` becomes
+ * the read end of a pipe, non-blocking: end of file says that the command was executed, an int is
+ * the errno of why it was not (ETIME: stop_at had passed). */
+pid_t spawn_child(struct spawn *spawn, uint64_t token, int64_t stop_at_ns, int *result);
+
+/* Closes all descriptors from `first` on. Async-signal-safe. */
+void spawn_close_from(int first);
+
+/* In a fork of the keeper that is to be an ordinary process again: name and working directory. */
+void spawn_undo(const struct spawn *spawn);
+
+#endif

@@ -1,0 +1,304 @@
+/* The keeper where it has less power or a narrower view than usual: what it may not kill, no
+ * privilege, PID namespaces, cgroups. */
+#include "keeper_fixture.h"
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/sendfile.h>
+#include <sys/xattr.h>
+
+#include "leaderwrap/cgroup.h"
+
+#define NOBODY 65534
+
+/* A child that became root, and below it one that did not. */
+static int become_root(void)
+{
+    if (fork() == 0) {
+        if (setresuid(NOBODY, NOBODY, NOBODY) != 0)
+            abort();
+        hold_lock();
+        put_file("below", "");
+        idle();
+    }
+    if (setresuid(0, 0, 0) != 0)
+        return 1;
+    while (!file_exists("below"))
+        poll(NULL, 0, 1);
+    put_file("ready", "");
+    while (!file_exists("end"))
+        poll(NULL, 0, 5);
+    return 0;
+}
+
+/* Makes a set-user-id copy of this program. Returns false where that does not work. */
+static bool make_setuid_copy(const char *path)
+{
+    int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    int to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+    struct stat status;
+    bool made = geteuid() == 0 && from >= 0 && to >= 0 && fstat(from, &status) == 0;
+
+    for (off_t at = 0; made && at < status.st_size;)
+        made = sendfile(to, from, &at, (size_t)(status.st_size - at)) > 0;
+    made = made && fchmod(to, 04755) == 0;
+    close(from);
+    close(to);
+    return made;
+}
+
+static void check_stuck(const char *program)
+{
+    struct bench bench;
+
+    bench_init(&bench);
+    bench_command(&bench, program, NULL);
+    bench.command[1] = (char *)"become-root";
+    bench.command[2] = scratch;
+    bench_fork(&bench);
+    bench_start(&bench, 1, 1);
+    bench_expect(&bench, KEEPER_STARTED, 1);
+    assert_true(wait_for_file("ready"));
+    assert_false(lock_is_free());
+    bench_send(&bench, bench_request(KEEPER_KILL, 1));
+    for (int i = 0; i < 2; i++) {
+        struct keeper_report report = bench_expect(&bench, KEEPER_STUCK, 1);
+        assert_int_equal(report.value, 1);
+        assert_int_equal(report.error, EPERM);
+    }
+    /* The one below could be killed, and was. */
+    assert_true(lock_is_free());
+    put_file("end", "");
+    bench_expect(&bench, KEEPER_CHILD_EXIT, 1);
+    bench_expect(&bench, KEEPER_TREE_DEAD, 1);
+    assert_int_equal(bench_end(&bench), 0);
+}
+
+/* Runs a check in a process of its own, which it may change as it likes. Returns its status, 0 for
+ * success; 77 says that it cannot be done here. */
+static int run_apart(CMUnitTestFunction body)
+{
+    const struct CMUnitTest apart[] = {{.name = "apart", .test_func = body}};
+    int status = 0;
+
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        /* A runner of its own, or a failure would go on with the tests after this one. */
+        int failed = cmocka_run_group_tests_name("apart", apart, NULL, NULL);
+        fflush(NULL);
+        _exit(failed);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static char copy[128];
+
+static void stuck_as_nobody(void **state)
+{
+    (void)state;
+    if (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0)
+        _exit(77);
+    check_stuck(copy);
+}
+
+static void test_stuck(void **state)
+{
+    (void)state;
+    snprintf(copy, sizeof copy, "%s", scratch_path("setuid"));
+    if (!make_setuid_copy(copy))
+        skip();
+    assert_int_equal(run_apart(stuck_as_nobody), 0);
+}
+
+static void kill_storm(void)
+{
+    struct bench bench;
+
+    bench_begin(&bench, leave_storm);
+    for (uint32_t run = 1; run <= 3; run++) {
+        bench_start(&bench, run, 0);
+        bench_await_ready(&bench, run);
+        bench_send(&bench, bench_request(KEEPER_KILL, run));
+        assert_int_equal(bench_expect(&bench, KEEPER_CHILD_EXIT, run).value, SIGKILL);
+        bench_expect(&bench, KEEPER_TREE_DEAD, run);
+        assert_true(lock_is_free());
+    }
+    bench_finish(&bench);
+}
+
+static void storm_as_nobody(void **state)
+{
+    (void)state;
+    if (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0)
+        _exit(77);
+    kill_storm();
+}
+
+static void test_without_privilege(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(run_apart(storm_as_nobody), 0);
+}
+
+/* The elector is PID 1 here, as in a container. */
+static void storm_as_init(void **state)
+{
+    (void)state;
+    int status = 0;
+
+    if (unshare(CLONE_NEWPID | CLONE_NEWNS) != 0)
+        _exit(77);
+    pid_t init = fork();
+    if (init == 0) {
+        if (getpid() != 1 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+            mount("proc", "/proc", "proc", 0, NULL) != 0)
+            _exit(77);
+        kill_storm();
+        _exit(0);
+    }
+    if (waitpid(init, &status, 0) != init || !WIFEXITED(status))
+        _exit(1);
+    _exit(WEXITSTATUS(status));
+}
+
+static void test_as_pid_1(void **state)
+{
+    (void)state;
+    int status = run_apart(storm_as_init);
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+/* Where /proc shows another PID namespace its numbers are somebody else's: nothing may be killed by
+ * them, but a tree that stays in its group dies all the same. */
+static void group_with_foreign_proc(void **state)
+{
+    (void)state;
+    int status = 0;
+    struct bench bench;
+
+    if (unshare(CLONE_NEWPID) != 0)
+        _exit(77);
+    pid_t init = fork();
+    if (init == 0) {
+        bench_begin(&bench, ignore_everything);
+        bench_start(&bench, 1, 0);
+        bench_await_ready(&bench, 1);
+        bench_send(&bench, bench_request(KEEPER_KILL, 1));
+        bench_expect(&bench, KEEPER_CHILD_EXIT, 1);
+        bench_expect(&bench, KEEPER_TREE_DEAD, 1);
+        bench_finish(&bench);
+        _exit(0);
+    }
+    if (waitpid(init, &status, 0) != init || !WIFEXITED(status))
+        _exit(1);
+    _exit(WEXITSTATUS(status));
+}
+
+static void test_foreign_proc(void **state)
+{
+    (void)state;
+    int status = run_apart(group_with_foreign_proc);
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+static char cgroup_path[128];
+
+/* Makes a cgroup that is marked as delegated. */
+static bool make_cgroup(void)
+{
+    static const char *const mounts[] = {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"};
+
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(cgroup_path, sizeof cgroup_path, "%s/leaderwrap-test-%d", mounts[i],
+                 (int)getpid());
+        if (mkdir(cgroup_path, 0755) != 0)
+            continue;
+        if (setxattr(cgroup_path, "user.delegate", "1", 1, 0) == 0)
+            return true;
+        rmdir(cgroup_path);
+    }
+    return false;
+}
+
+static int storm_in_leaf(void *context)
+{
+    FILE *file = fopen("/proc/self/cgroup", "r");
+    char line[256];
+
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "0::", 3) == 0)
+            put_file("cgroup", line);
+    }
+    return leave_storm(context);
+}
+
+static void kill_in_cgroup(void **state)
+{
+    (void)state;
+    struct bench bench;
+    char path[256];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/cgroup.procs", cgroup_path);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "0", 1) != 1)
+        _exit(77);
+    close(fd);
+    bench_begin(&bench, storm_in_leaf);
+    for (uint32_t run = 1; run <= 5; run++) {
+        bench_start(&bench, run, 0);
+        bench_await_ready(&bench, run);
+        snprintf(path, sizeof path, "-%d\n", (int)bench.keeper);
+        assert_non_null(strstr(get_file("cgroup"), path));
+        bench_send(&bench, bench_request(KEEPER_KILL, run));
+        bench_expect(&bench, KEEPER_CHILD_EXIT, run);
+        bench_expect(&bench, KEEPER_TREE_DEAD, run);
+        assert_true(lock_is_free());
+    }
+
+    /* The same leaf, as the elector would find it. */
+    struct cgroup leaf;
+    assert_true(cgroup_adopt(&leaf, bench.keeper));
+    assert_true(leaf.procs >= 0);
+    cgroup_close(&leaf);
+    assert_false(cgroup_adopt(&leaf, bench.keeper));
+    bench_finish(&bench);
+}
+
+static void test_cgroup(void **state)
+{
+    (void)state;
+    if (!make_cgroup())
+        skip();
+    int status = run_apart(kill_in_cgroup);
+    assert_int_equal(rmdir(cgroup_path), 0);
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_scratch, remove_scratch)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_stuck),    TEST(test_without_privilege),
+        TEST(test_as_pid_1), TEST(test_foreign_proc),
+        TEST(test_cgroup),
+    };
+
+    if (argc == 3 && strcmp(argv[1], "become-root") == 0) {
+        snprintf(scratch, sizeof scratch, "%s", argv[2]);
+        return become_root();
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
