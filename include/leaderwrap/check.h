@@ -1,0 +1,15 @@
+/*
+ * --check: tries everything that leading needs, on a scratch key beside the real one, and prints
+ * what the options come to. Starts nothing.
+ */
+#ifndef LEADERWRAP_CHECK_H
+#define LEADERWRAP_CHECK_H
+
+#include "leaderwrap/options.h"
+
+/* Prints to standard output. Returns leaderwrap's exit status: 0, EXIT_UNREACHABLE, or
+ * EXIT_OWN_FAILURE where Redis refuses something, or EXIT_NOT_FOUND or EXIT_NOT_EXECUTABLE for the
+ * command. */
+int check_run(const struct options *options, const char *id);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * What the command finds in its environment, and whether there is a command to run.
+ */
+#ifndef LEADERWRAP_ENVIRONMENT_H
+#define LEADERWRAP_ENVIRONMENT_H
+
+#include "leaderwrap/options.h"
+
+/* The process's environment with LEADERWRAP_KEY, _ID, _NAME and _TTL_MS set (and without a
+ * LEADERWRAP_TOKEN: the keeper adds the run's). Returns a NULL-terminated array that belongs to the
+ * caller (environment_free), or NULL when memory ran out. */
+char **environment_build(const struct options *options, const char *id);
+
+void environment_free(char **environment);
+
+/* Looks for `command` as execvp(3) would. Returns 0; or ENOENT, EACCES or another errno that says
+ * why it could not be executed. */
+int environment_find_command(const char *command);
+
+#endif

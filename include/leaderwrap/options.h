@@ -1,0 +1,59 @@
+/*
+ * The command line and its environment variables.
+ */
+#ifndef LEADERWRAP_OPTIONS_H
+#define LEADERWRAP_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "leaderwrap/log.h"
+#include "leaderwrap/timing.h"
+#include "leaderwrap/url.h"
+
+/* Exit statuses of leaderwrap's own (sysexits.h, and timeout(1) for 12x). */
+#define EXIT_USAGE          64
+#define EXIT_UNREACHABLE    69
+#define EXIT_LEASE_LOST     79
+#define EXIT_OWN_FAILURE    125
+#define EXIT_NOT_EXECUTABLE 126
+#define EXIT_NOT_FOUND      127
+#define EXIT_SIGNAL_BASE    128
+
+enum options_mode {
+    MODE_RUN,
+    MODE_CHECK,
+    MODE_HELP,
+    MODE_VERSION,
+};
+
+struct options {
+    enum options_mode mode;
+    char *const *command; /* NULL: the built-in counter */
+    char *key;
+    char *name;
+    struct timing timing;
+    struct redis_url redis;
+    char *password_file; /* absolute; NULL: none */
+    const char *counter_key;
+    bool server_clock;
+    bool assume_fresh;
+    bool exit_on_lost;
+    bool stop_main_only;
+    bool no_release;
+    enum log_level log_level;
+    enum log_format log_format;
+};
+
+/* Reads the environment, then the command line, which wins, and checks everything that can be
+ * checked without Redis. Returns 0; or an exit status, with a sentence in `error`. The strings
+ * belong to `options` (options_clear) or to argv and the environment. */
+int options_parse(struct options *options, int argc, char **argv, char *error, size_t error_size);
+
+void options_clear(struct options *options);
+
+/* Writes the help text to standard output. Returns 0 or -errno. */
+int options_print_help(void);
+
+#endif

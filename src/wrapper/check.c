@@ -1,0 +1,259 @@
+/* --check: acquire, renew, listen, release and erase, each once, on a key of its own. */
+#include "leaderwrap/check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "leaderwrap/duration.h"
+#include "leaderwrap/environment.h"
+#include "leaderwrap/store.h"
+#include "leaderwrap/watcher.h"
+
+#define RENEW_AGAIN_MS 20
+
+enum step {
+    STEP_ACQUIRE,
+    STEP_RENEW, /* until an event was heard, or for one request time-out */
+    STEP_RELEASE,
+    STEP_ERASE,
+    STEP_DONE,
+};
+
+struct check {
+    const struct options *options;
+    uv_loop_t loop;
+    struct store *store;
+    struct watcher *watcher;
+    uv_timer_t limit;
+    uv_timer_t again;
+    enum step step;
+    uint64_t request;
+    uint64_t token;
+    char version[LEASE_NONCE_SIZE]; /* as the last renewal left it */
+    bool heard;
+    bool late; /* no more time to hear an event */
+    char warning[LEASE_TEXT_SIZE];
+    char problem[2 * LEASE_TEXT_SIZE];
+    int status;
+};
+
+static void end(struct check *check, int status, const char *problem)
+{
+    check->status = status;
+    snprintf(check->problem, sizeof check->problem, "%s", problem);
+    uv_stop(&check->loop);
+}
+
+static void take_step(struct check *check)
+{
+    char nonce[LEASE_NONCE_SIZE];
+    struct store_acquire acquire = {.nonce = nonce, .never_saw_record = true};
+    const struct store_release release = {
+        .token = check->token, .version = check->version, .reason = "check"};
+
+    snprintf(nonce, sizeof nonce, "check%011" PRIu64, ++check->request);
+    acquire.request = check->request;
+    switch (check->step) {
+    case STEP_ACQUIRE:
+        store_send_acquire(check->store, &acquire);
+        break;
+    case STEP_RENEW:
+        store_send_renew(check->store, check->request, nonce, check->token, false);
+        break;
+    case STEP_RELEASE:
+        store_send_release(check->store, check->request, nonce, &release);
+        break;
+    case STEP_ERASE:
+        store_send_erase(check->store, check->request);
+        break;
+    case STEP_DONE:
+        end(check, 0, "");
+        break;
+    }
+}
+
+static void on_again(uv_timer_t *timer)
+{
+    take_step(timer->data);
+}
+
+static void on_open(void *context)
+{
+    take_step(context);
+}
+
+static void on_closed(void *context, enum lease_failure failure, const char *why)
+{
+    end(context, failure == LEASE_FAILURE_CONFIGURATION ? EXIT_OWN_FAILURE : EXIT_UNREACHABLE, why);
+}
+
+static void on_reply(void *context, const struct lease_reply *reply)
+{
+    static const enum lease_verdict expected[] = {
+        [STEP_ACQUIRE] = LEASE_GRANTED,
+        [STEP_RENEW] = LEASE_RENEWED,
+        [STEP_RELEASE] = LEASE_RELEASED,
+        [STEP_ERASE] = LEASE_RELEASED,
+    };
+    struct check *check = context;
+
+    if (reply->verdict == LEASE_FAILED) {
+        end(check,
+            reply->failure == LEASE_FAILURE_CONFIGURATION ? EXIT_OWN_FAILURE : EXIT_UNREACHABLE,
+            reply->text);
+        return;
+    }
+    if (reply->verdict != expected[check->step]) {
+        end(check, EXIT_OWN_FAILURE, "redis did not do on a scratch key what it was asked for");
+        return;
+    }
+    if (reply->warning[0] != '\0')
+        memcpy(check->warning, reply->warning, sizeof check->warning);
+    if (check->step == STEP_RENEW)
+        memcpy(check->version, reply->record.version, sizeof check->version);
+    if (check->step == STEP_ACQUIRE)
+        check->token = reply->record.token;
+    if (check->step == STEP_RENEW && !check->heard && !check->late) {
+        uv_timer_start(&check->again, on_again, RENEW_AGAIN_MS, 0);
+        return;
+    }
+    check->step++;
+    take_step(check);
+}
+
+static void on_event(void *context, const struct lease_event *event)
+{
+    struct check *check = context;
+    (void)event;
+    check->heard = true;
+}
+
+/* The first time, what was to be heard is late; the second time, everything is. */
+static void on_limit(uv_timer_t *timer)
+{
+    struct check *check = timer->data;
+    bool answering = check->step == STEP_RENEW;
+
+    if (check->late || !answering)
+        end(check, EXIT_UNREACHABLE, "redis does not answer in time");
+    check->late = true;
+}
+
+static void print_numbers(const struct options *options)
+{
+    const struct timing *timing = &options->timing;
+    const struct {
+        const char *what;
+        int64_t ms;
+    } lines[] = {
+        {"ttl", timing->ttl_ms},
+        {"renewed every", timing->renew_ms},
+        {"request time-out", timing->request_timeout_ms},
+        {"stopped (TERM) after a last renewal", timing->stop_after_ms},
+        {"dead (KILL) after a last renewal", timing->kill_after_ms},
+        {"lease counted as expired after", timing->expire_after_ms},
+        {"outage of redis that is ridden out", timing->tolerated_outage_ms},
+        {"failover after a crash, at worst", timing->worst_failover_ms},
+    };
+    char server[128], time[32];
+
+    printf("%-38s%s\n", "lease key", options->key);
+    printf("%-38s%s\n", "name", options->name);
+    printf("%-38s%s\n", "redis", redis_url_show(&options->redis, server, sizeof server));
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        printf("%-38s%s\n", lines[i].what, duration_format(time, sizeof time, lines[i].ms));
+}
+
+static int check_redis(struct check *check, const char *id)
+{
+    const struct options *options = check->options;
+    char key[STORE_KEY_SIZE];
+    struct store_config store = {
+        .loop = &check->loop,
+        .url = &options->redis,
+        .password_file = options->password_file,
+        .key = key,
+        .id = id,
+        .name = options->name,
+        .ttl_ms = options->timing.ttl_ms,
+        .server_clock = options->server_clock,
+        .assume_fresh = true,
+        .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_reply = on_reply},
+        .context = check,
+    };
+    struct watcher_config watcher = {
+        .loop = &check->loop,
+        .url = &options->redis,
+        .password_file = options->password_file,
+        .key = key,
+        .ping_ms = options->timing.ttl_ms / 3,
+        .timeout_ms = options->timing.request_timeout_ms,
+        .on_event = on_event,
+        .context = check,
+    };
+    uint64_t timeout_ms = (uint64_t)options->timing.request_timeout_ms;
+
+    /* The random part of the id keeps two checks apart. */
+    snprintf(key, sizeof key, "%.500s:check-%s", options->key, strrchr(id, '#') + 1);
+    int result = uv_loop_init(&check->loop);
+    if (result == 0)
+        result = store_new(&check->store, &store);
+    if (result == 0)
+        result = watcher_new(&check->watcher, &watcher);
+    if (result != 0)
+        return result;
+    uv_timer_init(&check->loop, &check->limit);
+    uv_timer_init(&check->loop, &check->again);
+    check->limit.data = check->again.data = check;
+    uv_timer_start(&check->limit, on_limit, timeout_ms, timeout_ms);
+    watcher_start(check->watcher);
+    store_open(check->store);
+    uv_run(&check->loop, UV_RUN_DEFAULT);
+
+    store_free(check->store);
+    watcher_free(check->watcher);
+    uv_close((uv_handle_t *)&check->limit, NULL);
+    uv_close((uv_handle_t *)&check->again, NULL);
+    for (int i = 0; i < 10 && uv_run(&check->loop, UV_RUN_NOWAIT) != 0; i++)
+        ;
+    (void)uv_loop_close(&check->loop);
+    return 0;
+}
+
+static int check_command(const struct options *options)
+{
+    int problem = options->command == NULL ? 0 : environment_find_command(options->command[0]);
+
+    if (problem == 0)
+        return 0;
+    printf("%-38scannot execute %.200s: %s\n", "command", options->command[0], strerror(problem));
+    return problem == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+}
+
+int check_run(const struct options *options, const char *id)
+{
+    struct check check = {.options = options, .status = EXIT_UNREACHABLE};
+
+    print_numbers(options);
+    int command_status = check_command(options);
+    int result = check_redis(&check, id);
+    if (result != 0) {
+        printf("%-38s%s\n", "result", strerror(-result));
+        return EXIT_OWN_FAILURE;
+    }
+    if (check.status == 0 && !check.heard)
+        printf("%-38s%s\n", "warning",
+               "no events arrive (is SUBSCRIBE allowed?): followers learn of a release only by "
+               "asking, every --retry");
+    if (check.status == 0 && check.warning[0] != '\0')
+        printf("%-38s%s\n", "warning", check.warning);
+    printf("%-38s%s\n", "result",
+           check.status != 0     ? check.problem
+           : command_status != 0 ? "the command cannot be started"
+                                 : "everything that leading needs works");
+    return check.status != 0 ? check.status : command_status;
+}

@@ -1,0 +1,107 @@
+/* The command's environment, and the search for the command along PATH. */
+#include "leaderwrap/environment.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const own_variables[] = {
+    "LEADERWRAP_KEY=",    "LEADERWRAP_ID=",    "LEADERWRAP_NAME=",
+    "LEADERWRAP_TTL_MS=", "LEADERWRAP_TOKEN=",
+};
+
+#define OWN_COUNT (sizeof own_variables / sizeof own_variables[0])
+
+static bool is_own(const char *entry)
+{
+    for (size_t i = 0; i < OWN_COUNT; i++)
+        if (strncmp(entry, own_variables[i], strlen(own_variables[i])) == 0)
+            return true;
+    return false;
+}
+
+char **environment_build(const struct options *options, const char *id)
+{
+    size_t count = 0;
+    size_t used = 0;
+    char ttl[24];
+
+    while (environ[count] != NULL)
+        count++;
+    char **environment = calloc(count + OWN_COUNT + 1, sizeof *environment);
+    if (environment == NULL)
+        return NULL;
+    snprintf(ttl, sizeof ttl, "%" PRId64, options->timing.ttl_ms);
+    const char *const values[] = {options->key, id, options->name, ttl};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        if (asprintf(&environment[used], "%s%s", own_variables[i], values[i]) < 0) {
+            environment[used] = NULL;
+            environment_free(environment);
+            return NULL;
+        }
+        used++;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (is_own(environ[i]))
+            continue;
+        environment[used] = strdup(environ[i]);
+        if (environment[used++] == NULL) {
+            environment_free(environment);
+            return NULL;
+        }
+    }
+    return environment;
+}
+
+void environment_free(char **environment)
+{
+    if (environment == NULL)
+        return;
+    for (size_t i = 0; environment[i] != NULL; i++)
+        free(environment[i]);
+    free(environment);
+}
+
+static int check_file(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return errno;
+    if (S_ISDIR(status.st_mode))
+        return EACCES;
+    return access(path, X_OK) == 0 ? 0 : errno;
+}
+
+int environment_find_command(const char *command)
+{
+    const char *path = getenv("PATH");
+    int result = ENOENT;
+
+    if (strchr(command, '/') != NULL)
+        return check_file(command);
+    if (command[0] == '\0')
+        return ENOENT;
+    if (path == NULL)
+        path = "/bin:/usr/bin"; /* what execvp(3) falls back to */
+    for (const char *at = path;; at++) {
+        size_t length = strcspn(at, ":");
+        char *candidate;
+        /* An empty entry means the current directory. */
+        if (asprintf(&candidate, "%.*s%s%s", (int)length, at, length > 0 ? "/" : "./", command) < 0)
+            return ENOMEM;
+        int problem = check_file(candidate);
+        free(candidate);
+        if (problem == 0)
+            return 0;
+        if (problem == EACCES)
+            result = EACCES;
+        at += length;
+        if (*at == '\0')
+            return result;
+    }
+}

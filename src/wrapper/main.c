@@ -1,0 +1,190 @@
+/*
+ * leaderwrap: runs a command on exactly one of many machines.
+ *
+ * main puts the processes in their places: this one becomes the elector; the keeper, which is the
+ * command's parent, is forked before libuv and its threads exist.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "leaderwrap/check.h"
+#include "leaderwrap/counter.h"
+#include "leaderwrap/environment.h"
+#include "leaderwrap/inherited.h"
+#include "leaderwrap/keeper.h"
+#include "leaderwrap/lease.h"
+#include "leaderwrap/log.h"
+#include "leaderwrap/options.h"
+#include "leaderwrap/supervisor.h"
+#include "leaderwrap/will.h"
+
+/* What the keeper's callbacks need. */
+struct candidate {
+    struct options options;
+    struct inherited inherited;
+    char id[LEASE_ID_SIZE];
+    uint64_t seed;
+};
+
+static int fail(int status, const char *message)
+{
+    fprintf(stderr, "leaderwrap: %s\n", message);
+    return status;
+}
+
+static int fail_errno(const char *what, int error)
+{
+    fprintf(stderr, "leaderwrap: %s: %s\n", what, strerror(error));
+    return EXIT_OWN_FAILURE;
+}
+
+static int run_counter(void *context)
+{
+    const struct candidate *candidate = context;
+    const struct counter_config config = {
+        .redis = &candidate->options.redis,
+        .password_file = candidate->options.password_file,
+        .lease_key = candidate->options.key,
+        .counter_key = candidate->options.counter_key,
+        .name = candidate->options.name,
+    };
+    return counter_run(&config);
+}
+
+static void run_will(void *context, const struct keeper_term *term)
+{
+    const struct candidate *candidate = context;
+    will_execute(&candidate->options, candidate->id, term);
+}
+
+/* The id must differ from that of every other process there is or was. */
+static int make_identity(struct candidate *candidate)
+{
+    uint64_t random[2];
+
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return -errno;
+    snprintf(candidate->id, sizeof candidate->id, "%s#%016" PRIx64, candidate->options.name,
+             random[0]);
+    candidate->seed = random[1];
+    return 0;
+}
+
+/* From here on the command's streams are the command's: only standard error is ours as well. */
+static int let_streams_go(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null < 0)
+        return -errno;
+    int result = dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ? -errno : 0;
+    if (null > STDERR_FILENO)
+        close(null);
+    return result;
+}
+
+static int check_command(const struct options *options)
+{
+    int problem = options->command == NULL ? 0 : environment_find_command(options->command[0]);
+
+    if (problem == 0)
+        return 0;
+    fprintf(stderr, "leaderwrap: cannot execute %.200s: %s\n", options->command[0],
+            strerror(problem));
+    return problem == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+}
+
+static int run(struct candidate *candidate)
+{
+    const struct options *options = &candidate->options;
+    char **environment = environment_build(options, candidate->id);
+    if (environment == NULL)
+        return fail(EXIT_OWN_FAILURE, "out of memory");
+    const struct keeper_config keeper = {
+        .inherited = &candidate->inherited,
+        .command = options->command,
+        .builtin = run_counter,
+        .environment = environment,
+        .grace_ms = options->timing.grace_ms,
+        .stop_main_only = options->stop_main_only,
+        .single_run = options->exit_on_lost,
+        .last_will = options->no_release ? NULL : run_will,
+        .context = candidate,
+    };
+    struct supervisor_config supervisor = {
+        .options = options,
+        .inherited = &candidate->inherited,
+        .id = candidate->id,
+        .seed = candidate->seed,
+    };
+
+    supervisor.keeper = keeper_fork(&keeper, &supervisor.keeper_fd);
+    environment_free(environment);
+    if (supervisor.keeper < 0)
+        return fail_errno("cannot start the keeper", -supervisor.keeper);
+    /* Should the keeper die, its tree comes to us. */
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+        return fail_errno("cannot become a subreaper", errno);
+    int result = let_streams_go();
+    if (result != 0)
+        return fail_errno("cannot open /dev/null", -result);
+    return supervisor_run(&supervisor);
+}
+
+static int act(struct candidate *candidate)
+{
+    int result;
+
+    switch (candidate->options.mode) {
+    case MODE_HELP:
+        return options_print_help() == 0 ? EXIT_SUCCESS : EXIT_OWN_FAILURE;
+    case MODE_VERSION:
+        return puts("leaderwrap " LEADERWRAP_VERSION) >= 0 && fflush(stdout) == 0
+                   ? EXIT_SUCCESS
+                   : EXIT_OWN_FAILURE;
+    case MODE_CHECK:
+    case MODE_RUN:
+        break;
+    }
+    result = make_identity(candidate);
+    if (result != 0)
+        return fail_errno("cannot get random numbers", -result);
+    if (candidate->options.mode == MODE_CHECK)
+        return check_run(&candidate->options, candidate->id);
+    result = check_command(&candidate->options);
+    return result != 0 ? result : run(candidate);
+}
+
+int main(int argc, char **argv)
+{
+    struct candidate candidate = {0};
+    char error[512];
+    int result = inherited_capture(&candidate.inherited);
+
+    if (result != 0)
+        return fail_errno("cannot read the signal state", -result);
+    /* A connection that breaks is an error like any other. The command gets back what we inherited.
+     */
+    signal(SIGPIPE, SIG_IGN);
+    int status = options_parse(&candidate.options, argc, argv, error, sizeof error);
+    if (status != 0) {
+        status = fail(status, error);
+    } else {
+        const struct log_config log = {.level = candidate.options.log_level,
+                                       .format = candidate.options.log_format,
+                                       .name = candidate.options.name,
+                                       .key = candidate.options.key};
+        log_configure(&log);
+        status = act(&candidate);
+    }
+    options_clear(&candidate.options);
+    return status;
+}

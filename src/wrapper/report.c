@@ -1,0 +1,285 @@
+/* The story, in words. Each line says what happened and, where it helps, what comes next. */
+#include "leaderwrap/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "leaderwrap/clock.h"
+#include "leaderwrap/duration.h"
+#include "leaderwrap/log.h"
+
+#define REPEAT_TROUBLE_MS 60000
+
+void report_init(struct report *report, const struct options *options)
+{
+    memset(report, 0, sizeof *report);
+    report->options = options;
+    redis_url_show(&options->redis, report->server, sizeof report->server);
+}
+
+void report_start(struct report *report)
+{
+    const struct timing *timing = &report->options->timing;
+    char *const *command = report->options->command;
+    char ttl[32], renew[32], stop[32], kill[32], outage[32], failover[32];
+
+    duration_format(ttl, sizeof ttl, timing->ttl_ms);
+    duration_format(renew, sizeof renew, timing->renew_ms);
+    duration_format(stop, sizeof stop, timing->stop_after_ms);
+    duration_format(kill, sizeof kill, timing->kill_after_ms);
+    duration_format(outage, sizeof outage, timing->tolerated_outage_ms);
+    duration_format(failover, sizeof failover, timing->worst_failover_ms);
+    log_line(
+        LOG_LEVEL_INFO, "start",
+        "%.60s runs where the lease \"%.80s\" at redis %s is held: ttl %s, renewed every %s; "
+        "without a renewal stopped after %s and dead after %s (an outage of %s is ridden out); "
+        "failover within %s",
+        command != NULL ? command[0] : "the built-in counter", report->options->key, report->server,
+        ttl, renew, stop, kill, outage, failover);
+}
+
+void report_trouble(struct report *report, const char *why)
+{
+    snprintf(report->trouble, sizeof report->trouble, "%s", why);
+}
+
+void report_opened(struct report *report)
+{
+    bool had_trouble = report->told_trouble[0] != '\0';
+
+    log_line(had_trouble ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "connected",
+             "connected to redis at %s", report->server);
+    report->trouble[0] = '\0';
+}
+
+static void tell_retry(struct report *report, const struct election *election, int64_t delay_ms)
+{
+    char delay[32], left[64] = "";
+    const char *why = report->trouble;
+    char timed_out[192];
+
+    if (why[0] == '\0') {
+        snprintf(timed_out, sizeof timed_out, "redis at %s does not answer", report->server);
+        why = timed_out;
+    }
+    bool repeated = strcmp(why, report->told_trouble) == 0 &&
+                    election->now_ns - report->told_trouble_ns < REPEAT_TROUBLE_MS * NS_PER_MS;
+    if (!repeated) {
+        snprintf(report->told_trouble, sizeof report->told_trouble, "%s", why);
+        report->told_trouble_ns = election->now_ns;
+    }
+    if (election->state == ELECTION_LEADING) {
+        char time[32];
+        duration_format(time, sizeof time,
+                        (election->deadlines.stop_at_ns - election->now_ns) / NS_PER_MS);
+        snprintf(left, sizeof left, "; the command has %s left", time);
+    }
+    duration_format(delay, sizeof delay, delay_ms);
+    log_line(repeated ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "disconnected", "%s; retrying %s%s%s",
+             why, delay_ms > 0 ? "in " : "at once", delay_ms > 0 ? delay : "", left);
+}
+
+/* Who keeps us waiting, without the numbers that change at each look. */
+static void describe_holder(const struct lease_record *record, char *buffer, size_t size)
+{
+    if (record->foreign[0] != '\0')
+        snprintf(buffer, size, "a client that is no leaderwrap holds the key (\"%s\")",
+                 record->foreign);
+    else if (record->state == LEASE_VACANT)
+        snprintf(buffer, size,
+                 "redis may have forgotten an earlier leader, so one TTL is waited out");
+    else if (record->state == LEASE_HOLD)
+        snprintf(buffer, size, "%s has run and keeps the lease closed", record->name);
+    else if (record->state == LEASE_HELD)
+        snprintf(buffer, size, "%s leads with token %" PRIu64, record->name, record->token);
+    else
+        snprintf(buffer, size, "the lease was free a moment ago");
+}
+
+static void tell_waiting(struct report *report, const struct lease_record *record)
+{
+    char holder[sizeof report->told_waiting], left[64] = "", time[32];
+
+    describe_holder(record, holder, sizeof holder);
+    if (record->state == LEASE_HELD && record->foreign[0] == '\0') {
+        int64_t left_ms = record->ttl_ms - record->age_ms;
+        duration_format(time, sizeof time, left_ms > 0 ? left_ms : 0);
+        snprintf(left, sizeof left, "; its lease has %s left", time);
+    } else if (record->state == LEASE_HOLD) {
+        duration_format(time, sizeof time, record->hold_left_ms);
+        snprintf(left, sizeof left, " for another %s", time);
+    }
+    bool repeated = strcmp(holder, report->told_waiting) == 0;
+    snprintf(report->told_waiting, sizeof report->told_waiting, "%s", holder);
+    log_line(repeated ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "waiting", "standing by: %s%s", holder,
+             left);
+}
+
+static void tell_failed(const char *event, const char *what, const struct lease_reply *reply)
+{
+    log_line(LOG_LEVEL_WARNING, event, "%s failed: %s", what,
+             reply != NULL && reply->verdict == LEASE_FAILED ? reply->text
+             : reply != NULL ? "redis answered something that fits no question"
+                             : "no answer from redis; it may have been executed all the same");
+}
+
+static void tell_lost(const struct lease_reply *reply)
+{
+    const struct lease_record *record = reply != NULL ? &reply->record : NULL;
+
+    if (record == NULL)
+        log_line(LOG_LEVEL_ERROR, "lost", "the lease is lost; killing the command");
+    else if (record->foreign[0] != '\0')
+        log_line(LOG_LEVEL_ERROR, "lost",
+                 "the lease is lost: somebody wrote \"%s\" into the key; killing the command",
+                 record->foreign);
+    else
+        log_line(LOG_LEVEL_ERROR, "lost",
+                 "the lease is lost: %s holds it with token %" PRIu64 "; killing the command",
+                 record->name[0] != '\0' ? record->name : "nobody", record->token);
+}
+
+static void tell_ending(enum election_end end, const struct lease_reply *reply)
+{
+    switch (end) {
+    case END_DEADLINE:
+        log_line(
+            LOG_LEVEL_ERROR, "deadline",
+            "no renewal came through in time; stopping the command before the lease can expire");
+        break;
+    case END_LOST:
+        tell_lost(reply);
+        break;
+    case END_STOPPED:
+        log_line(LOG_LEVEL_INFO, "stopping", "asked to stop; stopping the command");
+        break;
+    default: /* told by those who saw it happen */
+        break;
+    }
+}
+
+/* The failures of requests, and the lease given back or not. */
+static void tell_request(const struct election_action *action, const struct lease_reply *reply)
+{
+    switch (action->note) {
+    case NOTE_RENEWAL_FAILED:
+        tell_failed("renew_failed", "the renewal", reply);
+        break;
+    case NOTE_ASK_FAILED:
+        tell_failed("ask_failed", "asking for the lease", reply);
+        break;
+    case NOTE_RELEASE_FAILED:
+        tell_failed("release_failed", "the release", reply);
+        break;
+    case NOTE_RELEASED:
+        log_line(LOG_LEVEL_INFO, "released", "lease released; another may lead now");
+        log_set_token(0);
+        break;
+    case NOTE_NOT_HELD:
+        log_line(LOG_LEVEL_INFO, "not_held", "the lease is not ours any more; nothing to release");
+        log_set_token(0);
+        break;
+    case NOTE_LEFT:
+        log_line(LOG_LEVEL_WARNING, "left", "the lease is not released; it ends with its TTL");
+        log_set_token(0);
+        break;
+    default:
+        break;
+    }
+}
+
+void report_note(struct report *report, const struct election *election,
+                 const struct election_action *action, const struct lease_reply *reply)
+{
+    if (reply != NULL && reply->warning[0] != '\0' && !report->told_warning) {
+        report->told_warning = true;
+        log_line(LOG_LEVEL_WARNING, "side_effect", "the lease works, but %s", reply->warning);
+    }
+    switch (action->note) {
+    case NOTE_WAITING:
+        if (reply != NULL)
+            tell_waiting(report, &reply->record);
+        break;
+    case NOTE_ELECTED:
+        log_set_token(action->token);
+        report->told_waiting[0] = '\0';
+        log_line(LOG_LEVEL_INFO, "elected",
+                 "elected: %s leads with token %" PRIu64 "; starting the command",
+                 report->options->name, action->token);
+        break;
+    case NOTE_RENEWED: {
+        char ttl[32];
+        duration_format(ttl, sizeof ttl, election->config.timing.ttl_ms);
+        log_line(LOG_LEVEL_DEBUG, "renewed", "leading: lease renewed for another %s", ttl);
+        report->told_trouble[0] = '\0';
+        break;
+    }
+    case NOTE_RETRY:
+        tell_retry(report, election, action->delay_ms);
+        break;
+    case NOTE_TERM_ENDING:
+        tell_ending(action->end, reply);
+        break;
+    case NOTE_TERM_OVER:
+        log_line(LOG_LEVEL_INFO, "tree_dead", "the command and all it started are gone");
+        break;
+    default:
+        tell_request(action, reply);
+        break;
+    }
+}
+
+char *report_status(int wait_status, char *buffer, size_t size)
+{
+    if (WIFEXITED(wait_status))
+        snprintf(buffer, size, "exited with %d", WEXITSTATUS(wait_status));
+    else if (WIFSIGNALED(wait_status))
+        snprintf(buffer, size, "was ended by signal %d (%s)%s", WTERMSIG(wait_status),
+                 strsignal(WTERMSIG(wait_status)), WCOREDUMP(wait_status) ? ", core dumped" : "");
+    else
+        snprintf(buffer, size, "ended with wait status 0x%x", (unsigned)wait_status);
+    return buffer;
+}
+
+void report_keeper(struct report *report, const struct keeper_report *keeper)
+{
+    char status[128];
+    const char *command =
+        report->options->command != NULL ? report->options->command[0] : "the counter";
+
+    switch ((enum keeper_report_kind)keeper->kind) {
+    case KEEPER_STARTED:
+        log_line(LOG_LEVEL_INFO, "started", "command started as process %" PRId32, keeper->value);
+        break;
+    case KEEPER_EXEC_FAILED:
+        log_line(LOG_LEVEL_ERROR, "exec_failed", "cannot start %.200s: %s", command,
+                 strerror(keeper->value));
+        break;
+    case KEEPER_NOT_STARTED:
+        log_line(LOG_LEVEL_ERROR, "not_started",
+                 "cannot make a process for the command: %s; giving the lease back and standing by",
+                 keeper->value == ETIME ? "its deadline had passed" : strerror(keeper->value));
+        break;
+    case KEEPER_STOPPING:
+        log_line(LOG_LEVEL_DEBUG, "keeper_stopping", "the keeper's deadline passed: TERM was sent");
+        break;
+    case KEEPER_CHILD_EXIT:
+        log_line(LOG_LEVEL_INFO, "child_exit", "the command %s",
+                 report_status(keeper->value, status, sizeof status));
+        break;
+    case KEEPER_STUCK:
+        log_line(LOG_LEVEL_ERROR, "stuck",
+                 "%" PRId32
+                 " processes of the command do not die%s%s; the lease is left to run out",
+                 keeper->value, keeper->error != 0 ? ": " : "",
+                 keeper->error != 0 ? strerror(keeper->error) : "");
+        break;
+    case KEEPER_ACK:
+    case KEEPER_TREE_DEAD:
+        break;
+    }
+}

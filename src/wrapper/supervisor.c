@@ -1,0 +1,440 @@
+/* The loop that joins the parts. It decides nothing but the exit status. */
+#include "leaderwrap/supervisor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "leaderwrap/clock.h"
+#include "leaderwrap/election.h"
+#include "leaderwrap/keeper_link.h"
+#include "leaderwrap/report.h"
+#include "leaderwrap/signals.h"
+#include "leaderwrap/store.h"
+#include "leaderwrap/watcher.h"
+
+struct supervisor {
+    const struct supervisor_config *config;
+    uv_loop_t loop;
+    struct election election;
+    struct store *store;
+    struct watcher *watcher;
+    struct keeper_link *keeper;
+    struct signals signals;
+    struct report report;
+    uv_poll_t timer;
+    int timer_fd;
+    int stop_signal;  /* what asked us to stop; 0: nothing did */
+    int child_status; /* exit status of the run that ended last; -1: none ended by itself */
+    enum election_end end;
+};
+
+static const char *const end_reasons[] = {
+    [END_NONE] = "none",
+    [END_COMMAND] = "command ended",
+    [END_STOPPED] = "stopped",
+    [END_DEADLINE] = "no renewal in time",
+    [END_LOST] = "lost",
+    [END_KEEPER] = "keeper lost",
+    [END_CONFIGURATION] = "refused",
+};
+
+static void ask_keeper(struct supervisor *supervisor, enum keeper_request_kind kind, uint32_t run,
+                       int number)
+{
+    struct keeper_request request = {.kind = kind, .run = run, .signal = number};
+    keeper_link_send(supervisor->keeper, &request);
+}
+
+static void start_tree(struct supervisor *supervisor, const struct election_action *action)
+{
+    bool start = action->kind == ACTION_START;
+    struct keeper_request request = {
+        .kind = start ? KEEPER_START : KEEPER_EXTEND,
+        .run = action->run,
+        .token = action->token,
+        .stop_at_ns = action->deadlines.stop_at_ns,
+        .kill_at_ns = action->deadlines.kill_at_ns,
+    };
+    memcpy(request.version, action->version, sizeof request.version);
+    if (start)
+        supervisor->child_status = -1;
+    keeper_link_send(supervisor->keeper, &request);
+}
+
+static void send_acquire(struct supervisor *supervisor, const struct election_action *action)
+{
+    bool observed = action->observed_version[0] != '\0';
+    struct store_acquire acquire = {
+        .request = action->request,
+        .nonce = action->nonce,
+        .floor_token = action->token,
+        .never_saw_record = action->never_saw_record,
+        .observed_ident = observed ? action->observed_ident : NULL,
+        .observed_version = observed ? action->observed_version : NULL,
+    };
+    store_send_acquire(supervisor->store, &acquire);
+}
+
+static void send_release(struct supervisor *supervisor, const struct election_action *action)
+{
+    const struct store_release release = {
+        .token = action->token, .version = action->version, .reason = end_reasons[action->end]};
+    store_send_release(supervisor->store, action->request, action->nonce, &release);
+}
+
+static void perform(struct supervisor *supervisor, const struct election_action *action,
+                    const struct lease_reply *reply)
+{
+    switch (action->kind) {
+    case ACTION_OPEN:
+        store_open(supervisor->store);
+        break;
+    case ACTION_ACQUIRE:
+        send_acquire(supervisor, action);
+        break;
+    case ACTION_RENEW:
+        store_send_renew(supervisor->store, action->request, action->nonce, action->token,
+                         action->claim);
+        break;
+    case ACTION_RELEASE:
+        send_release(supervisor, action);
+        break;
+    case ACTION_WATCH:
+        watcher_start(supervisor->watcher);
+        break;
+    case ACTION_UNWATCH:
+        watcher_stop(supervisor->watcher);
+        break;
+    case ACTION_START:
+    case ACTION_EXTEND:
+        start_tree(supervisor, action);
+        break;
+    case ACTION_STOP_TREE:
+        ask_keeper(supervisor, KEEPER_STOP, action->run,
+                   supervisor->stop_signal != 0 ? supervisor->stop_signal : SIGTERM);
+        break;
+    case ACTION_KILL_TREE:
+        ask_keeper(supervisor, KEEPER_KILL, action->run, SIGKILL);
+        break;
+    case ACTION_ABANDON_KEEPER:
+        keeper_link_abandon(supervisor->keeper, "the keeper did not end the command in time");
+        break;
+    case ACTION_TELL:
+        report_note(&supervisor->report, &supervisor->election, action, reply);
+        break;
+    case ACTION_EXIT:
+        supervisor->end = action->end;
+        uv_stop(&supervisor->loop);
+        break;
+    }
+}
+
+static void feed(struct supervisor *supervisor, struct election_event *event)
+{
+    struct election_actions actions;
+
+    event->now_ns = clock_boottime_ns();
+    election_step(&supervisor->election, event, &actions);
+    for (size_t i = 0; i < actions.count; i++)
+        perform(supervisor, &actions.list[i], event->reply);
+    /* Without its timer this process would sleep past its deadlines. */
+    if (clock_arm_timer(supervisor->timer_fd, election_wake_at_ns(&supervisor->election)) != 0)
+        abort();
+}
+
+static void feed_kind(struct supervisor *supervisor, enum election_event_kind kind)
+{
+    struct election_event event = {.kind = kind, .run = supervisor->election.run};
+    feed(supervisor, &event);
+}
+
+static void on_timer(uv_poll_t *timer, int status, int events)
+{
+    struct supervisor *supervisor = timer->data;
+    uint64_t expirations;
+
+    (void)status;
+    (void)events;
+    /* Re-arming makes the count go away: there may be nothing to read. */
+    if (read(supervisor->timer_fd, &expirations, sizeof expirations) < 0 && errno != EAGAIN)
+        abort();
+    feed_kind(supervisor, EVENT_TICK);
+}
+
+static void on_open(void *context)
+{
+    struct supervisor *supervisor = context;
+
+    report_opened(&supervisor->report);
+    feed_kind(supervisor, EVENT_OPENED);
+}
+
+static void on_closed(void *context, enum lease_failure failure, const char *why)
+{
+    struct supervisor *supervisor = context;
+    struct election_event event = {.kind = EVENT_CLOSED, .failure = failure};
+
+    report_trouble(&supervisor->report, why);
+    feed(supervisor, &event);
+}
+
+static void on_reply(void *context, const struct lease_reply *reply)
+{
+    struct supervisor *supervisor = context;
+    struct election_event event = {.kind = EVENT_REPLY, .reply = reply};
+
+    if (reply->verdict == LEASE_FAILED)
+        report_trouble(&supervisor->report, reply->text);
+    feed(supervisor, &event);
+}
+
+static void on_listening(void *context)
+{
+    feed_kind(context, EVENT_LISTENING);
+}
+
+static void on_event(void *context, const struct lease_event *push)
+{
+    struct supervisor *supervisor = context;
+    struct election_event event = {.kind = EVENT_PUSH, .push = push};
+
+    feed(supervisor, &event);
+}
+
+/* Exit status of a wait status, as the shell has it. */
+static int exit_status(int wait_status)
+{
+    return WIFSIGNALED(wait_status) ? EXIT_SIGNAL_BASE + WTERMSIG(wait_status)
+                                    : WEXITSTATUS(wait_status);
+}
+
+static void on_report(void *context, const struct keeper_report *report)
+{
+    struct supervisor *supervisor = context;
+    struct election_event event = {.run = report->run};
+
+    switch ((enum keeper_report_kind)report->kind) {
+    case KEEPER_EXEC_FAILED:
+        supervisor->child_status = report->value == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+        event.kind = EVENT_CHILD_EXIT;
+        break;
+    case KEEPER_CHILD_EXIT:
+        supervisor->child_status = exit_status(report->value);
+        event.kind = EVENT_CHILD_EXIT;
+        break;
+    case KEEPER_NOT_STARTED:
+        event.kind = EVENT_NOT_STARTED;
+        break;
+    case KEEPER_TREE_DEAD:
+        event.kind = EVENT_TREE_DEAD;
+        break;
+    case KEEPER_STUCK:
+        event.kind = EVENT_TREE_STUCK;
+        break;
+    case KEEPER_ACK:
+    case KEEPER_STARTED:
+    case KEEPER_STOPPING:
+        event.kind = EVENT_TICK;
+        break;
+    }
+    report_keeper(&supervisor->report, report);
+    feed(supervisor, &event);
+}
+
+static void on_keeper_lost(void *context, const char *why)
+{
+    struct supervisor *supervisor = context;
+
+    log_line(LOG_LEVEL_ERROR, "keeper_lost", "%s; killing the command and giving up", why);
+    feed_kind(supervisor, EVENT_KEEPER_LOST);
+}
+
+static void on_swept(void *context)
+{
+    feed_kind(context, EVENT_TREE_DEAD);
+}
+
+static void on_stop(void *context, int number)
+{
+    struct supervisor *supervisor = context;
+
+    if (supervisor->stop_signal == 0)
+        supervisor->stop_signal = number;
+    feed_kind(supervisor, EVENT_STOP);
+}
+
+static void on_forward(void *context, int number)
+{
+    struct supervisor *supervisor = context;
+
+    if (supervisor->election.state == ELECTION_LEADING)
+        ask_keeper(supervisor, KEEPER_SIGNAL, supervisor->election.run, number);
+    /* SIGCONT may have ended a stop of ours that outlived the lease. */
+    feed_kind(supervisor, EVENT_TICK);
+}
+
+static void on_child(void *context)
+{
+    struct supervisor *supervisor = context;
+    keeper_link_reap(supervisor->keeper);
+}
+
+static int open_timer(struct supervisor *supervisor)
+{
+    supervisor->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (supervisor->timer_fd < 0)
+        return -errno;
+    int result = uv_poll_init(&supervisor->loop, &supervisor->timer, supervisor->timer_fd);
+    if (result == 0) {
+        supervisor->timer.data = supervisor;
+        result = uv_poll_start(&supervisor->timer, UV_READABLE, on_timer);
+    }
+    return result;
+}
+
+static int open_keeper(struct supervisor *supervisor)
+{
+    static const struct keeper_link_callbacks callbacks = {
+        .on_report = on_report, .on_lost = on_keeper_lost, .on_swept = on_swept};
+    const struct supervisor_config *config = supervisor->config;
+
+    /* By the time the next renewal is due, the last extension must have been acknowledged. */
+    return keeper_link_open(&supervisor->keeper, &supervisor->loop, config->keeper_fd,
+                            config->keeper, config->options->timing.renew_ms, &callbacks,
+                            supervisor);
+}
+
+static int open_redis(struct supervisor *supervisor)
+{
+    const struct options *options = supervisor->config->options;
+    struct store_config store = {
+        .loop = &supervisor->loop,
+        .url = &options->redis,
+        .password_file = options->password_file,
+        .key = options->key,
+        .id = supervisor->config->id,
+        .name = options->name,
+        .ttl_ms = options->timing.ttl_ms,
+        .server_clock = options->server_clock,
+        .assume_fresh = options->assume_fresh,
+        .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_reply = on_reply},
+        .context = supervisor,
+    };
+    struct watcher_config watcher = {
+        .loop = &supervisor->loop,
+        .url = &options->redis,
+        .password_file = options->password_file,
+        .key = options->key,
+        .ping_ms = options->timing.ttl_ms / 3,
+        .timeout_ms = options->timing.request_timeout_ms,
+        .on_listening = on_listening,
+        .on_event = on_event,
+        .context = supervisor,
+    };
+    int result = store_new(&supervisor->store, &store);
+    return result == 0 ? watcher_new(&supervisor->watcher, &watcher) : result;
+}
+
+static int open_all(struct supervisor *supervisor)
+{
+    static const struct signals_callbacks callbacks = {
+        .on_stop = on_stop, .on_forward = on_forward, .on_child = on_child};
+    int result = open_keeper(supervisor);
+
+    if (result == 0)
+        result = open_timer(supervisor);
+    if (result == 0)
+        result = open_redis(supervisor);
+    if (result == 0)
+        result = signals_open(&supervisor->signals, &supervisor->loop,
+                              supervisor->config->inherited, &callbacks, supervisor);
+    return result;
+}
+
+/* Lets every handle go. A name look-up that hangs in libuv's thread pool is not waited for. */
+static void close_all(struct supervisor *supervisor)
+{
+    signals_close(&supervisor->signals);
+    if (supervisor->keeper != NULL)
+        keeper_link_close(supervisor->keeper);
+    store_free(supervisor->store);
+    watcher_free(supervisor->watcher);
+    if (supervisor->timer_fd >= 0) {
+        uv_close((uv_handle_t *)&supervisor->timer, NULL);
+        close(supervisor->timer_fd);
+    }
+    for (int i = 0; i < 10 && uv_run(&supervisor->loop, UV_RUN_NOWAIT) != 0; i++)
+        ;
+    if (uv_loop_close(&supervisor->loop) != 0) {
+        fflush(NULL);
+        _exit(supervisor->child_status);
+    }
+}
+
+static int final_status(const struct supervisor *supervisor)
+{
+    switch (supervisor->end) {
+    case END_COMMAND:
+        return supervisor->child_status;
+    case END_STOPPED:
+        return supervisor->child_status >= 0 ? supervisor->child_status
+                                             : EXIT_SIGNAL_BASE + supervisor->stop_signal;
+    case END_DEADLINE:
+    case END_LOST:
+        return EXIT_LEASE_LOST;
+    default:
+        return EXIT_OWN_FAILURE;
+    }
+}
+
+static void report_end(const struct supervisor *supervisor, int status)
+{
+    if (supervisor->end == END_CONFIGURATION)
+        log_line(LOG_LEVEL_ERROR, "refused", "%s", supervisor->report.trouble);
+    log_line(LOG_LEVEL_INFO, "exit", "leaving with status %d", status);
+}
+
+int supervisor_run(const struct supervisor_config *config)
+{
+    struct supervisor supervisor = {.config = config, .timer_fd = -1, .child_status = -1};
+    struct election_config election = {
+        .timing = config->options->timing,
+        .server_clock = config->options->server_clock,
+        .exit_on_lost = config->options->exit_on_lost,
+        .no_release = config->options->no_release,
+        .seed = config->seed,
+    };
+    int status;
+    int result = uv_loop_init(&supervisor.loop);
+
+    if (result != 0) {
+        log_line(LOG_LEVEL_ERROR, "start_failed", "cannot make an event loop: %s",
+                 strerror(-result));
+        return EXIT_OWN_FAILURE;
+    }
+    snprintf(election.id, sizeof election.id, "%s", config->id);
+    report_init(&supervisor.report, config->options);
+    result = open_all(&supervisor);
+    if (result != 0) {
+        log_line(LOG_LEVEL_ERROR, "start_failed", "cannot start: %s", strerror(-result));
+        status = EXIT_OWN_FAILURE;
+    } else {
+        election_init(&supervisor.election, &election, clock_boottime_ns());
+        feed_kind(&supervisor, EVENT_TICK);
+        /* After the first step, so that the line is written while the connection is being made. */
+        report_start(&supervisor.report);
+        uv_run(&supervisor.loop, UV_RUN_DEFAULT);
+        status = final_status(&supervisor);
+        report_end(&supervisor, status);
+    }
+    supervisor.child_status = status;
+    close_all(&supervisor);
+    return status;
+}

@@ -1,0 +1,70 @@
+/* The command's environment and the search along PATH. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "leaderwrap/environment.h"
+
+static int count(char **environment, const char *entry)
+{
+    int found = 0;
+    for (; *environment != NULL; environment++)
+        if (strncmp(*environment, entry, strlen(entry)) == 0)
+            found++;
+    return found;
+}
+
+static void own_variables_replace_inherited_ones(void **state)
+{
+    char key[] = "k", name[] = "n";
+    struct options options = {.key = key, .name = name, .timing = {.ttl_ms = 15000}};
+    (void)state;
+    setenv("LEADERWRAP_KEY", "outer", 1);
+    setenv("LEADERWRAP_TOKEN", "7", 1);
+    setenv("LEADERWRAP_TTL", "15s", 1);
+    setenv("SOMETHING", "else", 1);
+    char **environment = environment_build(&options, "n#1");
+    assert_non_null(environment);
+    assert_int_equal(count(environment, "LEADERWRAP_KEY="), 1);
+    assert_int_equal(count(environment, "LEADERWRAP_KEY=k"), 1);
+    assert_int_equal(count(environment, "LEADERWRAP_ID=n#1"), 1);
+    assert_int_equal(count(environment, "LEADERWRAP_NAME=n"), 1);
+    assert_int_equal(count(environment, "LEADERWRAP_TTL_MS=15000"), 1);
+    assert_int_equal(count(environment, "LEADERWRAP_TTL=15s"), 1);
+    assert_int_equal(count(environment, "LEADERWRAP_TOKEN="), 0);
+    assert_int_equal(count(environment, "SOMETHING=else"), 1);
+    environment_free(environment);
+    environment_free(NULL);
+}
+
+static void commands_are_found_as_execvp_does(void **state)
+{
+    (void)state;
+    setenv("PATH", "/nonexistent:/usr/bin:/bin", 1);
+    assert_int_equal(environment_find_command("sh"), 0);
+    assert_int_equal(environment_find_command("/bin/sh"), 0);
+    assert_int_equal(environment_find_command("no-such-command"), ENOENT);
+    assert_int_equal(environment_find_command(""), ENOENT);
+    assert_int_equal(environment_find_command("/no/such/command"), ENOENT);
+    assert_int_equal(environment_find_command("/etc/passwd"), EACCES);
+    assert_int_equal(environment_find_command("/etc"), EACCES);
+    setenv("PATH", "/etc", 1);
+    assert_int_equal(environment_find_command("passwd"), EACCES);
+    unsetenv("PATH");
+    assert_int_equal(environment_find_command("sh"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(own_variables_replace_inherited_ones),
+        cmocka_unit_test(commands_are_found_as_execvp_does),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,250 @@
+/* The command line and its environment: defaults, precedence, and one clear sentence per mistake.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "leaderwrap/options.h"
+
+#define ARGUMENTS_MAX 24
+
+struct parsed {
+    struct options options;
+    char error[512];
+    int status;
+};
+
+/* Parses the words of `line`, which are separated by single spaces. */
+static struct parsed parse(const char *line)
+{
+    static char words[4096];
+    static char *argv[ARGUMENTS_MAX + 1];
+    struct parsed parsed = {0};
+    int argc = 0;
+
+    snprintf(words, sizeof words, "leaderwrap %s", line);
+    for (char *at = words; at != NULL && argc < ARGUMENTS_MAX;) {
+        argv[argc++] = strsep(&at, " ");
+        if (argv[argc - 1][0] == '\0')
+            argc--;
+    }
+    argv[argc] = NULL;
+    parsed.status = options_parse(&parsed.options, argc, argv, parsed.error, sizeof parsed.error);
+    return parsed;
+}
+
+static void assert_refused(const char *line, const char *part)
+{
+    struct parsed parsed = parse(line);
+    if (parsed.status != EXIT_USAGE || strstr(parsed.error, part) == NULL)
+        fail_msg("\"%s\": status %d, \"%s\"", line, parsed.status, parsed.error);
+    assert_null(strchr(parsed.error, '\n'));
+    options_clear(&parsed.options);
+}
+
+static struct parsed assert_accepted(const char *line)
+{
+    struct parsed parsed = parse(line);
+    if (parsed.status != 0)
+        fail_msg("\"%s\": %s", line, parsed.error);
+    return parsed;
+}
+
+static int clear_environment(void **state)
+{
+    static const char *const names[] = {
+        "LEADERWRAP_KEY",          "LEADERWRAP_NAME",     "LEADERWRAP_TTL", "LEADERWRAP_TOKEN",
+        "LEADERWRAP_PASSWORD",     "LEADERWRAP_ON_LOST",  "REDIS_URL",      "LEADERWRAP_REDIS",
+        "LEADERWRAP_ASSUME_FRESH", "LEADERWRAP_LOG_LEVEL"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        unsetenv(names[i]);
+    return 0;
+}
+
+static void defaults(void **state)
+{
+    (void)state;
+    struct parsed parsed = assert_accepted("-- /usr/bin/job -x");
+    assert_string_equal(parsed.options.key, "leaderwrap:job");
+    assert_non_null(strchr(parsed.options.name, ':'));
+    assert_int_equal(parsed.options.timing.ttl_ms, 15000);
+    assert_string_equal(parsed.options.redis.host, "127.0.0.1");
+    assert_string_equal(parsed.options.redis.port, "6379");
+    assert_string_equal(parsed.options.command[1], "-x");
+    assert_false(parsed.options.exit_on_lost || parsed.options.assume_fresh ||
+                 parsed.options.no_release || parsed.options.server_clock);
+    options_clear(&parsed.options);
+}
+
+static void no_command_is_the_counter(void **state)
+{
+    (void)state;
+    struct parsed parsed = assert_accepted("--ttl 3s --");
+    assert_null(parsed.options.command);
+    assert_string_equal(parsed.options.key, "leaderwrap:counter");
+    assert_string_equal(parsed.options.counter_key, "global_counter");
+    options_clear(&parsed.options);
+}
+
+static void options_of_the_command_are_its_own(void **state)
+{
+    (void)state;
+    struct parsed parsed = assert_accepted("-t 20s job --ttl 1s --bogus");
+    assert_int_equal(parsed.options.timing.ttl_ms, 20000);
+    assert_string_equal(parsed.options.command[0], "job");
+    assert_string_equal(parsed.options.command[3], "--bogus");
+    options_clear(&parsed.options);
+}
+
+static void the_command_line_wins_over_the_environment(void **state)
+{
+    (void)state;
+    setenv("LEADERWRAP_TTL", "30s", 1);
+    setenv("LEADERWRAP_ON_LOST", "exit", 1);
+    setenv("LEADERWRAP_ASSUME_FRESH", "yes", 1);
+    setenv("REDIS_URL", "redis://r.example:1", 1);
+    struct parsed parsed = assert_accepted("job");
+    assert_int_equal(parsed.options.timing.ttl_ms, 30000);
+    assert_true(parsed.options.exit_on_lost);
+    assert_true(parsed.options.assume_fresh);
+    assert_string_equal(parsed.options.redis.host, "r.example");
+    options_clear(&parsed.options);
+    setenv("LEADERWRAP_REDIS", "redis://s.example", 1);
+    parsed = assert_accepted("--ttl 20s --on-lost wait job");
+    assert_int_equal(parsed.options.timing.ttl_ms, 20000);
+    assert_false(parsed.options.exit_on_lost);
+    assert_string_equal(parsed.options.redis.host, "s.example");
+    options_clear(&parsed.options);
+}
+
+static void a_bad_environment_names_its_variable(void **state)
+{
+    (void)state;
+    setenv("LEADERWRAP_TTL", "30", 1);
+    assert_refused("job", "LEADERWRAP_TTL=30: has no unit");
+    setenv("LEADERWRAP_TTL", "30s", 1);
+    setenv("LEADERWRAP_ASSUME_FRESH", "maybe", 1);
+    assert_refused("job", "LEADERWRAP_ASSUME_FRESH=maybe: must be 1 or 0");
+}
+
+static void mistakes_are_told(void **state)
+{
+    (void)state;
+    assert_refused("--bogus job", "option --bogus; see leaderwrap --help");
+    assert_refused("-x job", "option -x");
+    assert_refused("--ttl", "missing value after --ttl");
+    assert_refused("-t", "missing value after -t");
+    assert_refused("--assume-fresh=1 job", "no value can be given to --assume-fresh");
+    assert_refused("--ttl 15 job", "--ttl 15: has no unit");
+    assert_refused("--ttl 5y job", "unknown unit");
+    assert_refused("--ttl 100ms job", "the smallest TTL that would do is");
+    assert_refused("--grace 20s job", "the smallest TTL that would do is");
+    assert_refused("--on-lost maybe job", "must be wait|exit");
+    assert_refused("--stop-to all job", "must be group|main");
+    assert_refused("--takeover force job", "must be observed|server-clock");
+    assert_refused("--log-level loud job", "must be error|warning|info|debug");
+    assert_refused("--log-format xml job", "must be text|json");
+    assert_refused("--redis redis://a --redis redis://b job", "given twice");
+    assert_refused("--redis http://a job", "");
+    assert_refused("--redis rediss://a job", "");
+    assert_refused("--key {a job", "the lease key");
+    assert_refused("--name a#b job", "may not contain #");
+    assert_refused("--password-file /nonexistent/file job", "cannot read the password file");
+}
+
+static void long_values_are_cut_in_messages(void **state)
+{
+    char line[3600];
+    char value[3001];
+    (void)state;
+    memset(value, 'x', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    snprintf(line, sizeof line, "--name %s job", value);
+    assert_refused(line, "longer than 64 bytes");
+    snprintf(line, sizeof line, "--key %s job", value);
+    assert_refused(line, "the lease key");
+    snprintf(line, sizeof line, "--ttl %s job", value);
+    assert_refused(line, "is not a duration");
+    snprintf(line, sizeof line, "--%s job", value);
+    assert_refused(line, "option");
+}
+
+static void a_secret_never_gets_into_an_error(void **state)
+{
+    (void)state;
+    struct parsed parsed = parse("--redis redis://u:s3cret@host:99999/0 job");
+    assert_int_equal(parsed.status, EXIT_USAGE);
+    assert_null(strstr(parsed.error, "s3cret"));
+    options_clear(&parsed.options);
+}
+
+static void the_password_of_the_environment_is_for_a_url_without(void **state)
+{
+    (void)state;
+    setenv("LEADERWRAP_PASSWORD", "pw", 1);
+    struct parsed parsed = assert_accepted("--redis redis://u@h job");
+    assert_string_equal(parsed.options.redis.password, "pw");
+    options_clear(&parsed.options);
+    parsed = assert_accepted("--redis redis://u:other@h job");
+    assert_string_equal(parsed.options.redis.password, "other");
+    options_clear(&parsed.options);
+}
+
+static void a_password_file_becomes_absolute(void **state)
+{
+    char path[] = "options-test-XXXXXX";
+    char line[64];
+    int file = mkstemp(path);
+    (void)state;
+    assert_true(file >= 0);
+    snprintf(line, sizeof line, "--password-file %s job", path);
+    struct parsed parsed = assert_accepted(line);
+    assert_int_equal(parsed.options.password_file[0], '/');
+    assert_int_equal(access(parsed.options.password_file, R_OK), 0);
+    options_clear(&parsed.options);
+    close(file);
+    unlink(path);
+}
+
+static void a_nested_wrapper_needs_a_lease_of_its_own(void **state)
+{
+    (void)state;
+    setenv("LEADERWRAP_KEY", "outer", 1);
+    setenv("LEADERWRAP_NAME", "outer-name", 1);
+    struct parsed parsed = assert_accepted("job");
+    assert_string_equal(parsed.options.key, "outer");
+    assert_string_equal(parsed.options.name, "outer-name");
+    options_clear(&parsed.options);
+    setenv("LEADERWRAP_TOKEN", "1", 1);
+    assert_refused("job", "choose a lease of its own with --key");
+    parsed = assert_accepted("--key inner job");
+    assert_string_not_equal(parsed.options.name, "outer-name");
+    options_clear(&parsed.options);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(defaults, clear_environment),
+        cmocka_unit_test_setup(no_command_is_the_counter, clear_environment),
+        cmocka_unit_test_setup(options_of_the_command_are_its_own, clear_environment),
+        cmocka_unit_test_setup(the_command_line_wins_over_the_environment, clear_environment),
+        cmocka_unit_test_setup(a_bad_environment_names_its_variable, clear_environment),
+        cmocka_unit_test_setup(mistakes_are_told, clear_environment),
+        cmocka_unit_test_setup(long_values_are_cut_in_messages, clear_environment),
+        cmocka_unit_test_setup(a_secret_never_gets_into_an_error, clear_environment),
+        cmocka_unit_test_setup(the_password_of_the_environment_is_for_a_url_without,
+                               clear_environment),
+        cmocka_unit_test_setup(a_password_file_becomes_absolute, clear_environment),
+        cmocka_unit_test_setup(a_nested_wrapper_needs_a_lease_of_its_own, clear_environment),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
