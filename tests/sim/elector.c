@@ -1,0 +1,362 @@
+/* The process around the election: events in, actions out, and its own freezes and ends. */
+#include <string.h>
+
+#include "leaderwrap/protocol.h"
+#include "world.h"
+
+int64_t process_margin_ns(const struct world *world, const struct process *process)
+{
+    return world->hosts[process->host].timing.margin_ms * NS_PER_MS;
+}
+
+static uint8_t number_of(const struct world *world, const struct process *process)
+{
+    return (uint8_t)(process - world->processes);
+}
+
+/* ---- numbers as the election's texts ---- */
+
+static void write_hex(char *text, uint64_t number)
+{
+    if (number == 0) {
+        text[0] = '\0';
+        return;
+    }
+    for (int i = 15; i >= 0; i--) {
+        text[i] = "0123456789abcdef"[number & 15];
+        number >>= 4;
+    }
+    text[16] = '\0';
+}
+
+uint64_t read_hex(const char *text)
+{
+    uint64_t number = 0;
+
+    for (; *text != '\0'; text++)
+        number = number << 4 | (uint64_t)(*text <= '9' ? *text - '0' : *text - 'a' + 10);
+    return number;
+}
+
+static void write_id(char *text, uint32_t id)
+{
+    if (id == 0) {
+        text[0] = '\0';
+        return;
+    }
+    memcpy(text, "c#", 2);
+    write_hex(text + 2, id);
+}
+
+/* ---- freezes ---- */
+
+void elector_freeze(struct world *world, struct process *process, int64_t until)
+{
+    int64_t late = process_margin_ns(world, process) / 16;
+
+    for (int i = 0; i < CHANNELS; i++) {
+        int64_t ready_at = until + between(world, 1, late);
+        if (process->ready_at[i] < ready_at)
+            process->ready_at[i] = ready_at;
+    }
+}
+
+static int64_t awake_since(const struct process *process)
+{
+    int64_t since = 0;
+
+    for (int i = 0; i < CHANNELS; i++) {
+        if (process->ready_at[i] > since)
+            since = process->ready_at[i];
+    }
+    return since;
+}
+
+bool elector_may_freeze(const struct world *world, const struct process *process)
+{
+    return process->elector && process->keeper.alive && process->link.state == LINK_UP &&
+           world->now >= process->keeper.ready_at + process_margin_ns(world, process);
+}
+
+bool keeper_may_freeze(const struct world *world, const struct process *process)
+{
+    return process->elector && process->keeper.alive &&
+           world->now >= awake_since(process) + process_margin_ns(world, process);
+}
+
+/* ---- actions ---- */
+
+static void send_request(struct world *world, struct process *process,
+                         const struct election_action *action, enum message_kind kind)
+{
+    struct host *host = &world->hosts[process->host];
+    int64_t at = network_arrival(world, host, &process->connection, OUT);
+
+    if (kind == MESSAGE_RELEASE && tree_alive(&process->tree))
+        VIOLATE(world, VIOLATION_RELEASE, "c%u releases while its command is alive", process->id);
+    if (at < 0) {
+        TRACE(world, process, "its request is lost");
+        return;
+    }
+    uint16_t number = message_new(world, kind);
+    struct message *message = &world->messages[number];
+    message->process = number_of(world, process);
+    message->serial = process->serial;
+    message->epoch = process->connection.epoch;
+    message->incarnation = process->connection.incarnation;
+    message->request = action->request;
+    message->nonce = read_hex(action->nonce);
+    message->token = action->token;
+    message->observed_ident = read_hex(action->observed_ident);
+    message->observed_version = read_hex(action->observed_version);
+    message->version = read_hex(action->version);
+    message->claim = action->claim;
+    message->id = process->id;
+    message->ttl_ms = host->timing.ttl_ms;
+    message->hold_ms = host->hold_ms;
+    message->server_clock = host->server_clock;
+    message->assume_fresh = host->assume_fresh && action->never_saw_record;
+    queue_message(world, at, HAPPEN_EXECUTE, NOBODY, number);
+}
+
+static void note_leader(struct world *world)
+{
+    if (world->now >= world->plan.quiet_at && world->leader_at == NEVER) {
+        world->leader_at = world->now;
+        uint64_t waited_ms = (uint64_t)((world->now - world->plan.quiet_at) / NS_PER_MS);
+        if (waited_ms > world->statistics->longest_wait_ms)
+            world->statistics->longest_wait_ms = waited_ms;
+    }
+}
+
+static void start_tree(struct world *world, struct process *process,
+                       const struct election_action *action)
+{
+    if (action->kind == ACTION_START && action->token != process->confirmed_token)
+        VIOLATE(world, VIOLATION_UNKNOWN, "c%u starts with token %llu that it was never granted",
+                process->id, (unsigned long long)action->token);
+    if (action->kind == ACTION_EXTEND)
+        world->statistics->renewals++;
+    note_leader(world);
+    link_send(world, process, action->kind == ACTION_START ? KEEPER_START : KEEPER_EXTEND, action);
+}
+
+/* Only a foreign holder or a higher token may unseat a leader before its deadline. */
+static void check_lost(struct world *world, const struct process *process,
+                       const struct election_action *action, const struct lease_reply *reply)
+{
+    if (action->note != NOTE_TERM_ENDING || action->end != END_LOST || reply == NULL)
+        return;
+    if (reply->record.foreign[0] == '\0' && reply->record.token <= process->tree.token)
+        VIOLATE(world, VIOLATION_LOST, "c%u gives its term up for nothing", process->id);
+}
+
+static void perform(struct world *world, struct process *process,
+                    const struct election_action *action, const struct lease_reply *reply)
+{
+    if (world->tracing)
+        trace_action(world, process, action);
+    switch (action->kind) {
+    case ACTION_OPEN:
+        network_open(world, process);
+        break;
+    case ACTION_ACQUIRE:
+        send_request(world, process, action, MESSAGE_ACQUIRE);
+        break;
+    case ACTION_RENEW:
+        if (process->election.pending.kind == REQUEST_CLAIM)
+            world->statistics->claims++;
+        send_request(world, process, action, MESSAGE_RENEW);
+        break;
+    case ACTION_RELEASE:
+        send_request(world, process, action, MESSAGE_RELEASE);
+        break;
+    case ACTION_WATCH:
+        process->watching = true;
+        queue_event(world, world->now + world->hosts[process->host].latency_ns * 4,
+                    HAPPEN_SUBSCRIBE, number_of(world, process), 0);
+        break;
+    case ACTION_UNWATCH:
+        process->watching = false;
+        process->subscribed = 0;
+        break;
+    case ACTION_START:
+    case ACTION_EXTEND:
+        start_tree(world, process, action);
+        break;
+    case ACTION_STOP_TREE:
+        link_send(world, process, KEEPER_STOP, action);
+        break;
+    case ACTION_KILL_TREE:
+        link_send(world, process, KEEPER_KILL, action);
+        break;
+    case ACTION_ABANDON_KEEPER:
+        world->statistics->abandoned++;
+        link_lose(world, process);
+        break;
+    case ACTION_TELL:
+        check_lost(world, process, action, reply);
+        if (action->note == NOTE_RELEASED)
+            world->statistics->releases++;
+        break;
+    case ACTION_EXIT:
+        elector_die(world, process);
+        break;
+    }
+}
+
+/* Between a decision and its execution a process may be stopped like anywhere else. */
+static bool stall(struct world *world, struct process *process,
+                  const struct election_actions *actions, size_t from)
+{
+    if (!world->plan.stalls || world->now >= world->plan.quiet_at || !chance(world, 1500) ||
+        !elector_may_freeze(world, process))
+        return false;
+    int64_t until = until_at_most(world, world->plan.ttl_ns * 3 / 2);
+
+    count_fault(world, FAULT_ELECTOR_STALL);
+    TRACE(world, process, "elector frozen in mid-step for %.3f s",
+          (double)(until - world->now) / 1e9);
+    process->stalled = *actions;
+    process->stalled_from = from;
+    elector_freeze(world, process, until);
+    queue_event(world, until, HAPPEN_UNSTALL, number_of(world, process), 0);
+    return true;
+}
+
+static void perform_all(struct world *world, struct process *process,
+                        const struct election_actions *actions, size_t from,
+                        const struct lease_reply *reply)
+{
+    for (size_t i = from; i < actions->count && process->elector; i++) {
+        if (actions->list[i].kind != ACTION_TELL && stall(world, process, actions, i))
+            return;
+        perform(world, process, &actions->list[i], reply);
+    }
+}
+
+/* ---- events ---- */
+
+static void arm(struct world *world, struct process *process)
+{
+    int64_t wake_ns = election_wake_at_ns(&process->election);
+
+    if (!process->elector || wake_ns == INT64_MAX)
+        return;
+    int64_t at = host_when(world, &world->hosts[process->host], wake_ns);
+    if (process->armed_at <= at)
+        return;
+    /* No timer fires at once. */
+    at += between(world, 1000, process_margin_ns(world, process) / 16);
+    process->armed_at = at;
+    queue_event(world, at, HAPPEN_WAKE, number_of(world, process), 0);
+}
+
+void elector_feed(struct world *world, struct process *process, struct election_event *event)
+{
+    struct election_actions actions;
+
+    if (!process->elector)
+        return;
+    event->now_ns = host_clock(world, &world->hosts[process->host]);
+    election_step(&process->election, event, &actions);
+    world->statistics->steps++;
+    if (actions.count == ELECTION_ACTIONS_MAX)
+        VIOLATE(world, VIOLATION_RUNAWAY, "c%u: no room for its actions", process->id);
+    perform_all(world, process, &actions, 0, event->reply);
+    arm(world, process);
+}
+
+void elector_unstall(struct world *world, struct process *process)
+{
+    struct election_actions actions = process->stalled;
+
+    TRACE(world, process, "elector goes on");
+    perform_all(world, process, &actions, process->stalled_from, NULL);
+    arm(world, process);
+}
+
+void elector_tick(struct world *world, struct process *process)
+{
+    struct election_event event = {.kind = EVENT_TICK};
+
+    process->armed_at = NEVER;
+    if (election_wake_at_ns(&process->election) > host_clock(world, &world->hosts[process->host])) {
+        arm(world, process);
+        return;
+    }
+    elector_feed(world, process, &event);
+}
+
+void elector_reply(struct world *world, struct process *process, uint16_t number)
+{
+    const struct message *message = &world->messages[number];
+    struct lease_reply *reply = &world->reply;
+    struct lease_record *record = &reply->record;
+    struct election_event event = {.kind = EVENT_REPLY, .reply = reply};
+    bool stale = message->epoch != process->connection.epoch || !process->connection.open;
+
+    if (stale && !world->plan.stale_replies)
+        return;
+    if (stale)
+        count_fault(world, FAULT_REPLY_STALE);
+    memset(record, 0, sizeof *record);
+    reply->request = message->request;
+    reply->verdict = message->verdict;
+    reply->failure = message->failure;
+    if (message->verdict != LEASE_FAILED) {
+        record->state = message->record.state;
+        record->token = message->record.token;
+        record->ttl_ms = message->record.ttl_ms;
+        record->age_ms = message->age_ms;
+        record->hold_left_ms = message->hold_left_ms;
+        write_id(record->id, message->record.id);
+        write_hex(record->ident, message->record.ident);
+        write_hex(record->version, message->record.version);
+        if (message->foreign)
+            strcpy(record->foreign, "somebody else");
+    }
+    if (message->verdict == LEASE_GRANTED || message->verdict == LEASE_RENEWED)
+        process->confirmed_token = record->token;
+    elector_feed(world, process, &event);
+}
+
+void elector_push(struct world *world, struct process *process, uint16_t number)
+{
+    const struct message *message = &world->messages[number];
+    struct lease_event *push = &world->push;
+    struct election_event event = {.kind = EVENT_PUSH, .push = push};
+
+    if (!process->watching)
+        return;
+    push->state = message->record.state;
+    push->token = message->record.token;
+    push->ttl_ms = message->record.ttl_ms;
+    push->listeners = message->listeners;
+    write_hex(push->ident, message->record.ident);
+    write_hex(push->version, message->record.version);
+    elector_feed(world, process, &event);
+}
+
+void elector_stop(struct world *world, struct process *process)
+{
+    struct election_event event = {.kind = EVENT_STOP};
+
+    TRACE(world, process, "asked to stop");
+    elector_feed(world, process, &event);
+}
+
+/* The kernel closes its sockets; its keeper hears of it, and somebody starts it again. */
+void elector_die(struct world *world, struct process *process)
+{
+    if (!process->elector)
+        return;
+    process->elector = false;
+    process->watching = false;
+    process->subscribed = 0;
+    if (process->keeper.alive)
+        queue_event(world, world->now + 50000, HAPPEN_HANGUP, number_of(world, process), 0);
+    else if (!tree_alive(&process->tree))
+        process->used = false;
+    host_start_later(world, process->host, world->plan.ttl_ns);
+}

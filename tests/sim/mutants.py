@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""Checks the simulator: builds it with one deliberate fault at a time and sees each of them caught.
+
+A mutant is a replacement of an exact text in one source file, made on a copy; a text that is not
+there (any more) is an error. Prints a table of what caught which mutant, and after how many
+schedules. The last line is "mutants: N passed, N failed".
+
+usage: mutants.py [--cc CC] [--jobs N] [--only WORD | --build-only] BUILD_DIRECTORY
+
+With --build-only it makes BUILD_DIRECTORY/sim, without any fault, unless that is up to date.
+"""
+
+import argparse
+import concurrent.futures
+import glob
+import os
+import shlex
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SIM = "tests/sim"
+ELECTION = "src/election"
+SOURCES = [
+    SIM + "/" + name
+    for name in (
+        "main.c", "schedule.c", "faults.c", "host.c", "network.c", "server.c", "script.c",
+        "elector.c", "link.c", "keeper.c", "tree.c", "queue.c", "trace.c",
+    )
+] + [
+    ELECTION + "/election.c", ELECTION + "/follow.c", ELECTION + "/term.c",
+    ELECTION + "/timing.c", "src/base/clock.c", "src/base/duration.c",
+]
+FLAGS = "-std=gnu11 -D_GNU_SOURCE -O2 -w"
+SCHEDULES = 400000
+SECONDS = 120
+
+# (what is wrong, file, text, replacement[, more texts and replacements])
+MUTANTS = [
+    # time
+    ("deadline counted from a renewal's reply", ELECTION + "/term.c",
+     "{\n    election->deadlines = timing_deadlines(&election->config.timing, sent_ns);",
+     "{\n    election->deadlines = timing_deadlines(&election->config.timing, election->now_ns);"),
+    ("deadline counted from the grant's reply", ELECTION + "/follow.c",
+     "    struct deadlines deadlines = timing_deadlines(&election->config.timing, sent_ns);",
+     "    struct deadlines deadlines = timing_deadlines(&election->config.timing, election->now_ns);"),
+    ("margin dropped", ELECTION + "/timing.c",
+     "timing->kill_after_ms = timing->expire_after_ms - timing->margin_ms",
+     "timing->kill_after_ms = timing->expire_after_ms"),
+    ("no allowance for clocks of different rates", ELECTION + "/timing.c",
+     "timing->drift_ms = (ttl_ms + 99) / 100 + DRIFT_FIXED_MS", "timing->drift_ms = -ttl_ms / 100"),
+    ("MONOTONIC instead of BOOTTIME", SIM + "/host.c",
+     "    return boottime_ns;", "    return boottime_ns - host->slept_ns;"),
+    ("a late grant is led on as if it were fresh", ELECTION + "/follow.c",
+     "        claim(election, actions, token);\n    } else {\n"
+     "        term_begin(election, actions, token, sent_ns);",
+     "        election->deadlines = timing_deadlines(&election->config.timing, election->now_ns);\n"
+     "        term_begin(election, actions, token, election->now_ns);\n    } else {\n"
+     "        term_begin(election, actions, token, sent_ns);"),
+
+    # observing
+    ("observation counted from the send", ELECTION + "/follow.c",
+     "        observe(election, record->state, record->ttl_ms, record->ident, record->version);\n"
+     "    follow(",
+     "        observe(election, record->state, record->ttl_ms, record->ident, record->version);\n"
+     "    if (election->seen.since_ns == election->now_ns)\n"
+     "        election->seen.since_ns = sent_ns;\n"
+     "    follow("),
+    ("observation of half a TTL", ELECTION + "/follow.c",
+     "election->now_ns - election->seen.since_ns >= observation_ns(election)",
+     "election->now_ns - election->seen.since_ns >= observation_ns(election) / 2"),
+    ("observation goes on over a new version", ELECTION + "/follow.c",
+     "    election->seen.since_ns = election->now_ns;",
+     "    if (election->seen.since_ns == 0)\n"
+     "        election->seen.since_ns = election->now_ns;"),
+    ("own TTL observed where the record's is longer", ELECTION + "/timing.c",
+     "    return record_ttl_ms > timing->ttl_ms ? clamp(record_ttl_ms, 0, DURATION_MAX_MS)\n"
+     "                                          : timing->ttl_ms;",
+     "    (void)record_ttl_ms;\n    return timing->ttl_ms;"),
+    ("observation starts anew at each look", ELECTION + "/follow.c",
+     "    if (known)\n        return;\n", ""),
+
+    # unknown outcomes and late answers
+    ("unknown outcome taken as granted", ELECTION + "/election.c",
+     "        tell(actions, NOTE_ASK_FAILED);\n        follow(election, election->now_ns);",
+     "        term_begin(election, actions, election->floor_token + 1, election->pending.sent_ns);"),
+    ("unknown outcome taken as renewed", ELECTION + "/election.c",
+     "        tell(actions, NOTE_RENEWAL_FAILED);\n        election->renew_at_ns",
+     "        if (election->state == ELECTION_LEADING) {\n"
+     "            struct lease_reply reply = {.verdict = LEASE_RENEWED};\n"
+     "            term_reply(election, actions, &reply, election->pending.sent_ns);\n"
+     "        }\n"
+     "        election->renew_at_ns"),
+    ("a lost grant is led on without a renewal", ELECTION + "/follow.c",
+     "            claim(election, actions, record->token);",
+     "            granted(election, actions, record->token, sent_ns);"),
+    ("late reply accepted", ELECTION + "/election.c",
+     "kind == REQUEST_NONE || reply->request != election->pending.number",
+     "kind == REQUEST_NONE"),
+    ("an ended term of one's own is claimed again", ELECTION + "/follow.c",
+     "record->state == LEASE_HELD && record->token > election->used_token &&",
+     "record->state == LEASE_HELD &&"),
+    ("a request is waited for for ever", ELECTION + "/election.c",
+     "election->now_ns >= election->pending.sent_ns + timeout_ns", "false"),
+
+    # ending
+    ("released when the command ends, not its tree", ELECTION + "/term.c",
+     "        note->end = END_COMMAND;\n    }\n}",
+     "        note->end = END_COMMAND;\n        release_begin(election, actions);\n    }\n}"),
+    ("released when told to stop", ELECTION + "/term.c",
+     "        act(actions, ACTION_STOP_TREE)->run = election->run;\n    }\n}",
+     "        act(actions, ACTION_STOP_TREE)->run = election->run;\n"
+     "        release_begin(election, actions);\n    }\n}"),
+    ("hung keeper given a second after a stop", ELECTION + "/term.c",
+     "    return min_ns(due_ns + margin_ns * 3 / 4, election->now_ns + "
+     "ms_to_ns(KEEPER_PATIENCE_MS));",
+     "    (void)due_ns;\n    (void)margin_ns;\n"
+     "    return election->now_ns + ms_to_ns(KEEPER_PATIENCE_MS);"),
+    ("hung keeper never given up", ELECTION + "/term.c",
+     "            act(actions, ACTION_ABANDON_KEEPER);", "            (void)actions;"),
+    ("keeper starts a command after its deadline", SIM + "/keeper.c",
+     "    bool too_late = clock_of(world, process) >= keeper->stop_at_ns;",
+     "    bool too_late = false;"),
+    ("keeper keeps no deadline", SIM + "/keeper.c",
+     "        return earlier(keeper->stop_at_ns, keeper->kill_at_ns);", "        return NEVER;"),
+    ("keeper never kills", SIM + "/keeper.c",
+     "        return earlier(keeper->sweep_at_ns, keeper->kill_at_ns);", "        return NEVER;"),
+    ("tree taken for dead with its main process", SIM + "/keeper.c",
+     "        if (!tree_alive(&process->tree)) {\n            finish",
+     "        if (!process->tree.main) {\n            finish"),
+    ("last will before the tree is gone", SIM + "/keeper.c",
+     "    begin_sweep(world, process);\n    if (keeper->state == RUN_IDLE)\n",
+     "    begin_sweep(world, process);\n    if (true)\n"),
+    ("elector sweeps nothing after its keeper", SIM + "/link.c",
+     "    if (tree_alive(&process->tree))\n        tree_kill(world, process, false);\n    else\n",
+     ""),
+
+    # the scripts' rules
+    ("a missing record taken as free", SIM + "/script.c",
+     "record->missing && call->message->assume_fresh && call->server->data.holder == 0",
+     "record->missing"),
+    ("no nonce", SIM + "/script.c",
+     "    call->record.version = call->message->nonce;", "    call->record.version = 1;"),
+    ("run_id without replid", SIM + "/script.c",
+     "    call->ident = call->server->ident;", "    call->ident = call->server->ident >> 32;"),
+    ("no incarnation at all", SIM + "/script.c",
+     "    call->ident = call->server->ident;", "    call->ident = 1;"),
+    ("free of another incarnation accepted", SIM + "/script.c",
+     "    else if (!is_certain(call))\n        vacate(call);\n    if (call->foreign",
+     "    else if (!is_certain(call) && call->record.state != LEASE_FREE)\n"
+     "        vacate(call);\n    if (call->foreign"),
+    ("token without the time", SIM + "/script.c",
+     "    token = higher(token, call->microseconds);\n", ""),
+    ("a higher token does not end a term", SIM + "/script.c",
+     "    if (record->token > token)\n        return true;",
+     "    if (record->token > token)\n        return false;",
+     "    return !(record->state == LEASE_VACANT || (record->state == LEASE_HELD && mine));",
+     "    return false;"),
+    ("any term's release frees the lease", SIM + "/script.c",
+     "record->id != message->id ||\n        record->token != message->token || ", "",
+     " ||\n        record->version != message->version) {", ") {"),
+    ("released though a late renewal wrote it again", SIM + "/script.c",
+     " ||\n        record->version != message->version) {", ") {"),
+    ("a version seen after the term is released", ELECTION + "/term.c",
+     "           strcmp(record->version, election->version) != 0 &&\n"
+     "           election->now_ns < election->deadlines.expires_at_ns;",
+     "           strcmp(record->version, election->version) != 0;"),
+    ("the shorter TTL kept for a vacancy", SIM + "/script.c",
+     "    record->ttl_ms = longer(record->ttl_ms, call->message->ttl_ms);",
+     "    record->ttl_ms = call->message->ttl_ms;"),
+    ("server-clock takeover after half a TTL", SIM + "/script.c",
+     "call->record.at_ms * 100 + ttl_ms * 101 + 1000", "call->record.at_ms * 100 + ttl_ms * 50"),
+    ("a write counts without its replicas", SIM + "/server.c",
+     "server->detached && wrote", "server->detached && wrote && false"),
+]
+
+
+def fail(text):
+    sys.exit("mutants.py: " + text)
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def mutated(name, path, replacements):
+    text = read(path)
+    for old, new in zip(replacements[::2], replacements[1::2]):
+        if text.count(old) != 1:
+            fail(f"'{name}': {text.count(old)} times in {path}, not once:\n{old}")
+        text = text.replace(old, new)
+    return text
+
+
+class Builder:
+    def __init__(self, compiler, directory):
+        self.compiler = shlex.split(compiler) + FLAGS.split()
+        self.directory = os.path.abspath(directory)
+        os.makedirs(self.directory, exist_ok=True)
+
+    def compile(self, source, path, output):
+        include = [f"-I{ROOT}/include", f"-I{os.path.dirname(os.path.join(ROOT, path))}"]
+        subprocess.run(self.compiler + include + ["-c", source, "-o", output], check=True)
+
+    def object(self, path):
+        return os.path.join(self.directory, path.replace("/", "_") + ".o")
+
+    def build_all(self, pool):
+        jobs = [pool.submit(self.compile, os.path.join(ROOT, path), path, self.object(path))
+                for path in SOURCES]
+        for job in jobs:
+            job.result()
+
+    def build_sim(self, pool):
+        program = os.path.join(self.directory, "sim")
+        inputs = glob.glob(f"{ROOT}/include/leaderwrap/*.h") + glob.glob(f"{ROOT}/src/election/*.h")
+        inputs += glob.glob(f"{ROOT}/{SIM}/*.h") + [os.path.join(ROOT, path) for path in SOURCES]
+        if os.path.exists(program) and all(
+                os.path.getmtime(path) < os.path.getmtime(program) for path in inputs):
+            return
+        self.build_all(pool)
+        objects = [self.object(path) for path in SOURCES]
+        subprocess.run(self.compiler + objects + ["-o", program], check=True)
+
+    def build(self, number, name, path, replacements):
+        """Returns the program of that mutant; the other objects are everybody's."""
+        base = os.path.join(self.directory, f"mutant{number}")
+        with open(base + ".c", "w", encoding="utf-8") as file:
+            file.write(mutated(name, path, replacements))
+        self.compile(base + ".c", path, base + ".o")
+        objects = [self.object(other) for other in SOURCES if other != path] + [base + ".o"]
+        subprocess.run(self.compiler + objects + ["-o", base], check=True)
+        return base
+
+
+def hunt(program):
+    """Returns (what caught it or None, schedules)."""
+    result = subprocess.run(
+        [program, "--brief", "--workers", "1", "--runs", str(SCHEDULES), "--seconds", str(SECONDS)],
+        stdout=subprocess.PIPE, encoding="utf-8", check=False)
+    violation, _, schedules, _ = (result.stdout.strip().splitlines() or ["crash|0|0|"])[-1].split(
+        "|", 3)
+    return (None if result.returncode == 0 else violation), int(schedules)
+
+
+def check(builder, number, mutant):
+    name, path, *replacements = mutant
+    return name, hunt(builder.build(number, name, path, replacements))
+
+
+def main():
+    parser = argparse.ArgumentParser(add_help=True)
+    parser.add_argument("--cc", default=os.environ.get("CC", "cc"))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--only", default="")
+    parser.add_argument("--build-only", action="store_true")
+    parser.add_argument("directory")
+    arguments = parser.parse_args()
+    if arguments.build_only:
+        with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+            Builder(arguments.cc, arguments.directory).build_sim(pool)
+        return 0
+    mutants = [mutant for mutant in MUTANTS if arguments.only in mutant[0]]
+    for name, path, *replacements in mutants:
+        mutated(name, path, replacements)
+    builder = Builder(arguments.cc, arguments.directory)
+    passed = 0
+
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        builder.build_all(pool)
+        jobs = [pool.submit(check, builder, number, mutant)
+                for number, mutant in enumerate(mutants)]
+        print(f"{'mutant':<48}{'caught by':<36}after schedules")
+        for job in jobs:
+            name, (violation, schedules) = job.result()
+            passed += violation is not None
+            print(f"{name:<48}{violation or 'NOT CAUGHT':<36}{schedules:>15}", flush=True)
+    print(f"mutants: {passed} passed, {len(mutants) - passed} failed")
+    return 0 if passed == len(mutants) else 1
+
+
+sys.exit(main())

@@ -1,0 +1,270 @@
+/*
+ * What the Lua scripts in src/redis/scripts do, rule by rule and under the same names. Here they
+ * run on a struct instead of three keys.
+ */
+#include "world.h"
+
+#define MOST_TTL_MS INT64_C(2592000000)
+
+struct call {
+    struct world *world;
+    struct server *server;
+    struct message *message;
+    struct record record;
+    uint64_t ident;
+    int64_t now_ms;
+    uint64_t microseconds;
+    bool foreign;
+    bool wrote;
+    bool partly; /* the second write is refused */
+};
+
+static int64_t longer(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void look_around(struct call *call)
+{
+    struct data *data = &call->server->data;
+
+    call->ident = call->server->ident;
+    call->microseconds = (uint64_t)server_us(call->world, call->server);
+    call->now_ms = (int64_t)(call->microseconds / 1000);
+    if (data->holder != 0 && call->now_ms > data->holder_expires_ms)
+        data->holder = 0;
+}
+
+static bool is_certain(const struct call *call)
+{
+    return !call->record.missing && call->record.ident == call->ident;
+}
+
+static bool foreign_value(const struct call *call)
+{
+    uint32_t value = call->server->data.holder;
+    return value != 0 && (call->record.missing || value != call->record.id) &&
+           value != call->message->id;
+}
+
+static void save(struct call *call)
+{
+    call->record.missing = false;
+    call->server->data.record = call->record;
+    call->wrote = true;
+}
+
+static void stamp(struct call *call, enum lease_state state)
+{
+    call->record.state = state;
+    call->record.version = call->message->nonce;
+    call->record.ident = call->ident;
+    call->record.at_ms = call->now_ms;
+    call->record.hold_until_ms = 0;
+}
+
+/* Returns false where the script ends with an error half-way. */
+static bool own(struct call *call, uint64_t token)
+{
+    stamp(call, LEASE_HELD);
+    call->record.id = call->message->id;
+    call->record.token = token;
+    call->record.ttl_ms = call->message->ttl_ms;
+    save(call);
+    if (call->partly)
+        return false;
+    call->server->data.holder = call->message->id;
+    call->server->data.holder_expires_ms = call->now_ms + call->message->ttl_ms;
+    return true;
+}
+
+static void announce(struct call *call, int64_t listeners)
+{
+    struct message push = *call->message;
+
+    push.record = call->record;
+    push.listeners = listeners;
+    network_publish(call->world, call->server, &push);
+}
+
+static void answer(struct call *call, enum lease_verdict verdict)
+{
+    struct message *message = call->message;
+    const struct record *record = &call->record;
+
+    message->verdict = verdict;
+    message->record = *record;
+    if (record->missing)
+        message->record.state = LEASE_ABSENT;
+    message->foreign = call->foreign;
+    message->age_ms = longer(0, call->now_ms - record->at_ms);
+    message->hold_left_ms =
+        record->state == LEASE_HOLD ? longer(0, record->hold_until_ms - call->now_ms) : 0;
+}
+
+static void fail(struct call *call)
+{
+    call->message->verdict = LEASE_FAILED;
+    call->message->failure = LEASE_FAILURE_TRANSIENT;
+}
+
+/* ---- acquire ---- */
+
+static void vacate(struct call *call)
+{
+    struct record *record = &call->record;
+
+    stamp(call, LEASE_VACANT);
+    record->token = higher(record->token, call->message->token);
+    record->ttl_ms = longer(record->ttl_ms, call->message->ttl_ms);
+    save(call);
+    announce(call, -1);
+}
+
+static bool is_released(const struct call *call)
+{
+    return call->record.state == LEASE_FREE ||
+           (call->record.state == LEASE_HOLD && call->now_ms >= call->record.hold_until_ms);
+}
+
+static bool is_observed(const struct call *call)
+{
+    return call->message->observed_version != 0 && call->message->observed_ident == call->ident &&
+           call->message->observed_version == call->record.version;
+}
+
+static bool is_out_by_server_clock(const struct call *call)
+{
+    int64_t ttl_ms = longer(call->record.ttl_ms, call->message->ttl_ms);
+    return call->message->server_clock &&
+           call->now_ms * 100 > call->record.at_ms * 100 + ttl_ms * 101 + 1000;
+}
+
+static bool may_have_it(const struct call *call)
+{
+    if (is_released(call))
+        return true;
+    return (call->record.state == LEASE_HELD || call->record.state == LEASE_VACANT) &&
+           (is_observed(call) || is_out_by_server_clock(call));
+}
+
+static void acquire(struct call *call)
+{
+    struct record *record = &call->record;
+
+    call->foreign = foreign_value(call);
+    if (record->missing && call->message->assume_fresh && call->server->data.holder == 0)
+        record->state = LEASE_FREE;
+    else if (!is_certain(call))
+        vacate(call);
+    if (call->foreign || !may_have_it(call)) {
+        answer(call, LEASE_REFUSED);
+        return;
+    }
+    uint64_t token = higher(record->token + 1, call->message->token + 1);
+    token = higher(token, call->microseconds);
+    if (!own(call, token)) {
+        fail(call);
+        return;
+    }
+    announce(call, -1);
+    answer(call, LEASE_GRANTED);
+}
+
+/* ---- renew ---- */
+
+static bool is_lost(const struct call *call)
+{
+    const struct record *record = &call->record;
+    uint64_t token = call->message->token;
+    bool mine = record->id == call->message->id && record->token == token;
+
+    if (call->message->claim)
+        return !(is_certain(call) && record->state == LEASE_HELD && mine);
+    if (record->missing || record->token < token)
+        return false;
+    if (record->token > token)
+        return true;
+    if (!is_certain(call))
+        return record->state == LEASE_HELD && !mine;
+    return !(record->state == LEASE_VACANT || (record->state == LEASE_HELD && mine));
+}
+
+static void renew(struct call *call)
+{
+    call->foreign = foreign_value(call);
+    if (call->foreign || is_lost(call)) {
+        answer(call, LEASE_LOST);
+        return;
+    }
+    if (!own(call, call->message->token)) {
+        fail(call);
+        return;
+    }
+    announce(call, -1);
+    answer(call, LEASE_RENEWED);
+}
+
+/* ---- release ---- */
+
+static int64_t count_listeners(const struct call *call)
+{
+    int64_t count = 0;
+
+    for (int i = 0; i < PROCESSES_MAX; i++) {
+        const struct process *process = &call->world->processes[i];
+        if (process->used && process->subscribed == call->server->incarnation)
+            count++;
+    }
+    return count;
+}
+
+static void release(struct call *call)
+{
+    struct record *record = &call->record;
+    const struct message *message = call->message;
+
+    call->foreign = foreign_value(call);
+    if (record->missing || record->state != LEASE_HELD || record->id != message->id ||
+        record->token != message->token || record->ident != call->ident ||
+        record->version != message->version) {
+        answer(call, LEASE_NOT_HELD);
+        return;
+    }
+    stamp(call, message->hold_ms > 0 ? LEASE_HOLD : LEASE_FREE);
+    if (message->hold_ms > 0)
+        record->hold_until_ms = call->now_ms + message->hold_ms;
+    save(call);
+    if (call->server->data.holder == message->id)
+        call->server->data.holder = 0;
+    announce(call, count_listeners(call));
+    answer(call, LEASE_RELEASED);
+}
+
+void script_run(struct world *world, struct server *server, struct message *message)
+{
+    struct call call = {
+        .world = world, .server = server, .message = message, .record = server->data.record};
+
+    call.partly = server->errors_until > world->now && server->errors == ERROR_PARTLY;
+    message->failure = LEASE_FAILURE_NONE;
+    look_around(&call);
+    switch (message->kind) {
+    case MESSAGE_ACQUIRE:
+        acquire(&call);
+        break;
+    case MESSAGE_RENEW:
+        renew(&call);
+        break;
+    default:
+        release(&call);
+        break;
+    }
+    if (call.wrote)
+        server_note_write(world, server);
+}

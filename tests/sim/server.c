@@ -1,0 +1,175 @@
+/* Redis servers: when they execute, what they remember, and who they are. */
+#include "world.h"
+
+int64_t server_us(const struct world *world, const struct server *server)
+{
+    int64_t now_us = world->now / 1000;
+    return server->wall_us + now_us + now_us * server->rate_ppm / 1000000;
+}
+
+/* A server process, new or the same, begins to be a master. Its data are the caller's business. */
+void server_start(struct world *world, struct server *server, bool same_run_id)
+{
+    uint32_t run_id = same_run_id ? (uint32_t)(server->ident >> 32) : ++world->last_run_id;
+
+    server->ident = (uint64_t)run_id << 32 | ++world->last_replid;
+    server->up = true;
+    server->detached = false;
+    if (!same_run_id) {
+        server->incarnation = ++world->last_incarnation;
+        server->frozen_until = 0;
+        server->errors_until = 0;
+    }
+}
+
+struct server *server_of(struct world *world, uint32_t incarnation)
+{
+    for (int i = 0; i < 2; i++) {
+        if (world->servers[i].up && world->servers[i].incarnation == incarnation)
+            return &world->servers[i];
+    }
+    return NULL;
+}
+
+/* Only what happened on the line of masters counts: a detached one's writes reach no replica. */
+void server_note_write(struct world *world, const struct server *server)
+{
+    if (server->detached)
+        return;
+    world->snapshots[world->snapshot_count++ % SNAPSHOTS] =
+        (struct snapshot){.at = world->now, .data = server->data};
+}
+
+struct data server_data_before(const struct world *world, int64_t lag_ns)
+{
+    struct data data = {.record.missing = true};
+    uint32_t known = world->snapshot_count < SNAPSHOTS ? world->snapshot_count : SNAPSHOTS;
+
+    for (uint32_t i = 1; i <= known; i++) {
+        const struct snapshot *snapshot =
+            &world->snapshots[(world->snapshot_count - i) % SNAPSHOTS];
+        if (snapshot->at <= world->now - lag_ns)
+            return snapshot->data;
+    }
+    return data;
+}
+
+/* ---- executing ---- */
+
+/* Sends the answer in message `number` back, or drops it. */
+static void send_answer(struct world *world, uint16_t number)
+{
+    const struct message *message = &world->messages[number];
+    struct process *process = &world->processes[message->process];
+    bool gone = process->serial != message->serial || !process->elector || message->will;
+
+    if (!gone && message->epoch == process->connection.epoch) {
+        int64_t at =
+            network_arrival(world, &world->hosts[process->host], &process->connection, BACK);
+        if (at >= 0) {
+            queue_message(world, at, HAPPEN_REPLY, message->process, number);
+            return;
+        }
+    } else if (!gone && world->plan.stale_replies && world->now < world->plan.quiet_at) {
+        queue_message(world, world->now + between(world, 0, world->plan.ttl_ns), HAPPEN_REPLY,
+                      message->process, number);
+        return;
+    }
+    message_free(world, number);
+}
+
+static void answer_error(struct message *message, enum lease_failure failure)
+{
+    message->verdict = LEASE_FAILED;
+    message->failure = failure;
+}
+
+static void execute(struct world *world, struct server *server, struct message *message)
+{
+    enum error_kind errors = server->errors_until > world->now ? server->errors : ERROR_KINDS;
+
+    switch (errors) {
+    case ERROR_REFUSED:
+        answer_error(message, LEASE_FAILURE_TRANSIENT);
+        break;
+    case ERROR_ROLE:
+        answer_error(message, LEASE_FAILURE_ROLE);
+        break;
+    case ERROR_CONFIGURATION:
+        answer_error(message, LEASE_FAILURE_CONFIGURATION);
+        break;
+    case ERROR_EXECUTED:
+        script_run(world, server, message);
+        answer_error(message, LEASE_FAILURE_TRANSIENT);
+        break;
+    case ERROR_PARTLY:
+    case ERROR_KINDS:
+        script_run(world, server, message);
+        break;
+    }
+    if (world->tracing)
+        trace_answer(world, message);
+}
+
+/* A last will asks again until it has an answer. */
+static void answer_will(struct world *world, const struct message *message)
+{
+    struct process *process = &world->processes[message->process];
+
+    if (process->serial != message->serial || !process->used)
+        return;
+    const struct record *record = &message->record;
+    bool newer_version =
+        message->verdict == LEASE_NOT_HELD && record->state == LEASE_HELD &&
+        record->token == process->keeper.token && record->id == process->id &&
+        record->version != process->keeper.version &&
+        host_clock(world, &world->hosts[process->host]) < process->keeper.kill_at_ns;
+    if (newer_version) {
+        process->keeper.version = record->version;
+        queue_event(world, world->now, HAPPEN_WILL, message->process, 0);
+    } else if (message->verdict == LEASE_FAILED)
+        queue_event(world, world->now + 100 * NS_PER_MS, HAPPEN_WILL, message->process, 0);
+    else
+        process->used = false;
+}
+
+void server_execute(struct world *world, const struct event *event)
+{
+    struct message *message = &world->messages[event->message];
+    struct server *server = server_of(world, message->incarnation);
+
+    if (server != NULL && server->frozen_until > world->now) {
+        queue_again(world, event, server->frozen_until);
+        return;
+    }
+    if (server == NULL)
+        answer_error(message, LEASE_FAILURE_TRANSIENT);
+    else
+        execute(world, server, message);
+    if (message->will)
+        answer_will(world, message);
+    if (server == NULL)
+        message_free(world, event->message);
+    else if (world->plan.wait_replicas)
+        queue_message(world, world->now + world->plan.replica_lag_ns, HAPPEN_ACKNOWLEDGED, NOBODY,
+                      event->message);
+    else
+        send_answer(world, event->message);
+}
+
+/* With WAIT an answer counts only once the replica has the write, which it never gets from a master
+ * that is not its own any more. */
+void server_acknowledged(struct world *world, uint16_t number)
+{
+    struct message *message = &world->messages[number];
+    const struct server *server = server_of(world, message->incarnation);
+
+    bool wrote = message->verdict != LEASE_REFUSED && message->verdict != LEASE_LOST;
+
+    if (server != NULL && server->detached && wrote)
+        answer_error(message, LEASE_FAILURE_TRANSIENT);
+    if (server == NULL)
+        message_free(world, number);
+    else
+        send_answer(world, number);
+}
