@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# Builds, each in a directory of its own under $BUILD, and the unit tests in them.
+
+# build_with NAME [MESON OPTION]...: configures unless that was done before, and builds.
+build_with() {
+    local directory=$BUILD/$1
+    shift
+    if [ ! -f "$directory/build.ninja" ]; then
+        rm -rf "$directory"
+        timeout 300 meson setup --werror "$@" "$directory" . || return
+    fi
+    # Lines of progress are of no interest once something has failed.
+    timeout 1200 ninja -C "$directory" -k 0 >"$SCRATCH/build" 2>&1 || {
+        grep -Ev '^\[[0-9]+/[0-9]+\] (Compiling|Linking|Generating)' "$SCRATCH/build"
+        return 1
+    }
+}
+
+build_plain() {
+    CC=gcc step "build with gcc" build_with plain
+}
+
+build_sanitize() {
+    CC=gcc step "build with gcc, address and undefined sanitizers" \
+        build_with sanitize -Db_sanitize=address,undefined
+}
+
+build_clang() {
+    CC=clang step "build with clang" build_with clang
+}
+
+# unit_tests NAME: the unit tests of that build.
+run_unit_tests() {
+    rm -f "$BUILD/$1/meson-logs/testlog.json"
+    contained timeout 1200 meson test -C "$BUILD/$1" --no-rebuild --timeout-multiplier 3 || true
+    "$PYTHON" tests/ci/unit_counts.py "$BUILD/$1/meson-logs/testlog.json" "$COUNTS"
+}
+
+unit_tests() {
+    step "unit tests, $1 build" run_unit_tests "$1"
+}

@@ -1,0 +1,44 @@
+# shellcheck shell=bash
+# Checks that read the sources and run nothing. Each tool counts as one test.
+
+# The files of the project whose names match the find(1) expression "$@", NUL-separated.
+own_files() {
+    find . \( -name .git -o -path './build*' -o -name '.cache' \) -prune -o -type f \( "$@" \) -print0
+}
+
+check_format() {
+    own_files -name '*.c' -o -name '*.h' | xargs -0 -r clang-format --dry-run -Werror
+}
+
+# The checks see each source through the compile command of the build with clang. One source per
+# process: with several the analyzer of clang 14 mixes up their va_lists.
+check_tidy() {
+    "$PYTHON" tests/ci/compiled_sources.py "$BUILD/clang" |
+        xargs -0 -r -P "$CORES" -n 1 timeout 600 clang-tidy --quiet -p "$BUILD/clang"
+}
+
+check_cppcheck() {
+    mkdir -p "$BUILD/cppcheck"
+    timeout 600 cppcheck --project="$BUILD/clang/compile_commands.json" -j "$CORES" --quiet \
+        --cppcheck-build-dir="$BUILD/cppcheck" --enable=warning,performance,portability \
+        --inline-suppr --suppressions-list=tests/ci/cppcheck-suppressions --error-exitcode=1
+}
+
+# Shell scripts are known by their first line, or by the directive that names the shell.
+check_shell() {
+    own_files ! -name '*.[chod]' | xargs -0 awk '
+        FNR == 1 && /^#!.*[ \/](ba|da)?sh( |$)|^# shellcheck shell=/ { printf "%s%c", FILENAME, 0 }
+        { nextfile }' | xargs -0 -r shellcheck --external-sources
+}
+
+# Checks of the text alone.
+text_checks() {
+    step "clang-format" check_format
+    step "shellcheck" check_shell
+}
+
+# Checks that need to know how the sources are compiled.
+code_checks() {
+    step "clang-tidy" check_tidy
+    step "cppcheck" check_cppcheck
+}

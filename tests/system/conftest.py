@@ -1,0 +1,57 @@
+"""Fixtures of the system tests, a time limit for each, and logs for those that fail."""
+
+import signal
+
+import pytest
+
+from harness import Arena
+
+LIMIT_S = 180
+
+
+@pytest.fixture
+def arena(request, tmp_path):
+    """The test's Arena. When it is taken down nothing may be left over."""
+    made = Arena(tmp_path)
+    request.node.arena = made
+    yield made
+    problems = made.close()
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
+
+
+@pytest.fixture
+def redis(arena):
+    """A RedisServer with Redis's own defaults, keeping nothing on disk."""
+    return arena.redis()
+
+
+@pytest.fixture
+def network(arena):
+    """The test's Network, to which it adds hosts; needs root."""
+    return arena.network()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """Each test has LIMIT_S seconds, or as many as @pytest.mark.limit says."""
+    marker = item.get_closest_marker("limit")
+    seconds = marker.args[0] if marker else LIMIT_S
+
+    def expire(_number, _frame):
+        raise TimeoutError("the test took longer than %d s" % seconds)
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    report = outcome.get_result()
+    arena = getattr(item, "arena", None)
+    if report.failed and arena is not None:
+        report.sections += arena.logs()

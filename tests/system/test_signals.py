@@ -1,0 +1,297 @@
+"""Signals to leaderwrap, and what else a command inherits: read back from the command's /proc."""
+
+import os
+import signal
+
+import pytest
+
+from harness import boottime_ns, processes, wait_gone, wait_until
+
+CALM = {"ttl": "60s"}
+
+
+@pytest.fixture
+def lead(arena, redis):
+    """Starts a leader with a `witness` (see witness.c) that has begun to watch."""
+
+    def start(*witness, options=(), **more):
+        command = [arena.built("witness"), *witness]
+        worker = arena.worker(
+            "--assume-fresh", *options, command=command, redis=redis, **{**CALM, **more}
+        )
+        worker.wait_output("main ready")
+        return worker
+
+    return start
+
+
+@pytest.fixture
+def sleeper(arena, redis):
+    """Starts a leader with a command that changes nothing of what it inherits."""
+
+    def start(*options, **more):
+        return arena.worker(
+            "--assume-fresh", *options, command=["sleep", 600], redis=redis, **{**CALM, **more}
+        )
+
+    return start
+
+
+def status(pid):
+    """The fields of /proc/PID/status."""
+    with open("/proc/%d/status" % pid, encoding="utf-8") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file)
+
+
+def signals(pid, field):
+    """The signals of a mask in /proc/PID/status ("SigBlk", "SigIgn", "SigCgt")."""
+    mask = int(status(pid)[field], 16)
+    return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+
+
+def heard(worker, who="main"):
+    """The signals that a witness told so far, without what is only for waiting."""
+    words = [line.split() for line in worker.output]
+    return [int(number) for name, number in words if name == who and number != "ready"]
+
+
+# Passed on
+
+
+@pytest.mark.parametrize("name", ["HUP", "USR1", "USR2", "CONT"])
+def test_passed_on_once_to_the_group(lead, name):
+    worker = lead("--member")
+    number = signal.Signals["SIG" + name]
+    worker.send(number)
+    for who in ("main", "member"):
+        worker.wait_output("%s %d" % (who, number))
+    # A second one would have come before this one.
+    worker.send(signal.SIGWINCH)
+    for who in ("main", "member"):
+        worker.wait_output("%s %d" % (who, signal.SIGWINCH))
+        assert heard(worker, who) == [number, signal.SIGWINCH]
+    assert worker.stop() == 0
+
+
+def test_none_is_passed_on_where_nothing_runs(arena, redis):
+    arena.run("--redis", redis.url(), "--key", "test", "--assume-fresh", "--", "true")
+    redis.command("SET", "test", "occupied")
+    worker = arena.worker("--retry", "50ms", command=["true"], redis=redis, **CALM)
+    worker.wait_event("waiting")
+    for name in ("HUP", "USR1", "USR2", "WINCH", "CONT"):
+        worker.send(signal.Signals["SIG" + name])
+    redis.command("DEL", "test")
+    assert worker.wait() == 0
+
+
+# Stop
+
+
+@pytest.mark.parametrize("name", ["TERM", "INT", "QUIT"])
+def test_stopped_with_the_same_signal_once_daemons_too(lead, name):
+    worker = lead("--member", "--daemon")
+    number = signal.Signals["SIG" + name]
+    assert worker.stop(number) == 0
+    for who in ("main", "member", "daemon"):
+        assert [n for n in heard(worker, who) if n != signal.SIGCONT] == [number]
+
+
+def test_stop_to_main_spares_the_rest_as_long_as_main_runs(lead):
+    worker = lead("--member", "--daemon", "--stay", options=["--stop-to", "main", "--grace", "1s"])
+    assert worker.stop() == 128 + signal.SIGKILL
+    assert signal.SIGTERM in heard(worker)
+    assert heard(worker, "member") == heard(worker, "daemon") == []
+
+
+def test_stop_to_main_leaves_no_leftovers(lead):
+    worker = lead("--member", "--daemon", options=["--stop-to", "main"])
+    assert worker.stop() == 0
+    # Only once main had ended were they asked.
+    assert signal.SIGTERM in heard(worker, "member") and signal.SIGTERM in heard(worker, "daemon")
+
+
+def test_a_second_signal_kills_at_once(lead):
+    worker = lead("--stay", options=["--grace", "25s"])
+    worker.send(signal.SIGTERM)
+    worker.wait_output("main %d" % signal.SIGTERM)
+    asked_ns = boottime_ns()
+    assert worker.stop() == 128 + signal.SIGKILL
+    assert boottime_ns() - asked_ns < 20 * 10**9
+    assert worker.find("released")
+
+
+def test_a_keeper_takes_no_orders_from_outside(lead):
+    worker = lead(options=["--renew", "200ms"])
+    keeper, child = worker.keeper, worker.child
+    for name in ("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "ALRM", "PIPE"):
+        processes.send(keeper, signal.Signals["SIG" + name])
+    after = worker.mark()
+    for _ in range(2):
+        after = worker.wait_event("renewed", after=after)
+    assert (worker.keeper, worker.child, heard(worker)) == (keeper, child, [])
+    assert worker.stop() == 0
+
+
+def test_everybody_gets_term_at_once_as_from_systemd(arena, redis, lead):
+    for _ in range(5):
+        worker = lead("--member", "--daemon", "--exit-code", "4")
+        keeper, *command = worker.tree()
+        assert len(command) == 3
+        for pid in (worker.pid, keeper, *command):
+            processes.send(pid, signal.SIGTERM)
+        assert worker.wait() == 4
+        assert worker.find("released")
+        assert redis.command("GET", "test") is None
+        assert not [pid for pid in command if processes.alive(pid)]
+        wait_gone(keeper)
+
+
+# What the command inherits
+
+
+@pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "TERM", "USR1", "PIPE", "CHLD", "TSTP"])
+def test_ignored_stays_ignored(sleeper, name):
+    number = signal.Signals["SIG" + name]
+    worker = sleeper(prefix=["env", "--ignore-signal=" + name])
+    assert signals(worker.wait_child(), "SigIgn") == {number}
+    # Not every one of them could be stopped any more.
+    worker.kill9()
+
+
+def test_nothing_else_is_ignored_blocked_or_caught(sleeper):
+    child = sleeper().wait_child()
+    assert [signals(child, field) for field in ("SigIgn", "SigBlk", "SigCgt")] == [set()] * 3
+
+
+def test_blocked_stays_blocked(sleeper):
+    prefix = ["env", "--block-signal=USR1,TERM,RTMIN+3"]
+    child = sleeper("--grace", "100ms", prefix=prefix).wait_child()
+    assert signals(child, "SigBlk") == {signal.SIGUSR1, signal.SIGTERM, signal.SIGRTMIN + 3}
+
+
+def test_blocked_signals_do_not_keep_leaderwrap_from_its_work(arena, redis):
+    blocked = ["env", "--block-signal=TERM,INT,CHLD,ALRM,USR1"]
+    first = arena.worker("--assume-fresh", command=["true"], redis=redis, prefix=blocked)
+    assert first.wait() == 0
+    second = arena.worker(
+        "--grace", "100ms", command=["sleep", 600], redis=redis, prefix=blocked, **CALM
+    )
+    second.wait_child()
+    # Blocked in the command, it is of no avail there; leaderwrap hears it all the same.
+    assert second.stop() == 128 + signal.SIGKILL
+
+
+def test_nohup_keeps_both_going(lead):
+    worker = lead("--member", prefix=["env", "--ignore-signal=HUP"])
+    worker.send(signal.SIGHUP)
+    worker.send(signal.SIGWINCH)
+    worker.wait_output("main %d" % signal.SIGWINCH)
+    assert heard(worker) == [signal.SIGWINCH]
+    assert worker.stop() == 0
+
+
+def test_sigint_ignored_by_a_shell_stops_nothing(lead):
+    # A job in the background of a non-interactive shell.
+    worker = lead(prefix=["env", "--ignore-signal=INT"])
+    worker.send(signal.SIGINT)
+    worker.send(signal.SIGWINCH)
+    worker.wait_output("main %d" % signal.SIGWINCH)
+    assert heard(worker) == [signal.SIGWINCH]
+    assert worker.stop() == 0
+
+
+def test_descriptors(sleeper):
+    script = 'exec 3</dev/null 9>/dev/null 200</dev/null; exec "$@"'
+    child = sleeper(prefix=["bash", "-c", script, "bash"]).wait_child()
+    assert sorted(map(int, os.listdir("/proc/%d/fd" % child))) == [0, 1, 2]
+
+
+def test_standard_streams_are_those_that_leaderwrap_was_given(sleeper, arena):
+    names = [arena.folder / name for name in ("in", "out")]
+    names[0].write_text("", encoding="utf-8")
+    worker = sleeper(prefix=["sh", "-c", 'exec "$@" <%s >%s' % tuple(names), "sh"])
+    child = worker.wait_child()
+    links = [os.readlink("/proc/%d/fd/%d" % (child, fd)) for fd in range(3)]
+    assert links[:2] == [str(name) for name in names]
+    # Leaderwrap itself keeps only the one it logs to.
+    own = [os.readlink("/proc/%d/fd/%d" % (worker.pid, fd)) for fd in range(3)]
+    assert own == ["/dev/null", "/dev/null", links[2]]
+
+
+def test_nice_value(sleeper):
+    child = sleeper(prefix=["nice", "-n", "7"]).wait_child()
+    assert os.getpriority(os.PRIO_PROCESS, child) == os.nice(0) + 7
+
+
+def test_working_directory(sleeper, arena):
+    folder = arena.folder / "here"
+    folder.mkdir()
+    worker = sleeper(cwd=folder)
+    assert os.readlink("/proc/%d/cwd" % worker.wait_child()) == str(folder)
+    # Neither keeps the keeper a file system busy.
+    assert os.readlink("/proc/%d/cwd" % worker.keeper) == "/"
+
+
+def test_umask_and_limits(sleeper):
+    worker = sleeper(prefix=["sh", "-c", 'umask 0137; ulimit -n 123; exec "$@"', "sh"])
+    child = worker.wait_child()
+    assert status(child)["Umask"] == "0137"
+    with open("/proc/%d/limits" % child, encoding="utf-8") as file:
+        (line,) = [line for line in file if line.startswith("Max open files")]
+    assert line.split()[3:5] == ["123", "123"]
+
+
+def test_process_group_and_session(sleeper):
+    worker = sleeper()
+    child = worker.wait_child()
+    assert os.getpgid(child) == child
+    assert os.getsid(child) == worker.keeper != os.getsid(worker.pid)
+
+
+def test_no_privilege_of_the_keeper_is_left(sleeper):
+    child = sleeper().wait_child()
+    assert status(child)["VmLck"].split() == ["0", "kB"]
+    with open("/proc/%d/comm" % child, encoding="utf-8") as file:
+        assert file.read() == "sleep\n"
+
+
+def test_environment(sleeper, redis):
+    given = {"ONE": "1", "EMPTY": "", "TWO": "a=b\nc", "LEADERWRAP_LOG_LEVEL": "info"}
+    worker = sleeper(name="me", key="a{b}", ttl="61s", env=given)
+    child = worker.wait_child()
+    token = worker.wait_event("elected")["token"]
+    environment = processes.environment(child)
+    assert given.items() <= environment.items()
+    own = {name: value for name, value in environment.items() if name.startswith("LEADERWRAP_")}
+    assert own == {
+        "LEADERWRAP_KEY": "a{b}",
+        "LEADERWRAP_ID": redis.command("GET", "a{b}"),
+        "LEADERWRAP_NAME": "me",
+        "LEADERWRAP_TTL_MS": "61000",
+        "LEADERWRAP_TOKEN": str(token),
+        "LEADERWRAP_LOG_LEVEL": "info",
+    }
+    assert own["LEADERWRAP_ID"].startswith("me#")
+    # Everything that leaderwrap was started with, and no more.
+    expected = set(processes.environment(worker.pid)) | set(own)
+    assert set(environment) == expected
+
+
+def test_a_stopped_command_is_woken_to_hear_that_it_must_end(lead):
+    worker = lead()
+    processes.stop(worker.child)
+    assert worker.stop() == 0
+    assert signal.SIGTERM in heard(worker)
+
+
+def test_a_command_that_stops_itself_does_not_end_the_term(sleeper):
+    worker = sleeper("--renew", "200ms")
+    child = worker.wait_child()
+    processes.stop(child)
+    after = worker.mark()
+    for _ in range(2):
+        after = worker.wait_event("renewed", after=after)
+    assert worker.child == child and not worker.find("child_exit")
+    processes.send(child, signal.SIGCONT)
+    wait_until(lambda: (processes.stat(child) or "X")[0] == "S")
+    assert worker.stop() == 128 + signal.SIGTERM
