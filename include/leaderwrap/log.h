@@ -11,6 +11,7 @@
 #define LEADERWRAP_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level {
@@ -35,6 +36,13 @@ struct log_config {
 /* Sets how later lines look and which are written. Until then: text, info, no name. */
 void log_configure(const struct log_config *config);
 
+/* Makes a way of our own to standard error that never blocks, for the process that has deadlines to
+ * keep. A write to a terminal may block although poll(2) said that there is room, and O_NONBLOCK on
+ * the shared description would be the command's too; a description of our own (proc(5),
+ * /proc/self/fd) to the same pipe or terminal is not. Where there is none, standard error is used
+ * as it is. */
+void log_unblock(void);
+
 /* Sets the fencing token that JSON lines carry from now on; 0 for none. */
 void log_set_token(uint64_t token);
 
@@ -47,6 +55,9 @@ bool log_enabled(enum log_level level);
  * other place to report them. Keeps errno. */
 void log_line(enum log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Copies `text` into `target`, cut to `size`, with control characters and broken UTF-8 escaped. */
+void log_sanitize(char *target, size_t size, const char *text);
 
 /* Names of levels and formats as on the command line; parse returns false for an unknown word. */
 bool log_level_parse(const char *text, enum log_level *level);

@@ -18,6 +18,7 @@ struct report {
     char trouble[LEASE_TEXT_SIZE * 2]; /* why the connection failed last */
     char told_trouble[LEASE_TEXT_SIZE * 2];
     int64_t told_trouble_ns;
+    int64_t told_delay_ms;
     char told_waiting[LEASE_ID_SIZE + 64]; /* whom we said we are waiting for */
     bool told_warning;
 };

@@ -2,6 +2,7 @@
 #include "leaderwrap/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
@@ -9,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,13 +18,15 @@
 #define MESSAGE_SIZE 1024
 
 static struct {
+    int fd; /* where lines go: standard error, or a way of our own to the same pipe or terminal */
     enum log_level level;
     enum log_format format;
     char name[128];
     char key[256];
     uint64_t token;
     uint64_t dropped;
-} state = {.level = LOG_LEVEL_INFO, .format = LOG_FORMAT_TEXT, .name = "leaderwrap"};
+} state = {
+    .fd = STDERR_FILENO, .level = LOG_LEVEL_INFO, .format = LOG_FORMAT_TEXT, .name = "leaderwrap"};
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 static const char *const format_names[] = {"text", "json"};
@@ -55,8 +59,7 @@ static size_t utf8_length(const unsigned char *text)
     return length;
 }
 
-/* Copies `text` with everything escaped that could forge a line or break JSON. */
-static void sanitize(char *target, size_t size, const char *text)
+void log_sanitize(char *target, size_t size, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
     size_t used = 0;
@@ -79,8 +82,8 @@ void log_configure(const struct log_config *config)
 {
     state.level = config->level;
     state.format = config->format;
-    sanitize(state.name, sizeof state.name, config->name != NULL ? config->name : "leaderwrap");
-    sanitize(state.key, sizeof state.key, config->key != NULL ? config->key : "");
+    log_sanitize(state.name, sizeof state.name, config->name != NULL ? config->name : "leaderwrap");
+    log_sanitize(state.key, sizeof state.key, config->key != NULL ? config->key : "");
 }
 
 static void format_time(char *buffer, size_t size)
@@ -139,15 +142,27 @@ static size_t format_line(char *line, size_t size, enum log_level level, const c
     return format_text(line, size, when, level, message);
 }
 
+void log_unblock(void)
+{
+    struct stat status;
+    int fd = -1;
+
+    if (fstat(STDERR_FILENO, &status) == 0 &&
+        (S_ISFIFO(status.st_mode) || isatty(STDERR_FILENO) == 1))
+        fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0)
+        state.fd = fd;
+}
+
 /* Writes `line` unless that could block: poll(2) promises room for PIPE_BUF bytes in a pipe. */
 static bool write_line(const char *line, size_t length)
 {
-    struct pollfd standard_error = {.fd = STDERR_FILENO, .events = POLLOUT};
-    if (poll(&standard_error, 1, 0) == 0)
+    struct pollfd out = {.fd = state.fd, .events = POLLOUT};
+    if (poll(&out, 1, 0) == 0)
         return false;
     ssize_t written;
     do
-        written = write(STDERR_FILENO, line, length);
+        written = write(state.fd, line, length);
     while (written < 0 && errno == EINTR);
     return written >= 0 || errno != EAGAIN;
 }
@@ -165,7 +180,7 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(raw, sizeof raw, format, arguments);
     va_end(arguments);
-    sanitize(message, sizeof message, raw);
+    log_sanitize(message, sizeof message, raw);
 
     if (state.dropped > 0) {
         char note[64];

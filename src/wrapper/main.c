@@ -36,7 +36,11 @@ struct candidate {
 
 static int fail(int status, const char *message)
 {
-    fprintf(stderr, "leaderwrap: %s\n", message);
+    char shown[1024];
+
+    /* A value that is quoted in it may hold anything. */
+    log_sanitize(shown, sizeof shown, message);
+    fprintf(stderr, "leaderwrap: %s\n", shown);
     return status;
 }
 

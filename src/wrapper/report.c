@@ -13,6 +13,7 @@
 #include "leaderwrap/log.h"
 
 #define REPEAT_TROUBLE_MS 60000
+#define LONGER_DELAY      4
 
 void report_init(struct report *report, const struct options *options)
 {
@@ -66,11 +67,14 @@ static void tell_retry(struct report *report, const struct election *election, i
         snprintf(timed_out, sizeof timed_out, "redis at %s does not answer", report->server);
         why = timed_out;
     }
+    /* The same again is told when the pauses have become clearly longer, and once a minute. */
     bool repeated = strcmp(why, report->told_trouble) == 0 &&
+                    delay_ms <= report->told_delay_ms * LONGER_DELAY &&
                     election->now_ns - report->told_trouble_ns < REPEAT_TROUBLE_MS * NS_PER_MS;
     if (!repeated) {
         snprintf(report->told_trouble, sizeof report->told_trouble, "%s", why);
         report->told_trouble_ns = election->now_ns;
+        report->told_delay_ms = delay_ms;
     }
     if (election->state == ELECTION_LEADING) {
         char time[32];

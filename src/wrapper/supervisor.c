@@ -14,6 +14,7 @@
 #include "leaderwrap/clock.h"
 #include "leaderwrap/election.h"
 #include "leaderwrap/keeper_link.h"
+#include "leaderwrap/log.h"
 #include "leaderwrap/report.h"
 #include "leaderwrap/signals.h"
 #include "leaderwrap/store.h"
@@ -181,6 +182,9 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
     struct supervisor *supervisor = context;
     struct election_event event = {.kind = EVENT_CLOSED, .failure = failure};
 
+    /* A server that refuses us hangs up as well; the refusal is the reason to tell. */
+    if (supervisor->election.state == ELECTION_DONE)
+        return;
     report_trouble(&supervisor->report, why);
     feed(supervisor, &event);
 }
@@ -419,6 +423,7 @@ int supervisor_run(const struct supervisor_config *config)
                  strerror(-result));
         return EXIT_OWN_FAILURE;
     }
+    log_unblock();
     snprintf(election.id, sizeof election.id, "%s", config->id);
     report_init(&supervisor.report, config->options);
     result = open_all(&supervisor);

@@ -73,13 +73,15 @@ def test_levels(arena, redis, level):
     assert worker.lines == []
 
 
-def test_a_redis_that_stays_away_is_told_once(arena):
+def test_a_redis_that_stays_away_is_told_a_few_times(arena):
+    """At first, and when the pauses have become clearly longer; the rest is for debug."""
     worker = arena.worker("--retry", "100ms", command=["true"], url="unix:///nowhere/redis.sock")
     last = -1
-    for _ in range(4):
+    for _ in range(6):
         last = worker.wait_event("disconnected", after=last)
     told = [event["level"] for event in worker.find("disconnected")]
-    assert told == ["warning"] + ["debug"] * (len(told) - 1)
+    assert told[0] == "warning" and set(told) == {"warning", "debug"}
+    assert told.count("warning") <= 4
 
 
 # Heartbeats

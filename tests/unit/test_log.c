@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -132,6 +133,34 @@ static void errno_is_kept(void **state)
     assert_int_equal(kept, ENOTTY);
 }
 
+static void a_terminal_that_nobody_reads_holds_nobody_up(void **state)
+{
+    char name[64], some[65536];
+    (void)state;
+    configure(LOG_FORMAT_TEXT, "worker", "k");
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(master >= 0);
+    assert_int_equal(grantpt(master), 0);
+    assert_int_equal(unlockpt(master), 0);
+    assert_int_equal(ptsname_r(master, name, sizeof name), 0);
+    int terminal = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(terminal >= 0);
+    int saved = dup(STDERR_FILENO);
+    assert_true(dup2(terminal, STDERR_FILENO) >= 0);
+    log_unblock();
+    for (int i = 0; i < 5000; i++)
+        log_line(LOG_LEVEL_INFO, "event", "%0300d", i);
+    int flags = fcntl(STDERR_FILENO, F_GETFL);
+    dup2(saved, STDERR_FILENO);
+    ssize_t length = read(master, some, sizeof some);
+    close(saved);
+    close(terminal);
+    close(master);
+    /* The command shares the terminal, but not our way of writing to it. */
+    assert_int_equal(flags & O_NONBLOCK, 0);
+    assert_true(length > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +169,8 @@ int main(void)
         cmocka_unit_test(json_survives_anything),
         cmocka_unit_test(a_reader_that_stopped_holds_nobody_up),
         cmocka_unit_test(errno_is_kept),
+        /* The last one: it moves the log away from standard error. */
+        cmocka_unit_test(a_terminal_that_nobody_reads_holds_nobody_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
