@@ -90,6 +90,9 @@ void store_send_release(struct store *store, uint64_t request, const char *nonce
  * LEASE_FAILED. */
 void store_send_erase(struct store *store, uint64_t request);
 
+/* PING, for --check: the watcher needs it. The answer is as for an erase. */
+void store_send_ping(struct store *store, uint64_t request);
+
 /* Write the channel {K}:events, or the key {K}:term of the record, into `buffer`, for which
  * STORE_KEY_SIZE is enough. Return `buffer`. */
 char *store_channel(const char *key, char *buffer, size_t size);

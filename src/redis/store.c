@@ -225,14 +225,15 @@ static void on_script_reply(void *context, const redisReply *reply)
         finish_strange(request);
 }
 
-static void on_erased(void *context, const redisReply *reply)
+/* DEL answers a number, PING a status. */
+static void on_plain_reply(void *context, const redisReply *reply)
 {
     struct request *request = context;
     struct lease_reply answer = {.verdict = LEASE_RELEASED};
 
     if (reply->type == REDIS_REPLY_ERROR)
         finish_error(request, reply->str);
-    else if (reply->type == REDIS_REPLY_INTEGER)
+    else if (reply->type == REDIS_REPLY_INTEGER || reply->type == REDIS_REPLY_STATUS)
         finish(request, &answer);
     else
         finish_strange(request);
@@ -335,17 +336,30 @@ void store_send_release(struct store *store, uint64_t request, const char *nonce
     start_script(store, request, &script_release, VERDICT_OF_RELEASE, nonce, 4, own);
 }
 
+static void start_plain(struct store *store, uint64_t number, int argc, const char *const *argv)
+{
+    struct request *request = request_new(store, number, argc, argv);
+
+    if (request == NULL)
+        return;
+    if (connection_send(store->connection, request->argc, request->argv, request->lengths,
+                        on_plain_reply, request) != 0)
+        forget(request);
+}
+
 void store_send_erase(struct store *store, uint64_t request)
 {
     const char *argv[] = {"DEL", store->keys[KEY_HOLDER], store->keys[KEY_TERM],
                           store->keys[KEY_HISTORY]};
-    struct request *erase = request_new(store, request, 4, argv);
 
-    if (erase == NULL)
-        return;
-    if (connection_send(store->connection, erase->argc, erase->argv, erase->lengths, on_erased,
-                        erase) != 0)
-        forget(erase);
+    start_plain(store, request, 4, argv);
+}
+
+void store_send_ping(struct store *store, uint64_t request)
+{
+    const char *argv[] = {"PING"};
+
+    start_plain(store, request, 1, argv);
 }
 
 /* ---- life ---- */

@@ -13,12 +13,14 @@
 #include "leaderwrap/store.h"
 #include "leaderwrap/watcher.h"
 
-#define RENEW_AGAIN_MS 20
+#define AGAIN_MS   20
+#define TRIES_MOST 3 /* a server that hangs up may not have been heard out */
 
 enum step {
     STEP_ACQUIRE,
     STEP_RENEW, /* until an event was heard, or for one request time-out */
     STEP_RELEASE,
+    STEP_PING,
     STEP_ERASE,
     STEP_DONE,
 };
@@ -34,18 +36,32 @@ struct check {
     uint64_t request;
     uint64_t token;
     char version[LEASE_NONCE_SIZE]; /* as the last renewal left it */
+    bool opened;
+    int tries;
     bool heard;
-    bool late; /* no more time to hear an event */
+    bool late;   /* no more time to hear an event */
+    bool ending; /* the verdict is there; the scratch key is being erased */
     char warning[LEASE_TEXT_SIZE];
     char problem[2 * LEASE_TEXT_SIZE];
     int status;
 };
 
+/* Notes the verdict. What was written is erased first, as far as we are let. */
 static void end(struct check *check, int status, const char *problem)
 {
-    check->status = status;
-    snprintf(check->problem, sizeof check->problem, "%s", problem);
-    uv_stop(&check->loop);
+    bool leave = check->ending || !check->opened || check->step == STEP_DONE;
+
+    if (!check->ending) {
+        check->status = status;
+        snprintf(check->problem, sizeof check->problem, "%s", problem);
+    }
+    if (leave) {
+        uv_stop(&check->loop);
+        return;
+    }
+    check->ending = true;
+    check->step = STEP_ERASE;
+    store_send_erase(check->store, ++check->request);
 }
 
 static void take_step(struct check *check)
@@ -67,6 +83,9 @@ static void take_step(struct check *check)
     case STEP_RELEASE:
         store_send_release(check->store, check->request, nonce, &release);
         break;
+    case STEP_PING:
+        store_send_ping(check->store, check->request);
+        break;
     case STEP_ERASE:
         store_send_erase(check->store, check->request);
         break;
@@ -83,24 +102,45 @@ static void on_again(uv_timer_t *timer)
 
 static void on_open(void *context)
 {
-    take_step(context);
+    struct check *check = context;
+
+    check->opened = true;
+    take_step(check);
+}
+
+static void on_reopen(uv_timer_t *timer)
+{
+    struct check *check = timer->data;
+    store_open(check->store);
 }
 
 static void on_closed(void *context, enum lease_failure failure, const char *why)
 {
-    end(context, failure == LEASE_FAILURE_CONFIGURATION ? EXIT_OWN_FAILURE : EXIT_UNREACHABLE, why);
+    struct check *check = context;
+    bool again = check->opened && failure == LEASE_FAILURE_TRANSIENT && !check->ending &&
+                 ++check->tries < TRIES_MOST;
+
+    check->opened = false;
+    if (again)
+        uv_timer_start(&check->again, on_reopen, AGAIN_MS, 0);
+    else
+        end(check, failure == LEASE_FAILURE_CONFIGURATION ? EXIT_OWN_FAILURE : EXIT_UNREACHABLE,
+            why);
 }
 
 static void on_reply(void *context, const struct lease_reply *reply)
 {
     static const enum lease_verdict expected[] = {
-        [STEP_ACQUIRE] = LEASE_GRANTED,
-        [STEP_RENEW] = LEASE_RENEWED,
-        [STEP_RELEASE] = LEASE_RELEASED,
+        [STEP_ACQUIRE] = LEASE_GRANTED,  [STEP_RENEW] = LEASE_RENEWED,
+        [STEP_RELEASE] = LEASE_RELEASED, [STEP_PING] = LEASE_RELEASED,
         [STEP_ERASE] = LEASE_RELEASED,
     };
     struct check *check = context;
 
+    if (check->ending) {
+        uv_stop(&check->loop);
+        return;
+    }
     if (reply->verdict == LEASE_FAILED) {
         end(check,
             reply->failure == LEASE_FAILURE_CONFIGURATION ? EXIT_OWN_FAILURE : EXIT_UNREACHABLE,
@@ -118,7 +158,7 @@ static void on_reply(void *context, const struct lease_reply *reply)
     if (check->step == STEP_ACQUIRE)
         check->token = reply->record.token;
     if (check->step == STEP_RENEW && !check->heard && !check->late) {
-        uv_timer_start(&check->again, on_again, RENEW_AGAIN_MS, 0);
+        uv_timer_start(&check->again, on_again, AGAIN_MS, 0);
         return;
     }
     check->step++;
