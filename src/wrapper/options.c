@@ -22,6 +22,8 @@
 #define DEFAULT_TTL_MS      15000
 #define DEFAULT_COUNTER_KEY "global_counter"
 #define COUNTER_LEASE_KEY   "leaderwrap:counter"
+#define HELP_INDENT         26
+#define HELP_WIDTH          96
 #define SHOWN_VALUE         80 /* of a bad value, in an error message */
 
 /* What the options say before anything is derived from it. */
@@ -463,14 +465,35 @@ void options_clear(struct options *options)
     memset(options, 0, sizeof *options);
 }
 
+/* Prints `text` from HELP_INDENT on, in lines that end before HELP_WIDTH. */
+static void print_wrapped(const char *text, int column)
+{
+    column += printf("%*s", HELP_INDENT - column, "");
+    for (bool first = true; *text != '\0'; first = false) {
+        int length = (int)strcspn(text, " ");
+        if (!first && column + 1 + length > HELP_WIDTH)
+            column = printf("\n%*s", HELP_INDENT, "") - 1;
+        else if (!first)
+            column += printf(" ");
+        column += printf("%.*s", length, text);
+        text += length;
+        text += strspn(text, " ");
+    }
+    putchar('\n');
+}
+
 static void print_option(const struct option_spec *spec)
 {
-    char left[64];
-    int used = spec->letter != 0 ? snprintf(left, sizeof left, "-%c, ", spec->letter)
-                                 : snprintf(left, sizeof left, "    ");
-    snprintf(left + used, sizeof left - (size_t)used, "--%s %s", spec->name,
-             spec->argument != NULL ? spec->argument : "");
-    printf("  %-36s%s\n", left, spec->help);
+    int used = spec->letter != 0 ? printf("  -%c, ", spec->letter) : printf("      ");
+
+    used += printf("--%s", spec->name);
+    if (spec->argument != NULL)
+        used += printf(" %s", spec->argument);
+    if (used + 2 > HELP_INDENT) {
+        putchar('\n');
+        used = 0;
+    }
+    print_wrapped(spec->help, used);
 }
 
 int options_print_help(void)
