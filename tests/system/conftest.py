@@ -8,6 +8,12 @@ from harness import Arena
 
 LIMIT_S = 180
 
+# Whoever started the tests may ignore signals (nohup, a job in the background); the programs under test
+# are to start without that.
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
+
 
 @pytest.fixture
 def arena(request, tmp_path):

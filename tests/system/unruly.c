@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LIFE_S 120
+#define LIFE_S 60
 
 static time_t end_s;
 

@@ -44,7 +44,7 @@ static void end(const struct options *options, int number)
         sigemptyset(&set);
         sigaddset(&set, number);
         signal(number, SIG_DFL);
-        raise(number);
+        kill(getpid(), number);
         sigprocmask(SIG_UNBLOCK, &set, NULL);
     }
     _exit(options->exit_code);
