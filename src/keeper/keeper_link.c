@@ -287,6 +287,10 @@ static void on_timer(uv_timer_t *timer)
 {
     struct keeper_link *link = timer->data;
 
+    if (link->state == LINK_UP || link->state == LINK_SWEPT) {
+        reap_inherited(link);
+        (void)tree_reap(&link->tree);
+    }
     if (link->state == LINK_UP)
         look(link);
     else if (link->state == LINK_LOST)
@@ -440,12 +444,11 @@ void keeper_link_abandon(struct keeper_link *link, const char *why)
 
 void keeper_link_reap(struct keeper_link *link)
 {
-    if (link->state == LINK_UP || link->state == LINK_SWEPT) {
-        reap_inherited(link);
-        (void)tree_reap(&link->tree);
-    }
-    /* The rest may call back, which it must do from the loop. */
-    if (link->state == LINK_UP || link->state == LINK_SWEEP)
+    /* Once for all signals that are there: where the keeper was killed, the tree's orphans come to
+     * us and may die faster than they can be reaped one signal at a time. libuv would read signals
+     * for ever and never come to hear of the keeper's death. It may also call back, which must
+     * happen from the loop. */
+    if (link->state != LINK_LOST && link->state != LINK_CLOSED)
         set_timer(link, 0);
 }
 

@@ -33,6 +33,9 @@
 #define ASK_TIME_NS   (10 * NS_PER_MS)
 #define SWEEP_TIME_NS (50 * NS_PER_MS)
 
+/* So many of the youngest children are killed before all others. */
+#define YOUNGEST 256
+
 /* How far below our own children the walk goes. Each level holds one pidfd. */
 #define DEPTH_MAX 16
 
@@ -301,9 +304,27 @@ void tree_signal_all(const struct tree *tree, int signal)
     (void)kill_group(tree, signal);
 }
 
+/* Who is there, as the list has it: the oldest first. Only noted, for to kill them in the order of
+ * the list is to run after a tree that forks as fast as it can: what the walk comes to has already
+ * forked its successor, at the end of the list, and died. */
+struct census {
+    pid_t youngest[YOUNGEST]; /* a ring */
+    size_t count;
+};
+
+static bool note_one(void *context, pid_t pid)
+{
+    struct census *census = context;
+
+    census->youngest[census->count++ % YOUNGEST] = pid;
+    return true;
+}
+
 struct sweep {
     struct tree *tree;
     struct tree_round *round;
+    size_t most; /* children to visit */
+    int64_t end_ns;
 };
 
 static bool sweep_one(void *context, pid_t pid)
@@ -318,6 +339,34 @@ static bool sweep_one(void *context, pid_t pid)
     return true;
 }
 
+static bool sweep_older(void *context, pid_t pid)
+{
+    struct sweep *sweep = context;
+
+    if (sweep->most == 0 || clock_boottime_ns() >= sweep->end_ns)
+        return false;
+    sweep->most--;
+    return sweep_one(sweep, pid);
+}
+
+/* Kills the children, the youngest first. */
+static void sweep_children(struct tree *tree, struct tree_round *round)
+{
+    struct census census = {.count = 0};
+    struct sweep sweep = {.tree = tree, .round = round};
+
+    if (proc_own_children(note_one, &census) == PROC_NONE)
+        round->left = 1;
+    size_t noted = census.count < YOUNGEST ? census.count : YOUNGEST;
+    for (size_t i = 1; i <= noted; i++)
+        (void)sweep_one(&sweep, census.youngest[(census.count - i) % YOUNGEST]);
+    if (census.count == noted)
+        return;
+    sweep.most = census.count - noted;
+    sweep.end_ns = clock_boottime_ns() + SWEEP_TIME_NS;
+    (void)proc_own_children(sweep_older, &sweep);
+}
+
 static bool sweep_below_one(void *context, pid_t pid)
 {
     const struct descent *descent = context;
@@ -329,15 +378,12 @@ static bool sweep_below_one(void *context, pid_t pid)
 
 enum tree_state tree_sweep(struct tree *tree, struct tree_round *round)
 {
-    struct sweep sweep = {.tree = tree, .round = round};
-
     *round = (struct tree_round){0};
 
     /* The group first: against fork(2) a kill of a group is atomic. Then the children, and the
      * list is not disturbed by reaping while it is read. */
     (void)kill_group(tree, SIGKILL);
-    if (proc_own_children(sweep_one, &sweep) == PROC_NONE)
-        round->left = 1;
+    sweep_children(tree, round);
     struct reaping reaping = {.tree = tree};
     enum tree_state state = reap(&reaping);
     round->reaped = reaping.reaped;

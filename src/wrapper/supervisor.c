@@ -20,6 +20,8 @@
 #include "leaderwrap/store.h"
 #include "leaderwrap/watcher.h"
 
+#define ACK_PATIENCE_MS 1000
+
 struct supervisor {
     const struct supervisor_config *config;
     uv_loop_t loop;
@@ -303,16 +305,24 @@ static int open_timer(struct supervisor *supervisor)
     return result;
 }
 
+/* By the time the next renewal is due, the last extension must have been acknowledged; but a keeper
+ * that waited a moment for a processor is no dead one. */
+static int64_t ack_patience_ms(const struct timing *timing)
+{
+    int64_t least_ms = timing->tolerated_outage_ms < ACK_PATIENCE_MS ? timing->tolerated_outage_ms
+                                                                     : ACK_PATIENCE_MS;
+    return timing->renew_ms > least_ms ? timing->renew_ms : least_ms;
+}
+
 static int open_keeper(struct supervisor *supervisor)
 {
     static const struct keeper_link_callbacks callbacks = {
         .on_report = on_report, .on_lost = on_keeper_lost, .on_swept = on_swept};
     const struct supervisor_config *config = supervisor->config;
+    int64_t patience_ms = ack_patience_ms(&config->options->timing);
 
-    /* By the time the next renewal is due, the last extension must have been acknowledged. */
     return keeper_link_open(&supervisor->keeper, &supervisor->loop, config->keeper_fd,
-                            config->keeper, config->options->timing.renew_ms, &callbacks,
-                            supervisor);
+                            config->keeper, patience_ms, &callbacks, supervisor);
 }
 
 static int open_redis(struct supervisor *supervisor)
