@@ -39,6 +39,7 @@ struct request {
     bool whole; /* sent with the script's text */
     uint64_t number;
     int argc;
+    int reply_type; /* of a command that is no script */
     size_t lengths[ARGS_MAX];
     const char *argv[ARGS_MAX]; /* from EVALSHA's third word on, into `text` */
     char text[];
@@ -233,7 +234,7 @@ static void on_plain_reply(void *context, const redisReply *reply)
 
     if (reply->type == REDIS_REPLY_ERROR)
         finish_error(request, reply->str);
-    else if (reply->type == REDIS_REPLY_INTEGER || reply->type == REDIS_REPLY_STATUS)
+    else if (reply->type == request->reply_type)
         finish(request, &answer);
     else
         finish_strange(request);
@@ -336,12 +337,14 @@ void store_send_release(struct store *store, uint64_t request, const char *nonce
     start_script(store, request, &script_release, VERDICT_OF_RELEASE, nonce, 4, own);
 }
 
-static void start_plain(struct store *store, uint64_t number, int argc, const char *const *argv)
+static void start_plain(struct store *store, uint64_t number, int argc, const char *const *argv,
+                        int reply_type)
 {
     struct request *request = request_new(store, number, argc, argv);
 
     if (request == NULL)
         return;
+    request->reply_type = reply_type;
     if (connection_send(store->connection, request->argc, request->argv, request->lengths,
                         on_plain_reply, request) != 0)
         forget(request);
@@ -352,14 +355,14 @@ void store_send_erase(struct store *store, uint64_t request)
     const char *argv[] = {"DEL", store->keys[KEY_HOLDER], store->keys[KEY_TERM],
                           store->keys[KEY_HISTORY]};
 
-    start_plain(store, request, 4, argv);
+    start_plain(store, request, 4, argv, REDIS_REPLY_INTEGER);
 }
 
 void store_send_ping(struct store *store, uint64_t request)
 {
     const char *argv[] = {"PING"};
 
-    start_plain(store, request, 1, argv);
+    start_plain(store, request, 1, argv, REDIS_REPLY_STATUS);
 }
 
 /* ---- life ---- */

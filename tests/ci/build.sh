@@ -32,7 +32,8 @@ build_clang() {
 # unit_tests NAME: the unit tests of that build.
 run_unit_tests() {
     rm -f "$BUILD/$1/meson-logs/testlog.json"
-    contained timeout 1200 meson test -C "$BUILD/$1" --no-rebuild --timeout-multiplier 3 || true
+    contained timeout 1200 meson test -C "$BUILD/$1" --suite unit --suite sim \
+        --no-rebuild --timeout-multiplier 3 || true
     "$PYTHON" tests/ci/unit_counts.py "$BUILD/$1/meson-logs/testlog.json" "$COUNTS"
 }
 
