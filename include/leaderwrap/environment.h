@@ -17,4 +17,8 @@ void environment_free(char **environment);
  * why it could not be executed. */
 int environment_find_command(const char *command);
 
+/* The exit status for a command that could not be executed because of `error`, as the shell has it.
+ */
+int environment_exit_status(int error);
+
 #endif

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "leaderwrap/connection.h"
+#include "leaderwrap/loop.h"
 #include "leaderwrap/reply_class.h"
 #include "leaderwrap/store.h"
 #include "src/redis/scripts.h"
@@ -176,11 +177,7 @@ static void close_all(struct counter *counter)
     uv_close((uv_handle_t *)&counter->tick, NULL);
     uv_close((uv_handle_t *)&counter->term, NULL);
     uv_close((uv_handle_t *)&counter->interrupt, NULL);
-    for (int i = 0; i < 10 && uv_run(&counter->loop, UV_RUN_NOWAIT) != 0; i++)
-        ;
-    /* A name look-up that hangs in libuv's thread pool is not waited for. */
-    if (uv_loop_close(&counter->loop) != 0)
-        _exit(counter->status);
+    loop_finish(&counter->loop, counter->status);
 }
 
 int counter_run(const struct counter_config *config)

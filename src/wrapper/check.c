@@ -1,7 +1,6 @@
 /* --check: acquire, renew, listen, release and erase, each once, on a key of its own. */
 #include "leaderwrap/check.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 
 #include "leaderwrap/duration.h"
 #include "leaderwrap/environment.h"
+#include "leaderwrap/loop.h"
 #include "leaderwrap/store.h"
 #include "leaderwrap/watcher.h"
 
@@ -258,9 +258,6 @@ static int check_redis(struct check *check, const char *id)
     watcher_free(check->watcher);
     uv_close((uv_handle_t *)&check->limit, NULL);
     uv_close((uv_handle_t *)&check->again, NULL);
-    for (int i = 0; i < 10 && uv_run(&check->loop, UV_RUN_NOWAIT) != 0; i++)
-        ;
-    (void)uv_loop_close(&check->loop);
     return 0;
 }
 
@@ -271,7 +268,7 @@ static int check_command(const struct options *options)
     if (problem == 0)
         return 0;
     printf("%-38scannot execute %.200s: %s\n", "command", options->command[0], strerror(problem));
-    return problem == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+    return environment_exit_status(problem);
 }
 
 int check_run(const struct options *options, const char *id)
@@ -295,5 +292,7 @@ int check_run(const struct options *options, const char *id)
            check.status != 0     ? check.problem
            : command_status != 0 ? "the command cannot be started"
                                  : "everything that leading needs works");
-    return check.status != 0 ? check.status : command_status;
+    int status = check.status != 0 ? check.status : command_status;
+    loop_finish(&check.loop, status);
+    return status;
 }

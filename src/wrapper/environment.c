@@ -77,6 +77,11 @@ static int check_file(const char *path)
     return access(path, X_OK) == 0 ? 0 : errno;
 }
 
+int environment_exit_status(int error)
+{
+    return error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+}
+
 int environment_find_command(const char *command)
 {
     const char *path = getenv("PATH");

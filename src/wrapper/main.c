@@ -103,7 +103,7 @@ static int check_command(const struct options *options)
         return 0;
     fprintf(stderr, "leaderwrap: cannot execute %.200s: %s\n", options->command[0],
             strerror(problem));
-    return problem == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+    return environment_exit_status(problem);
 }
 
 static int run(struct candidate *candidate)

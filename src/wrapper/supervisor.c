@@ -13,8 +13,10 @@
 
 #include "leaderwrap/clock.h"
 #include "leaderwrap/election.h"
+#include "leaderwrap/environment.h"
 #include "leaderwrap/keeper_link.h"
 #include "leaderwrap/log.h"
+#include "leaderwrap/loop.h"
 #include "leaderwrap/report.h"
 #include "leaderwrap/signals.h"
 #include "leaderwrap/store.h"
@@ -228,7 +230,7 @@ static void on_report(void *context, const struct keeper_report *report)
 
     switch ((enum keeper_report_kind)report->kind) {
     case KEEPER_EXEC_FAILED:
-        supervisor->child_status = report->value == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+        supervisor->child_status = environment_exit_status(report->value);
         event.kind = EVENT_CHILD_EXIT;
         break;
     case KEEPER_CHILD_EXIT:
@@ -372,8 +374,8 @@ static int open_all(struct supervisor *supervisor)
     return result;
 }
 
-/* Lets every handle go. A name look-up that hangs in libuv's thread pool is not waited for. */
-static void close_all(struct supervisor *supervisor)
+/* Lets every handle go, and the loop. */
+static void close_all(struct supervisor *supervisor, int status)
 {
     signals_close(&supervisor->signals);
     if (supervisor->keeper != NULL)
@@ -384,12 +386,7 @@ static void close_all(struct supervisor *supervisor)
         uv_close((uv_handle_t *)&supervisor->timer, NULL);
         close(supervisor->timer_fd);
     }
-    for (int i = 0; i < 10 && uv_run(&supervisor->loop, UV_RUN_NOWAIT) != 0; i++)
-        ;
-    if (uv_loop_close(&supervisor->loop) != 0) {
-        fflush(NULL);
-        _exit(supervisor->child_status);
-    }
+    loop_finish(&supervisor->loop, status);
 }
 
 static int final_status(const struct supervisor *supervisor)
@@ -449,7 +446,6 @@ int supervisor_run(const struct supervisor_config *config)
         status = final_status(&supervisor);
         report_end(&supervisor, status);
     }
-    supervisor.child_status = status;
-    close_all(&supervisor);
+    close_all(&supervisor, status);
     return status;
 }
