@@ -213,6 +213,15 @@ struct bench {
     uint32_t acknowledged;
 };
 
+/* Whoever started the tests may ignore signals (nohup, a job in the background). */
+__attribute__((constructor)) static void reset_dispositions(void)
+{
+    signal(SIGHUP, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+}
+
 static inline void bench_init(struct bench *bench)
 {
     memset(bench, 0, sizeof *bench);

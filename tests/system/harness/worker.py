@@ -143,12 +143,13 @@ class Worker:
     def wait_child(self, timeout=PATIENCE_S):
         """The command's pid, as soon as it has been executed (and is no fork of the keeper any
         more)."""
-        own = os.readlink("/proc/%d/exe" % self.pid)
 
         def executed():
             child = self.child
             try:
-                return child if child and os.readlink("/proc/%d/exe" % child) != own else None
+                # Our own program is only known once there is a child: before, it may be a prefix.
+                programs = {os.readlink("/proc/%d/exe" % pid) for pid in (self.pid, child or 0)}
+                return child if len(programs) == 2 else None
             except OSError:
                 return None
 
