@@ -211,4 +211,11 @@ void election_step(struct election *election, const struct election_event *event
 /* When the next EVENT_TICK is due at the latest, in ns of CLOCK_BOOTTIME; INT64_MAX for never. */
 int64_t election_wake_at_ns(const struct election *election);
 
+/* Whether `record`, which came with LEASE_NOT_HELD, is the term's (`id`, `token`) after all,
+ * written by a renewal later than `version` whose answer was lost. As long as the term has not
+ * expired nobody else can have led since, so whenever that renewal ran, it ran in time, and what it
+ * wrote may be released instead; after that it may not. Pure. */
+bool election_is_unheard_renewal(const struct lease_record *record, const char *id, uint64_t token,
+                                 const char *version);
+
 #endif

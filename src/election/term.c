@@ -262,13 +262,17 @@ void release_without_keeper(struct election *election)
     election->release_until_ns = release_limit_ns(election);
 }
 
-/* Whether the record is ours after all, written by a renewal whose answer was lost. While the term
- * has not expired nobody else can have led since, so whenever that renewal ran, it ran in time. */
-static bool is_newer_version(const struct election *election, const struct lease_record *record)
+bool election_is_unheard_renewal(const struct lease_record *record, const char *id, uint64_t token,
+                                 const char *version)
 {
-    return record->state == LEASE_HELD && record->token == election->token &&
-           strcmp(record->id, election->config.id) == 0 &&
-           strcmp(record->version, election->version) != 0 &&
+    return record->state == LEASE_HELD && record->token == token && strcmp(record->id, id) == 0 &&
+           strcmp(record->version, version) != 0;
+}
+
+static bool is_unheard_renewal(const struct election *election, const struct lease_record *record)
+{
+    return election_is_unheard_renewal(record, election->config.id, election->token,
+                                       election->version) &&
            election->now_ns < election->deadlines.expires_at_ns;
 }
 
@@ -279,7 +283,7 @@ void release_reply(struct election *election, struct election_actions *actions,
         return;
     switch (reply->verdict) {
     case LEASE_NOT_HELD:
-        if (is_newer_version(election, &reply->record)) {
+        if (is_unheard_renewal(election, &reply->record)) {
             memcpy(election->version, reply->record.version, sizeof election->version);
             break;
         }

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "leaderwrap/clock.h"
+#include "leaderwrap/election.h"
 #include "leaderwrap/log.h"
 #include "leaderwrap/store.h"
 
@@ -64,13 +65,10 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
 }
 
 /* The wrapper may have been killed before it heard of its last renewal. */
-static bool is_newer_version(const struct will *will, const struct lease_reply *reply)
+static bool is_unheard_renewal(const struct will *will, const struct lease_reply *reply)
 {
-    const struct lease_record *record = &reply->record;
-
-    return reply->verdict == LEASE_NOT_HELD && record->state == LEASE_HELD &&
-           record->token == will->token && strcmp(record->id, will->id) == 0 &&
-           strcmp(record->version, will->version) != 0 &&
+    return reply->verdict == LEASE_NOT_HELD &&
+           election_is_unheard_renewal(&reply->record, will->id, will->token, will->version) &&
            clock_boottime_ns() < will->valid_until_ns;
 }
 
@@ -83,7 +81,7 @@ static void on_reply(void *context, const struct lease_reply *reply)
         try_again(will);
         return;
     }
-    if (is_newer_version(will, reply)) {
+    if (is_unheard_renewal(will, reply)) {
         memcpy(will->version, reply->record.version, sizeof will->version);
         send_release(will);
         return;

@@ -162,9 +162,8 @@ MUTANTS = [
     ("released though a late renewal wrote it again", SIM + "/script.c",
      " ||\n        record->version != message->version) {", ") {"),
     ("a version seen after the term is released", ELECTION + "/term.c",
-     "           strcmp(record->version, election->version) != 0 &&\n"
-     "           election->now_ns < election->deadlines.expires_at_ns;",
-     "           strcmp(record->version, election->version) != 0;"),
+     "election->version) &&\n           election->now_ns < election->deadlines.expires_at_ns;",
+     "election->version);"),
     ("the shorter TTL kept for a vacancy", SIM + "/script.c",
      "    record->ttl_ms = longer(record->ttl_ms, call->message->ttl_ms);",
      "    record->ttl_ms = call->message->ttl_ms;"),
