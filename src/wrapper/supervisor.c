@@ -40,15 +40,29 @@ struct supervisor {
     enum election_end end;
 };
 
-static const char *const end_reasons[] = {
-    [END_NONE] = "none",
-    [END_COMMAND] = "command ended",
-    [END_STOPPED] = "stopped",
-    [END_DEADLINE] = "no renewal in time",
-    [END_LOST] = "lost",
-    [END_KEEPER] = "keeper lost",
-    [END_CONFIGURATION] = "refused",
-};
+/* For the history. A switch, so that the compiler names the reason that is missing. */
+static const char *reason_of(enum election_end end)
+{
+    switch (end) {
+    case END_COMMAND:
+        return "command ended";
+    case END_STOPPED:
+        return "stopped";
+    case END_DEADLINE:
+        return "no renewal in time";
+    case END_LOST:
+        return "lost";
+    case END_KEEPER:
+        return "keeper lost";
+    case END_NOT_STARTED:
+        return "not started";
+    case END_CONFIGURATION:
+        return "refused";
+    case END_NONE:
+        break;
+    }
+    return "none";
+}
 
 static void ask_keeper(struct supervisor *supervisor, enum keeper_request_kind kind, uint32_t run,
                        int number)
@@ -90,7 +104,7 @@ static void send_acquire(struct supervisor *supervisor, const struct election_ac
 static void send_release(struct supervisor *supervisor, const struct election_action *action)
 {
     const struct store_release release = {
-        .token = action->token, .version = action->version, .reason = end_reasons[action->end]};
+        .token = action->token, .version = action->version, .reason = reason_of(action->end)};
     store_send_release(supervisor->store, action->request, action->nonce, &release);
 }
 

@@ -51,8 +51,9 @@ static void again(uv_timer_t *timer)
     store_open(will->store);
 }
 
-static void try_again(struct will *will)
+static void try_again(struct will *will, const char *why)
 {
+    log_line(LOG_LEVEL_DEBUG, "will_retry", "last will: %s", why);
     uv_update_time(will->again.loop);
     uv_timer_start(&will->again, again, TRY_AGAIN_MS, 0);
 }
@@ -60,8 +61,7 @@ static void try_again(struct will *will)
 static void on_closed(void *context, enum lease_failure failure, const char *why)
 {
     (void)failure;
-    log_line(LOG_LEVEL_DEBUG, "will_retry", "last will: %s", why);
-    try_again(context);
+    try_again(context, why);
 }
 
 /* The wrapper may have been killed before it heard of its last renewal. */
@@ -78,7 +78,7 @@ static void on_reply(void *context, const struct lease_reply *reply)
 
     if (reply->verdict == LEASE_FAILED) {
         store_close(will->store);
-        try_again(will);
+        try_again(will, reply->text);
         return;
     }
     if (is_unheard_renewal(will, reply)) {

@@ -8,13 +8,15 @@ import time
 class Proxy:
     """Stands between a candidate and a RedisServer, on a Unix socket of its own; to be used in a
     `with`. Requests pass at once. Answers take `delay_s` longer; while `swallow` is true they are
-    lost, with all later ones of the same connection."""
+    lost, with all later ones of the same connection. While `refuse` is true new connections are
+    closed at once."""
 
     def __init__(self, arena, server):
         self.socket = str(arena.short_folder / "proxy.sock")
         self.url = "unix://" + self.socket
         self.delay_s = 0
         self.swallow = False
+        self.refuse = False
         self._server = server.socket
         self._open = []
         self._listener = socket.socket(socket.AF_UNIX)
@@ -41,6 +43,9 @@ class Proxy:
             while True:
                 try:
                     near, _ = self._listener.accept()
+                    if self.refuse:
+                        near.close()
+                        continue
                     far = socket.socket(socket.AF_UNIX)
                     far.connect(self._server)
                 except OSError:

@@ -1,0 +1,119 @@
+"""What the host may refuse: a new process, a system call that is too young for its kernel, the right
+to kill what the command has become."""
+
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from harness import processes, wait_until
+from harness.arena import leaderwrap_binary
+from pair import KEY, history, record
+
+# Somebody who has no process but those of the test.
+USER = 54321
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becoming somebody else needs root")
+
+
+IDENTITY = ["setpriv", "--reuid=%d" % USER, "--regid=%d" % USER, "--clear-groups"]
+
+
+def as_user(arena):
+    """What to put before the program's name so that another user runs a copy of it, wherever the
+    original is."""
+    arena.short_folder.chmod(0o755)
+    copy = shutil.copy(leaderwrap_binary(), arena.short_folder / "leaderwrap")
+    return [*IDENTITY, "sh", "-c", 'shift; exec "$0" "$@"', str(copy)]
+
+
+def limit_processes(pid, most):
+    """Lets that user have so many processes and no more, as far as process `pid` is concerned."""
+    subprocess.run([*IDENTITY, "prlimit", "--pid=%d" % pid, "--nproc=%s:" % most], check=True)
+
+
+@needs_root
+def test_a_host_that_cannot_fork_lets_another_one_lead(arena, redis):
+    # Longer than the test's patience: whoever leads next was told so by a release.
+    calm = {"ttl": "60s", "url": redis.url("tcp"), "command": ["sleep", 600]}
+    roomy = arena.worker("--assume-fresh", **calm)
+    roomy.wait_event("started")
+    full = arena.worker(prefix=as_user(arena), **calm)
+    full.wait_event("waiting")
+    limit_processes(full.keeper, 1)
+
+    roomy.stop()
+    full.wait_event("not_started")
+    refused = full.wait_event("released")
+    last = history(redis)[-1]
+    assert (last["event"], last["name"], last["reason"]) == ("end", full.name, "not started")
+
+    # With nobody else there it tries again, and leads as soon as it can.
+    limit_processes(full.keeper, 1000)
+    full.wait_event("started", after=refused)
+    assert full.stop() == 128 + signal.SIGTERM
+
+
+@needs_root
+def test_a_lease_is_never_released_over_a_process_that_cannot_be_killed(arena, redis):
+    """The command is a set-user-id program: it becomes root, which leaderwrap is not."""
+    prefix = as_user(arena)
+    immortal = shutil.copy(shutil.which("setpriv"), arena.short_folder / "setpriv")
+    os.chmod(immortal, 0o4755)
+    command = [immortal, "--reuid=0", "--regid=0", "--clear-groups", "sleep", 600]
+    calm = {"ttl": "3s", "url": redis.url("tcp")}
+    worker = arena.worker("--assume-fresh", command=command, prefix=prefix, **calm)
+    child = worker.wait_child()
+    wait_until(lambda: processes.command_line(child).startswith("sleep"), what="it to be root")
+    worker.send(signal.SIGTERM)
+    worker.wait_event("stuck")
+    wait_until(lambda: redis.command("EXISTS", KEY) == 0, what="the lease to run out")
+    assert record(redis)["st"] == "held"
+    assert worker.running and processes.alive(child)
+
+    processes.send(child, signal.SIGKILL)
+    dead = worker.wait_event("tree_dead")
+    assert worker.wait() == 128 + signal.SIGKILL
+    assert worker.find("stuck")[0].index < dead.index
+
+
+def test_an_old_kernel_without_close_range(arena, redis):
+    """Descriptors that leaderwrap was started with do not reach the command there either."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    refuse = ["-e", "trace=close_range", "-e", "inject=close_range:error=ENOSYS"]
+    worker = arena.worker(
+        "--assume-fresh",
+        command=["bash", "-c", "for fd in /proc/self/fd/*; do echo ${fd##*/}; done"],
+        redis=redis,
+        ttl="60s",
+        prefix=["bash", "-c", 'exec 9</dev/null; exec "$@"', "bash"]
+        + ["strace", "--seccomp-bpf", "-f", "-qq", "-o", "/dev/null", *refuse],
+        # The leak check uses ptrace, too.
+        env={"ASAN_OPTIONS": "detect_leaks=0"},
+    )
+    assert worker.wait() == 0
+    # 3 is where bash reads that folder.
+    assert worker.output == ["0", "1", "2", "3"]
+
+
+def test_a_command_whose_start_takes_too_long_is_not_started(arena, redis):
+    """The fork hangs until its first deadline has passed: it must not become the command."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    hang = ["-e", "trace=getppid", "-e", "inject=getppid:delay_enter=2500000:when=1"]
+    worker = arena.worker(
+        "--assume-fresh",
+        command=["echo", "executed"],
+        redis=redis,
+        prefix=["strace", "--seccomp-bpf", "-f", "-qq", "-o", "/dev/null", *hang],
+        env={"ASAN_OPTIONS": "detect_leaks=0"},
+    )
+    worker.wait_event("not_started")
+    worker.wait_event("released")
+    assert not worker.output
+    (elector,) = processes.children(worker.pid)
+    processes.send(elector, signal.SIGTERM)
+    assert worker.wait() == 128 + signal.SIGTERM
