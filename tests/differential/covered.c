@@ -1,0 +1,354 @@
+/*
+ * Which rule a call was an example of, by the data that it met and the answer that both gave. These
+ * are the counts that show that nothing was compared in vain.
+ */
+#include "differential.h"
+
+const char *const covered_names[COVERED] = {
+    [FRESH_GRANTED] = "granted: no record, assumed fresh",
+    [FRESH_BUT_HOLDER] = "refused: assumed fresh, but K is there",
+    [FREE_GRANTED] = "granted: free",
+    [HOLD_OVER_GRANTED] = "granted: hold over",
+    [HOLD_OVER_EXACTLY] = "granted: hold over, until == now",
+    [HOLD_ONE_MS_LEFT] = "refused: 1 ms of a hold left",
+    [HELD_OBSERVED] = "granted: held, observed",
+    [VACANT_OBSERVED] = "granted: vacant, observed",
+    [OBSERVED_OTHER_IDENT] = "refused: version observed, ident another",
+    [OBSERVED_OTHER_VERSION] = "refused: ident observed, version another",
+    [HELD_BY_CLOCK] = "granted: held, by the server's clock",
+    [VACANT_BY_CLOCK] = "granted: vacant, by the server's clock",
+    [CLOCK_AT_THRESHOLD] = "refused: last ms by the server's clock",
+    [CLOCK_PAST_THRESHOLD] = "granted: first ms by the server's clock",
+    [CLOCK_OTHER_TTL] = "refused: by the server's clock, for our longer ttl",
+    [HELD_REFUSED] = "refused: held",
+    [VACANT_REFUSED] = "refused: vacant",
+    [HOLD_REFUSED] = "refused: hold",
+    [FOREIGN_REFUSED] = "refused: foreign value",
+    [FOREIGN_EMPTY_REFUSED] = "refused: empty foreign value",
+    [FOREIGN_LONG_REFUSED] = "refused: long foreign value, cut",
+    [FOREIGN_OTHERWISE_GRANTED] = "refused: free, but a foreign value",
+    [VACATED_MISSING] = "vacated: no record",
+    [VACATED_OTHER_RUN] = "vacated: other run_id",
+    [VACATED_OTHER_REPLID] = "vacated: same run_id, other replid",
+    [VACATED_FREE] = "vacated: was free elsewhere",
+    [VACATED_FOREIGN] = "vacated: beside a foreign value",
+    [VACATED_LONGER_TTL_KEPT] = "vacated: the record's longer ttl",
+    [VACATED_LONGER_TTL_OURS] = "vacated: our longer ttl",
+    [VACATED_HIGHER_TOKEN_KEPT] = "vacated: the record's higher token",
+    [VACATED_HIGHER_FLOOR] = "vacated: our higher floor",
+    [TOKEN_NEXT] = "token: the record's + 1",
+    [TOKEN_FLOOR] = "token: the floor + 1",
+    [TOKEN_TIME] = "token: the time",
+    [GRANTED_HOLDER_GONE] = "granted: without K",
+    [GRANTED_HOLDER_OWN] = "granted: K was ours",
+    [GRANTED_HOLDER_OTHER] = "granted: K was the record's",
+    [RENEWED_MINE] = "renewed: mine",
+    [RENEWED_MISSING] = "renewed: no record",
+    [RENEWED_LOWER] = "renewed: lower token",
+    [RENEWED_LOWER_UNCERTAIN] = "renewed: lower token, other incarnation",
+    [RENEWED_VACANT] = "renewed: vacant",
+    [RENEWED_UNCERTAIN_MINE] = "renewed: mine, other incarnation",
+    [RENEWED_UNCERTAIN_RELEASED] = "renewed: released, other incarnation",
+    [LOST_FOREIGN] = "lost: foreign value",
+    [LOST_HIGHER] = "lost: higher token",
+    [LOST_HIGHER_UNCERTAIN] = "lost: higher token, other incarnation",
+    [LOST_RELEASED] = "lost: released",
+    [LOST_OTHER_ID] = "lost: same token, other id",
+    [LOST_UNCERTAIN_OTHER_ID] = "lost: same token, other id and incarnation",
+    [CLAIMED] = "claim: renewed",
+    [CLAIM_MISSING] = "claim lost: no record",
+    [CLAIM_UNCERTAIN] = "claim lost: other incarnation only",
+    [CLAIM_NOT_HELD] = "claim lost: not held",
+    [CLAIM_OTHER_ID] = "claim lost: other id only",
+    [CLAIM_OTHER_TOKEN] = "claim lost: other token only",
+    [RELEASED_FREE] = "released: free",
+    [RELEASED_HOLD] = "released: hold",
+    [RELEASED_HOLDER_GONE] = "released: without K",
+    [RELEASED_HOLDER_OTHER] = "released: beside a foreign value",
+    [RELEASE_MISSING] = "not held: no record",
+    [RELEASE_STATE_ONLY] = "not held: by the state only",
+    [RELEASE_ID_ONLY] = "not held: by the id only",
+    [RELEASE_TOKEN_ONLY] = "not held: by the token only",
+    [RELEASE_IDENT_ONLY] = "not held: by the incarnation only",
+    [RELEASE_VERSION_ONLY] = "not held: by the version only",
+    [NOT_MASTER_SERVER] = "error: not a master, says the server",
+    [NOT_MASTER_SCRIPT] = "error: not a master, says the script",
+    [SET_REFUSED] = "error: the record was written, K was not",
+    [CLOCK_BEFORE_WRITE] = "called before the last write, by the clock",
+    [HOLDER_EXPIRES_NOW] = "called in the last ms of K",
+    [HOLDER_EXPIRED_1_MS] = "called in the first ms without K",
+    [HOLDER_EXPIRED] = "called long after K expired",
+    [LISTENERS_NONE] = "released: no listener",
+    [LISTENERS_ONE] = "released: one listener",
+    [LISTENERS_TWO] = "released: two listeners",
+    [CLOCK_STEPPED_BACK] = "clock stepped back",
+    [CLOCK_STEPPED_FORWARD] = "clock stepped forward",
+    [HOLDER_DELETED] = "DEL of K",
+    [TERM_DELETED] = "DEL of the record",
+    [FLUSHED] = "FLUSHALL",
+    [FOREIGN_SET] = "SET of K",
+    [DUMPED] = "dump",
+    [PROMOTED] = "demotion and promotion",
+    [RESTARTED_KEPT] = "restart, data kept",
+    [RESTARTED_EMPTY] = "restart, data lost",
+    [RESTARTED_ROLLED_BACK] = "restart, data rolled back",
+};
+
+/* What a call met, with what has expired taken away. */
+struct met {
+    struct test *test;
+    struct record record;
+    uint32_t holder;
+    int64_t now_ms;
+    bool certain;
+    bool foreign;
+};
+
+void cover(struct test *test, enum covered what)
+{
+    test->covered[what]++;
+}
+
+static void cover_if(const struct met *met, bool condition, enum covered what)
+{
+    if (condition)
+        cover(met->test, what);
+}
+
+static void cover_holder(struct met *met, const struct data *before)
+{
+    int64_t over_ms = met->now_ms - before->holder_expires_ms;
+
+    if (before->holder == 0)
+        return;
+    cover_if(met, over_ms == 0, HOLDER_EXPIRES_NOW);
+    cover_if(met, over_ms == 1, HOLDER_EXPIRED_1_MS);
+    cover_if(met, over_ms > 1, HOLDER_EXPIRED);
+    if (over_ms > 0)
+        met->holder = 0;
+}
+
+/* ---- acquire ---- */
+
+static void cover_vacancy(const struct met *met, const struct message *request)
+{
+    const struct record *record = &met->record;
+    uint64_t ident = met->test->server->ident;
+    bool same_run = record->ident >> 32 == ident >> 32;
+
+    cover_if(met, record->missing, VACATED_MISSING);
+    cover_if(met, !record->missing && !same_run, VACATED_OTHER_RUN);
+    cover_if(met, !record->missing && same_run, VACATED_OTHER_REPLID);
+    cover_if(met, record->state == LEASE_FREE, VACATED_FREE);
+    cover_if(met, met->foreign, VACATED_FOREIGN);
+    cover_if(met, record->ttl_ms > request->ttl_ms, VACATED_LONGER_TTL_KEPT);
+    cover_if(met, !record->missing && record->ttl_ms < request->ttl_ms, VACATED_LONGER_TTL_OURS);
+    cover_if(met, record->token > request->token, VACATED_HIGHER_TOKEN_KEPT);
+    cover_if(met, record->token < request->token, VACATED_HIGHER_FLOOR);
+}
+
+static bool is_observed(const struct met *met, const struct message *request)
+{
+    return request->observed_version != 0 && request->observed_version == met->record.version &&
+           request->observed_ident == met->record.ident;
+}
+
+/* How many hundredths of a ms the last write is older than the server's clock asks for. */
+static int64_t past_threshold(const struct met *met, int64_t ttl_ms)
+{
+    return (met->now_ms - met->record.at_ms) * 100 - ttl_ms * 101 - 1000;
+}
+
+static void cover_grant(const struct met *met, const struct message *request,
+                        const struct message *answer)
+{
+    const struct record *record = &met->record;
+    uint64_t token = answer->record.token;
+    int64_t ttl_ms = record->ttl_ms > request->ttl_ms ? record->ttl_ms : request->ttl_ms;
+    int64_t past = past_threshold(met, ttl_ms);
+    bool waits = record->state == LEASE_HELD || record->state == LEASE_VACANT;
+    bool by_clock = !record->missing && waits && !is_observed(met, request);
+
+    cover_if(met, record->missing, FRESH_GRANTED);
+    cover_if(met, record->state == LEASE_FREE, FREE_GRANTED);
+    cover_if(met, record->state == LEASE_HOLD, HOLD_OVER_GRANTED);
+    cover_if(met, record->state == LEASE_HOLD && record->hold_until_ms == met->now_ms,
+             HOLD_OVER_EXACTLY);
+    cover_if(met, record->state == LEASE_HELD, by_clock ? HELD_BY_CLOCK : HELD_OBSERVED);
+    cover_if(met, record->state == LEASE_VACANT, by_clock ? VACANT_BY_CLOCK : VACANT_OBSERVED);
+    cover_if(met, by_clock && past <= 100, CLOCK_PAST_THRESHOLD);
+    cover_if(met, token == record->token + 1, TOKEN_NEXT);
+    cover_if(met, token == request->token + 1, TOKEN_FLOOR);
+    cover_if(met, token == (uint64_t)model_now_us(met->test), TOKEN_TIME);
+    cover_if(met, met->holder == 0, GRANTED_HOLDER_GONE);
+    cover_if(met, met->holder == request->id, GRANTED_HOLDER_OWN);
+    cover_if(met, met->holder != 0 && met->holder != request->id, GRANTED_HOLDER_OTHER);
+}
+
+static void cover_refusal(const struct met *met, const struct message *request)
+{
+    const struct record *record = &met->record;
+    bool waits = record->state == LEASE_HELD || record->state == LEASE_VACANT;
+    int64_t longer_ms = record->ttl_ms > request->ttl_ms ? record->ttl_ms : request->ttl_ms;
+    int64_t past = past_threshold(met, longer_ms);
+
+    cover_if(met, met->foreign, FOREIGN_REFUSED);
+    cover_if(met, met->foreign && met->holder == FOREIGN_EMPTY, FOREIGN_EMPTY_REFUSED);
+    cover_if(met, met->foreign && met->holder == FOREIGN_LONG, FOREIGN_LONG_REFUSED);
+    cover_if(met, met->foreign && met->certain && record->state == LEASE_FREE,
+             FOREIGN_OTHERWISE_GRANTED);
+    cover_if(met, record->missing && request->assume_fresh, FRESH_BUT_HOLDER);
+    if (met->foreign || !met->certain)
+        return;
+    cover_if(met, record->state == LEASE_HELD, HELD_REFUSED);
+    cover_if(met, record->state == LEASE_VACANT, VACANT_REFUSED);
+    cover_if(met, record->state == LEASE_HOLD, HOLD_REFUSED);
+    cover_if(met, record->state == LEASE_HOLD && record->hold_until_ms == met->now_ms + 1,
+             HOLD_ONE_MS_LEFT);
+    if (!waits)
+        return;
+    cover_if(met,
+             request->observed_version == record->version &&
+                 request->observed_ident != record->ident,
+             OBSERVED_OTHER_IDENT);
+    cover_if(met,
+             request->observed_ident == record->ident && request->observed_version != 0 &&
+                 request->observed_version != record->version,
+             OBSERVED_OTHER_VERSION);
+    cover_if(met, request->server_clock && past > -100 && past <= 0, CLOCK_AT_THRESHOLD);
+    cover_if(met, request->server_clock && past_threshold(met, record->ttl_ms) > 0,
+             CLOCK_OTHER_TTL);
+}
+
+/* ---- renew ---- */
+
+static void cover_claim(const struct met *met, const struct message *request, bool renewed)
+{
+    const struct record *record = &met->record;
+    bool held = record->state == LEASE_HELD;
+    bool same_id = record->id == request->id;
+    bool same_token = record->token == request->token;
+
+    cover_if(met, renewed, CLAIMED);
+    if (renewed || met->foreign)
+        return;
+    cover_if(met, record->missing, CLAIM_MISSING);
+    cover_if(met, !record->missing && !met->certain && held && same_id && same_token,
+             CLAIM_UNCERTAIN);
+    cover_if(met, met->certain && !held && same_id && same_token, CLAIM_NOT_HELD);
+    cover_if(met, met->certain && held && !same_id && same_token, CLAIM_OTHER_ID);
+    cover_if(met, met->certain && held && same_id && !same_token, CLAIM_OTHER_TOKEN);
+}
+
+static void cover_renewed(const struct met *met, const struct message *request)
+{
+    const struct record *record = &met->record;
+    bool lower = !record->missing && record->token < request->token;
+    bool same = !record->missing && record->token == request->token;
+    bool held = record->state == LEASE_HELD;
+
+    cover_if(met, record->missing, RENEWED_MISSING);
+    cover_if(met, lower, met->certain ? RENEWED_LOWER : RENEWED_LOWER_UNCERTAIN);
+    cover_if(met, same && met->certain, held ? RENEWED_MINE : RENEWED_VACANT);
+    cover_if(met, same && !met->certain && held, RENEWED_UNCERTAIN_MINE);
+    cover_if(met, same && !met->certain && record->state == LEASE_FREE, RENEWED_UNCERTAIN_RELEASED);
+}
+
+static void cover_lost(const struct met *met, const struct message *request)
+{
+    const struct record *record = &met->record;
+    bool higher = record->token > request->token;
+    bool held = record->state == LEASE_HELD;
+
+    if (met->foreign) {
+        cover(met->test, LOST_FOREIGN);
+        return;
+    }
+    cover_if(met, higher, met->certain ? LOST_HIGHER : LOST_HIGHER_UNCERTAIN);
+    cover_if(met, !higher && !held, LOST_RELEASED);
+    cover_if(met, !higher && held, met->certain ? LOST_OTHER_ID : LOST_UNCERTAIN_OTHER_ID);
+}
+
+/* ---- release ---- */
+
+static void cover_released(const struct met *met, const struct message *request)
+{
+    static const enum covered by_listeners[] = {LISTENERS_NONE, LISTENERS_ONE, LISTENERS_TWO};
+
+    cover(met->test, request->hold_ms > 0 ? RELEASED_HOLD : RELEASED_FREE);
+    cover(met->test, by_listeners[met->test->real.listening]);
+    cover_if(met, met->holder == 0, RELEASED_HOLDER_GONE);
+    cover_if(met, met->foreign, RELEASED_HOLDER_OTHER);
+}
+
+static void cover_not_held(const struct met *met, const struct message *request)
+{
+    const struct record *record = &met->record;
+    bool state = record->state != LEASE_HELD;
+    bool id = record->id != request->id;
+    bool token = record->token != request->token;
+    bool ident = !met->certain;
+    bool version = record->version != request->version;
+
+    if (record->missing) {
+        cover(met->test, RELEASE_MISSING);
+        return;
+    }
+    if (state + id + token + ident + version != 1)
+        return;
+    cover_if(met, state, RELEASE_STATE_ONLY);
+    cover_if(met, id, RELEASE_ID_ONLY);
+    cover_if(met, token, RELEASE_TOKEN_ONLY);
+    cover_if(met, ident, RELEASE_IDENT_ONLY);
+    cover_if(met, version, RELEASE_VERSION_ONLY);
+}
+
+/* ---- all ---- */
+
+void cover_call(struct test *test, const struct data *before, const struct message *request,
+                const struct message *answer)
+{
+    struct met met = {
+        .test = test,
+        .record = before->record,
+        .holder = before->holder,
+        .now_ms = model_now_us(test) / 1000,
+        .certain = !before->record.missing && before->record.ident == test->server->ident,
+        .foreign = answer->foreign,
+    };
+
+    if (answer->verdict == LEASE_FAILED) {
+        cover(test, !test->demoted   ? SET_REFUSED
+                    : test->writable ? NOT_MASTER_SCRIPT
+                                     : NOT_MASTER_SERVER);
+        return;
+    }
+    cover_holder(&met, before);
+    cover_if(&met, met.now_ms < before->record.at_ms, CLOCK_BEFORE_WRITE);
+    if (request->kind == MESSAGE_ACQUIRE && !met.certain && answer->verdict == LEASE_REFUSED)
+        cover_vacancy(&met, request);
+    if (request->kind == MESSAGE_RENEW && request->claim) {
+        cover_claim(&met, request, answer->verdict == LEASE_RENEWED);
+        return;
+    }
+    switch (answer->verdict) {
+    case LEASE_GRANTED:
+        cover_grant(&met, request, answer);
+        break;
+    case LEASE_REFUSED:
+        cover_refusal(&met, request);
+        break;
+    case LEASE_RENEWED:
+        cover_renewed(&met, request);
+        break;
+    case LEASE_LOST:
+        cover_lost(&met, request);
+        break;
+    case LEASE_RELEASED:
+        cover_released(&met, request);
+        break;
+    default:
+        cover_not_held(&met, request);
+        break;
+    }
+}

@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+"""Checks the differential test: puts one deliberate fault at a time into the model or into a script
+and sees each of them caught as a difference between the two.
+
+A mutant is a replacement of an exact text in one source file, made on a copy; a text that is not
+there (any more) is an error. Prints a table of how many calls each took. The last line is
+"mutants: N passed, N failed".
+
+usage: mutants.py [--cc CC] [--jobs N] [--only WORD | --build-only] BUILD_DIRECTORY
+
+With --build-only it makes BUILD_DIRECTORY/differential and the library that it preloads, without
+any fault, unless they are up to date.
+"""
+
+import argparse
+import concurrent.futures
+import glob
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HERE = "tests/differential"
+SIM = "tests/sim"
+SCRIPTS = "src/redis/scripts"
+LUA = [f"{SCRIPTS}/{name}.lua" for name in ("prelude", "acquire", "renew", "release")]
+SOURCES = [
+    f"{HERE}/{name}.c"
+    for name in ("main", "generator", "request", "compare", "covered", "model", "real", "words")
+] + [
+    f"{SIM}/{name}.c"
+    for name in (
+        "schedule", "faults", "host", "network", "server", "script", "elector", "link", "keeper",
+        "tree", "queue", "trace",
+    )
+] + [
+    "src/election/election.c", "src/election/follow.c", "src/election/term.c",
+    "src/election/timing.c", "src/base/clock.c", "src/base/duration.c", "src/redis/errors.c",
+]
+FLAGS = "-std=gnu11 -D_GNU_SOURCE -O1 -g -w"
+LIBRARIES = ["-lhiredis"]
+SECONDS = 20
+
+# (what is wrong, file, text, replacement)
+MUTANTS = [
+    # the model
+    ("a hold is not over when until == now", SIM + "/script.c",
+     "call->now_ms >= call->record.hold_until_ms", "call->now_ms > call->record.hold_until_ms"),
+    ("K expires a ms early", SIM + "/script.c",
+     "call->now_ms > data->holder_expires_ms", "call->now_ms >= data->holder_expires_ms"),
+    ("K expires a ms late", SIM + "/script.c",
+     "call->now_ms > data->holder_expires_ms", "call->now_ms > data->holder_expires_ms + 1"),
+    ("K lives a ms too long", SIM + "/script.c",
+     "call->now_ms + call->message->ttl_ms;", "call->now_ms + call->message->ttl_ms + 1;"),
+    ("server clock a ms early", SIM + "/script.c",
+     "call->now_ms * 100 > call->record.at_ms * 100 + ttl_ms * 101 + 1000",
+     "call->now_ms * 100 > call->record.at_ms * 100 + ttl_ms * 101 + 900"),
+    ("server clock at the threshold", SIM + "/script.c",
+     "call->now_ms * 100 > call->record.at_ms", "call->now_ms * 100 >= call->record.at_ms"),
+    ("server clock goes by the record's ttl only", SIM + "/script.c",
+     "int64_t ttl_ms = longer(call->record.ttl_ms, call->message->ttl_ms);",
+     "int64_t ttl_ms = call->record.ttl_ms;"),
+    ("observed in another incarnation", SIM + "/script.c",
+     " && call->message->observed_ident == call->ident &&", " &&"),
+    ("the longer ttl is dropped by a vacancy", SIM + "/script.c",
+     "record->ttl_ms = longer(record->ttl_ms, call->message->ttl_ms);",
+     "record->ttl_ms = call->message->ttl_ms;"),
+    ("the floor is dropped by a vacancy", SIM + "/script.c",
+     "    record->token = higher(record->token, call->message->token);\n", ""),
+    ("a vacancy is not published", SIM + "/script.c",
+     "    save(call);\n    announce(call, -1);\n}", "    save(call);\n}"),
+    ("assumed fresh although K is there", SIM + "/script.c",
+     "call->message->assume_fresh && call->server->data.holder == 0",
+     "call->message->assume_fresh"),
+    ("a token without the time", SIM + "/script.c",
+     "    token = higher(token, call->microseconds);\n", ""),
+    ("the token is the floor itself", SIM + "/script.c",
+     "higher(record->token + 1, call->message->token + 1)",
+     "higher(record->token + 1, call->message->token)"),
+    ("a claim of another incarnation", SIM + "/script.c",
+     "return !(is_certain(call) && record->state", "return !(record->state"),
+    ("the same token is a higher one", SIM + "/script.c",
+     "if (record->token > token)", "if (record->token >= token)"),
+    ("a released term is renewed", SIM + "/script.c",
+     "return !(record->state == LEASE_VACANT || (", "return !(record->state != LEASE_HELD || ("),
+    ("release without the state", SIM + "/script.c", "record->state != LEASE_HELD || ", ""),
+    ("release without the id", SIM + "/script.c", "record->id != message->id ||", ""),
+    ("release without the token", SIM + "/script.c", "record->token != message->token ||", ""),
+    ("release without the incarnation", SIM + "/script.c",
+     " || record->ident != call->ident ||", " ||"),
+    ("release without the version", SIM + "/script.c",
+     " ||\n        record->version != message->version) {", ") {"),
+    ("release deletes a foreign K", SIM + "/script.c",
+     "    if (call->server->data.holder == message->id)\n", ""),
+    ("a listener too many", SIM + "/script.c", "int64_t count = 0;", "int64_t count = 1;"),
+    ("an age below zero", SIM + "/script.c",
+     "longer(0, call->now_ms - record->at_ms)", "call->now_ms - record->at_ms"),
+    ("a refused SET leaves the record unwritten", SIM + "/script.c",
+     "    save(call);\n    if (call->partly)\n        return false;\n",
+     "    if (call->partly)\n        return false;\n    save(call);\n"),
+    ("the replid does not count", SIM + "/server.c", "| ++world->last_replid", "| 1"),
+    # the scripts
+    ("Lua: a hold is not over when until == now", SCRIPTS + "/acquire.lua",
+     "NOW >= record.hold_until", "NOW > record.hold_until"),
+    ("Lua: the longer ttl is dropped by a vacancy", SCRIPTS + "/acquire.lua",
+     "record.ttl = math.max(record.ttl, MY_TTL)", "record.ttl = MY_TTL"),
+    ("Lua: server clock without the 10 ms", SCRIPTS + "/acquire.lua", " * 1.01 + 10", " * 1.01"),
+    ("Lua: a claim of another incarnation", SCRIPTS + "/renew.lua",
+     "is_certain(record) and record.st == 'held' and mine", "record.st == 'held' and mine"),
+    ("Lua: release without the version", SCRIPTS + "/release.lua",
+     " and record.ver == VERSION", ""),
+    ("Lua: release deletes a foreign K", SCRIPTS + "/release.lua",
+     "if value == ME then", "if value then"),
+    ("Lua: an empty K is no K", SCRIPTS + "/prelude.lua",
+     "return '(empty)', value", "return '', value"),
+    ("Lua: a replica is as good as a master", SCRIPTS + "/prelude.lua",
+     "if role and role ~= 'master' then", "if false then"),
+    ("Lua: K lives a ms too long", SCRIPTS + "/prelude.lua",
+     "'PX', text(MY_TTL)", "'PX', text(MY_TTL + 1)"),
+    ("Lua: numbers of 14 digits", SCRIPTS + "/prelude.lua",
+     "string.format('%.0f', number)", "string.format('%.14g', number)"),
+    ("Lua: the event tells the time of the write for the ttl", SCRIPTS + "/prelude.lua",
+     "text(record.tok), text(record.ttl), text(listeners)",
+     "text(record.tok), text(record.at), text(listeners)"),
+]
+
+
+def fail(text):
+    sys.exit("mutants.py: " + text)
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def mutated(name, path, old, new):
+    text = read(path)
+    if text.count(old) != 1:
+        fail(f"'{name}': {text.count(old)} times in {path}, not once:\n{old}")
+    return text.replace(old, new)
+
+
+class Builder:
+    def __init__(self, compiler, directory):
+        self.compiler = shlex.split(compiler) + FLAGS.split()
+        self.directory = os.path.abspath(directory)
+        os.makedirs(self.directory, exist_ok=True)
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def object(self, path):
+        return self.path(path.replace("/", "_") + ".o")
+
+    def compile(self, source, path, output):
+        """Compiles `source` as if it were at `path`."""
+        include = [f"-I{ROOT}", f"-I{ROOT}/include", f"-I{ROOT}/{os.path.dirname(path)}"]
+        subprocess.run(self.compiler + include + ["-c", source, "-o", output], check=True)
+
+    def embed(self, output, scripts):
+        """Makes the C file of the scripts, as they are sent, and compiles it."""
+        subprocess.run([sys.executable, f"{ROOT}/{SCRIPTS}/embed.py", output + ".c", *scripts],
+                       check=True)
+        self.compile(output + ".c", SCRIPTS, output + ".o")
+
+    def link(self, objects, output):
+        subprocess.run(self.compiler + objects + LIBRARIES + ["-o", output], check=True)
+
+    def is_current(self):
+        patterns = ("include/leaderwrap/*.h", "src/election/*.h", "src/redis/*.h", f"{SIM}/*.h",
+                    f"{HERE}/*.[ch]", f"{SCRIPTS}/*")
+        inputs = [path for pattern in patterns for path in glob.glob(f"{ROOT}/{pattern}")]
+        inputs += [os.path.join(ROOT, path) for path in SOURCES]
+        program = self.path("differential")
+        return os.path.exists(program) and all(
+            os.path.getmtime(path) < os.path.getmtime(program) for path in inputs)
+
+    def build(self, pool):
+        if self.is_current():
+            return
+        jobs = [pool.submit(self.compile, os.path.join(ROOT, path), path, self.object(path))
+                for path in SOURCES]
+        jobs.append(pool.submit(self.embed, self.path("scripts"),
+                                [os.path.join(ROOT, path) for path in LUA]))
+        for job in jobs:
+            job.result()
+        subprocess.run(self.compiler + ["-shared", "-fPIC", f"{ROOT}/{HERE}/frozen.c", "-o",
+                                        self.path("libfrozen.so")], check=True)
+        self.link([self.object(path) for path in SOURCES] + [self.path("scripts.o")],
+                  self.path("differential"))
+
+    def build_mutant(self, number, mutant):
+        """Returns the program of that mutant; the other objects are everybody's."""
+        path = mutant[1]
+        base = self.path(f"mutant{number}")
+        copy = base + os.path.splitext(path)[1]
+        with open(copy, "w", encoding="utf-8") as file:
+            file.write(mutated(*mutant))
+        objects = [self.object(other) for other in SOURCES if other != path]
+        if path in LUA:
+            # The embedded name of a script is that of its file.
+            folder = base + "-scripts"
+            os.makedirs(folder, exist_ok=True)
+            scripts = [shutil.copy(os.path.join(ROOT, other), folder) for other in LUA]
+            os.replace(copy, scripts[LUA.index(path)])
+            self.embed(base, scripts)
+        else:
+            self.compile(copy, path, base + ".o")
+            objects.append(self.path("scripts.o"))
+        self.link(objects + [base + ".o"], base)
+        return base
+
+
+def hunt(program):
+    """Returns (in what it differed, or None, and after how many calls)."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = subprocess.run(
+            [program, "--brief", "--seconds", str(SECONDS), folder], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", check=False)
+    what = re.search(r"^DIFFERENCE in (.*), seed", result.stdout, re.MULTILINE)
+    calls = re.search(r"^caught after (\d+) calls$", result.stdout, re.MULTILINE)
+    if result.returncode == 1 and what and calls:
+        return what.group(1), calls.group(1)
+    print(result.stdout)
+    return None, "-"
+
+
+def check(builder, number, mutant):
+    return mutant[0], *hunt(builder.build_mutant(number, mutant))
+
+
+def main():
+    parser = argparse.ArgumentParser(add_help=True)
+    parser.add_argument("--cc", default=os.environ.get("CC", "cc"))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--only", default="")
+    parser.add_argument("--build-only", action="store_true")
+    parser.add_argument("directory")
+    arguments = parser.parse_args()
+    builder = Builder(arguments.cc, arguments.directory)
+    mutants = [mutant for mutant in MUTANTS if arguments.only in mutant[0]]
+    for mutant in mutants:
+        mutated(*mutant)
+    passed = 0
+
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        builder.build(pool)
+        if arguments.build_only:
+            return 0
+        jobs = [pool.submit(check, builder, number, mutant)
+                for number, mutant in enumerate(mutants)]
+        print(f"{'mutant':<58}{'caught by':<22}{'after calls':>12}")
+        for job in jobs:
+            name, caught_by, calls = job.result()
+            passed += caught_by is not None
+            print(f"{name:<58}{caught_by or 'NOT CAUGHT':<22}{calls:>12}", flush=True)
+    print(f"mutants: {passed} passed, {len(mutants) - passed} failed")
+    return 0 if passed == len(mutants) else 1
+
+
+sys.exit(main())

@@ -1,0 +1,170 @@
+/* The model's numbers as the texts that the scripts make of the same. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "differential.h"
+
+#define ANSWER_CUT 81 /* of a foreign value, by the scripts */
+
+static const char *const ids[CANDIDATES + 1] = {
+    "",
+    "one#0000000000000001",
+    "two:2#0000000000000002",
+    "three|3#0000000000000003",
+    "four-four-four-four-four-four-four-four-four-four-four-four-four#0000000000000004",
+};
+
+const char *id_text(uint32_t id)
+{
+    switch (id) {
+    case FOREIGN_ID:
+        return "somebody";
+    case FOREIGN_EMPTY:
+        return "";
+    case FOREIGN_LONG:
+        return "a value that is longer than the id of any candidate could ever be, by far, and is "
+               "cut where it is shown";
+    default:
+        return ids[id];
+    }
+}
+
+const char *name_text(uint32_t id, char name[LEASE_NAME_MAX + 1])
+{
+    snprintf(name, LEASE_NAME_MAX + 1, "%.*s", (int)strcspn(id_text(id), "#"), id_text(id));
+    return name;
+}
+
+const char *ident_text(const struct test *test, uint64_t ident)
+{
+    if (ident == 0)
+        return "";
+    for (int i = 0; i < test->ident_count; i++) {
+        if (test->ident_numbers[i] == ident)
+            return test->idents[i];
+    }
+    return "(an ident that no server had)";
+}
+
+const char *state_text(enum lease_state state)
+{
+    static const char *const words[] = {
+        [LEASE_ABSENT] = "",   [LEASE_FREE] = "free",     [LEASE_HELD] = "held",
+        [LEASE_HOLD] = "hold", [LEASE_VACANT] = "vacant",
+    };
+    return words[state];
+}
+
+void version_text(uint64_t version, char text[LEASE_NONCE_SIZE])
+{
+    if (version == 0)
+        text[0] = '\0';
+    else
+        snprintf(text, LEASE_NONCE_SIZE, "%016" PRIx64, version);
+}
+
+static const char *verdict_text(enum lease_verdict verdict)
+{
+    static const char *const words[] = {
+        [LEASE_GRANTED] = "GRANTED", [LEASE_REFUSED] = "REFUSED",   [LEASE_RENEWED] = "RENEWED",
+        [LEASE_LOST] = "LOST",       [LEASE_RELEASED] = "RELEASED", [LEASE_NOT_HELD] = "NOT_HELD",
+        [LEASE_FAILED] = "an error",
+    };
+    return words[verdict];
+}
+
+static const char *foreign_text(uint32_t holder)
+{
+    return holder == FOREIGN_EMPTY ? "(empty)" : id_text(holder);
+}
+
+void answer_text(const struct test *test, const struct message *answer, char *text)
+{
+    const struct record *record = &answer->record;
+    char version[LEASE_NONCE_SIZE];
+    char name[LEASE_NAME_MAX + 1];
+
+    if (answer->verdict == LEASE_FAILED) {
+        snprintf(text, TEXT_SIZE, "error of class %d", (int)answer->failure);
+        return;
+    }
+    version_text(record->version, version);
+    snprintf(text, TEXT_SIZE,
+             "%s st='%s' id='%s' name='%s' tok='%" PRIu64 "' ver='%s' ident='%s' ttl='%" PRId64
+             "' age='%" PRId64 "' hold left='%" PRId64 "' foreign='%.*s' warning=''",
+             verdict_text(answer->verdict), state_text(record->state), id_text(record->id),
+             name_text(record->id, name), record->token, version, ident_text(test, record->ident),
+             record->ttl_ms, answer->age_ms, answer->hold_left_ms, ANSWER_CUT,
+             answer->foreign ? foreign_text(test->server->data.holder) : "");
+}
+
+void append_event_text(const struct test *test, const struct message *push, char *text)
+{
+    const struct record *record = &push->record;
+    char version[LEASE_NONCE_SIZE];
+    char name[LEASE_NAME_MAX + 1];
+
+    size_t used = strlen(text);
+    version_text(record->version, version);
+    snprintf(text + used, TEXT_SIZE - used, "1|%s|%s|%s|%" PRIu64 "|%" PRId64 "|%" PRId64 "|%s\n",
+             state_text(record->state), ident_text(test, record->ident), version, record->token,
+             record->ttl_ms, push->listeners, name_text(record->id, name));
+}
+
+static int record_text(const struct test *test, char *text)
+{
+    const struct record *record = &test->server->data.record;
+    char version[LEASE_NONCE_SIZE];
+    char name[LEASE_NAME_MAX + 1];
+
+    if (record->missing)
+        return snprintf(text, TEXT_SIZE, "no record");
+    version_text(record->version, version);
+    return snprintf(text, TEXT_SIZE,
+                    "st='%s' id='%s' name='%s' tok='%" PRIu64 "' ver='%s' ident='%s' ttl='%" PRId64
+                    "' at='%" PRId64 "' until='%" PRId64 "'",
+                    state_text(record->state), id_text(record->id), name_text(record->id, name),
+                    record->token, version, ident_text(test, record->ident), record->ttl_ms,
+                    record->at_ms, record->hold_until_ms);
+}
+
+void data_text(const struct test *test, char *text)
+{
+    const struct data *data = &test->server->data;
+    int64_t now_ms = model_now_us(test) / 1000;
+    int used = record_text(test, text);
+
+    if (data->holder == 0 || now_ms > data->holder_expires_ms)
+        snprintf(text + used, (size_t)(TEXT_SIZE - used), ", no holder");
+    else
+        snprintf(text + used, (size_t)(TEXT_SIZE - used), ", holder='%s' for %" PRId64 " ms",
+                 id_text(data->holder),
+                 data->holder_expires_ms == FOREIGN_TTL_NONE ? -1
+                                                             : data->holder_expires_ms - now_ms);
+}
+
+void request_text(const struct test *test, const struct message *request, char *text)
+{
+    char version[LEASE_NONCE_SIZE];
+
+    version_text(request->kind == MESSAGE_RELEASE ? request->version : request->observed_version,
+                 version);
+    int used = snprintf(
+        text, TEXT_SIZE, "%s by %s, ttl %" PRId64 " ms%s, nonce %016" PRIx64 ", token %" PRIu64,
+        request->kind == MESSAGE_ACQUIRE ? "acquire"
+        : request->kind == MESSAGE_RENEW ? "renew"
+                                         : "release",
+        id_text(request->id), request->ttl_ms, request->server_clock ? ", server clock" : "",
+        request->nonce, request->token);
+    char *rest = text + used;
+    size_t left = (size_t)(TEXT_SIZE - used);
+
+    if (request->kind == MESSAGE_ACQUIRE)
+        snprintf(rest, left, ", observed '%s' of '%s'%s", version,
+                 ident_text(test, request->observed_ident),
+                 request->assume_fresh ? ", assume fresh" : "");
+    else if (request->kind == MESSAGE_RENEW)
+        snprintf(rest, left, "%s", request->claim ? ", claim" : "");
+    else
+        snprintf(rest, left, ", version '%s', hold %" PRId64 " ms", version, request->hold_ms);
+}
