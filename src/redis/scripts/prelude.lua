@@ -153,7 +153,6 @@ local function save(record)
     call('HSET', TERM, 'st', record.st, 'id', record.id, 'name', record.name,
         'tok', text(record.tok), 'ver', record.ver, 'ident', record.ident,
         'ttl', text(record.ttl), 'at', text(record.at), 'until', text(record.hold_until))
-    record.missing = false
 end
 
 -- The record as of now, by the asker.
