@@ -199,6 +199,7 @@ struct election {
     bool stop_asked;
     enum election_end end;
     int64_t release_until_ns; /* give up releasing then; INT64_MAX: never */
+    bool release_in_doubt;    /* one got no answer, or an error: it may have been executed */
 };
 
 /* Sets up a candidate at `now_ns`. Its first step should be a tick at the same time. */
@@ -213,8 +214,9 @@ int64_t election_wake_at_ns(const struct election *election);
 
 /* Whether `record`, which came with LEASE_NOT_HELD, is the term's (`id`, `token`) after all,
  * written by a renewal later than `version` whose answer was lost. As long as the term has not
- * expired nobody else can have led since, so whenever that renewal ran, it ran in time, and what it
- * wrote may be released instead; after that it may not. Pure. */
+ * expired, and no earlier release of it may have been executed, nobody else can have led since; so
+ * whenever that renewal ran, it ran in time, and what it wrote may be released instead. Otherwise
+ * it may not: it may have been written over the lost record of a later holder. Pure. */
 bool election_is_unheard_renewal(const struct lease_record *record, const char *id, uint64_t token,
                                  const char *version);
 

@@ -137,6 +137,7 @@ static void note_unanswered(struct election *election, struct election_actions *
         election->renew_at_ns = election->now_ns;
         break;
     case REQUEST_RELEASE:
+        election->release_in_doubt = true;
         tell(actions, NOTE_RELEASE_FAILED);
         break;
     }
@@ -170,6 +171,19 @@ static void reopen_after_failure(struct election *election, struct election_acti
         reopen(election, actions, patient ? patience_ms(election) : timing->renew_retry_ms);
 }
 
+/* A grant and a renewal say whose the record is now and carry the request's own nonce. One that
+ * does not was meant for somebody else: a proxy has mixed up its clients, or their order. */
+static bool answers_another(const struct election *election, const struct lease_reply *reply)
+{
+    const struct lease_record *record = &reply->record;
+
+    if (reply->verdict != LEASE_GRANTED && reply->verdict != LEASE_RENEWED)
+        return false;
+    return strcmp(record->id, election->config.id) != 0 ||
+           strcmp(record->version, election->pending.nonce) != 0 ||
+           (reply->verdict == LEASE_RENEWED && record->token != election->token);
+}
+
 static void handle_reply(struct election *election, struct election_actions *actions,
                          const struct lease_reply *reply)
 {
@@ -179,6 +193,12 @@ static void handle_reply(struct election *election, struct election_actions *act
     /* An answer to something given up long ago proves nothing about now. */
     if (kind == REQUEST_NONE || reply->request != election->pending.number)
         return;
+    if (answers_another(election, reply)) {
+        /* What became of our own request is unknown, and this connection is good for nothing. */
+        note_unanswered(election, actions);
+        reopen(election, actions, election->config.timing.renew_retry_ms);
+        return;
+    }
     election->pending.kind = REQUEST_NONE;
     election->backoff_ms = 0;
     if (reply->verdict != LEASE_FAILED)

@@ -247,6 +247,7 @@ void release_begin(struct election *election, struct election_actions *actions)
     election->state = ELECTION_RELEASING;
     election->used_token = election->token;
     election->retry_at_ns = election->now_ns;
+    election->release_in_doubt = false;
     election->release_until_ns = ends_after_term(election) ? release_limit_ns(election) : INT64_MAX;
     if (election->config.no_release && election->end == END_STOPPED) {
         tell(actions, NOTE_LEFT);
@@ -273,7 +274,7 @@ static bool is_unheard_renewal(const struct election *election, const struct lea
 {
     return election_is_unheard_renewal(record, election->config.id, election->token,
                                        election->version) &&
-           election->now_ns < election->deadlines.expires_at_ns;
+           !election->release_in_doubt && election->now_ns < election->deadlines.expires_at_ns;
 }
 
 void release_reply(struct election *election, struct election_actions *actions,
@@ -293,6 +294,7 @@ void release_reply(struct election *election, struct election_actions *actions,
         release_over(election, actions);
         break;
     default:
+        election->release_in_doubt = true;
         tell(actions, NOTE_RELEASE_FAILED);
         election->retry_at_ns = election->now_ns + ms_to_ns(election->config.timing.renew_retry_ms);
         break;

@@ -24,6 +24,7 @@ struct will {
     int64_t valid_until_ns;
     char version[LEASE_NONCE_SIZE];
     uint64_t request;
+    bool in_doubt; /* a release got no answer, or an error: it may have been executed */
     bool done;
 };
 
@@ -53,6 +54,8 @@ static void again(uv_timer_t *timer)
 
 static void try_again(struct will *will, const char *why)
 {
+    /* Before the first request there was none that could have been. */
+    will->in_doubt = will->request > 0;
     log_line(LOG_LEVEL_DEBUG, "will_retry", "last will: %s", why);
     uv_update_time(will->again.loop);
     uv_timer_start(&will->again, again, TRY_AGAIN_MS, 0);
@@ -69,7 +72,7 @@ static bool is_unheard_renewal(const struct will *will, const struct lease_reply
 {
     return reply->verdict == LEASE_NOT_HELD &&
            election_is_unheard_renewal(&reply->record, will->id, will->token, will->version) &&
-           clock_boottime_ns() < will->valid_until_ns;
+           !will->in_doubt && clock_boottime_ns() < will->valid_until_ns;
 }
 
 static void on_reply(void *context, const struct lease_reply *reply)

@@ -162,8 +162,9 @@ MUTANTS = [
     ("released though a late renewal wrote it again", SIM + "/script.c",
      " ||\n        record->version != message->version) {", ") {"),
     ("a version seen after the term is released", ELECTION + "/term.c",
-     "election->version) &&\n           election->now_ns < election->deadlines.expires_at_ns;",
-     "election->version);"),
+     " &&\n           !election->release_in_doubt && "
+     "election->now_ns < election->deadlines.expires_at_ns;",
+     " &&\n           !election->release_in_doubt;"),
     ("the shorter TTL kept for a vacancy", SIM + "/script.c",
      "    record->ttl_ms = longer(record->ttl_ms, call->message->ttl_ms);",
      "    record->ttl_ms = call->message->ttl_ms;"),

@@ -122,14 +122,15 @@ static void answer_will(struct world *world, const struct message *message)
     bool newer_version =
         message->verdict == LEASE_NOT_HELD && record->state == LEASE_HELD &&
         record->token == process->keeper.token && record->id == process->id &&
-        record->version != process->keeper.version &&
+        record->version != process->keeper.version && !process->keeper.will_in_doubt &&
         host_clock(world, &world->hosts[process->host]) < process->keeper.kill_at_ns;
     if (newer_version) {
         process->keeper.version = record->version;
         queue_event(world, world->now, HAPPEN_WILL, message->process, 0);
-    } else if (message->verdict == LEASE_FAILED)
+    } else if (message->verdict == LEASE_FAILED) {
+        process->keeper.will_in_doubt = true;
         queue_event(world, world->now + 100 * NS_PER_MS, HAPPEN_WILL, message->process, 0);
-    else
+    } else
         process->used = false;
 }
 

@@ -312,7 +312,8 @@ struct keeper {
     bool orphaned;
     bool latched;
     bool exit_told;
-    int64_t ready_at; /* true time; later than now: frozen */
+    bool will_in_doubt; /* a release of its last will may have been executed */
+    int64_t ready_at;   /* true time; later than now: frozen */
     int64_t armed_at;
     enum run_state state;
     uint32_t run;

@@ -100,13 +100,14 @@ static void is_refused(struct candidate *candidate, const char *version)
 
 static void is_granted(struct candidate *candidate, uint64_t token)
 {
-    replies(candidate, answer(candidate, LEASE_GRANTED, LEASE_HELD, ME, token, "v"));
+    replies(candidate, answer(candidate, LEASE_GRANTED, LEASE_HELD, ME, token,
+                              candidate->election.pending.nonce));
 }
 
 static void is_renewed(struct candidate *candidate)
 {
-    replies(candidate,
-            answer(candidate, LEASE_RENEWED, LEASE_HELD, ME, candidate->election.token, "v"));
+    replies(candidate, answer(candidate, LEASE_RENEWED, LEASE_HELD, ME, candidate->election.token,
+                              candidate->election.pending.nonce));
 }
 
 static void fails(struct candidate *candidate, enum lease_failure failure)
@@ -181,6 +182,44 @@ static void a_grant_starts_the_tree_with_deadlines_from_the_send(void **state)
     assert_int_equal(start->deadlines.kill_at_ns, (1000000 + 14348) * NS_PER_MS);
     assert_true(was_told(&candidate, NOTE_ELECTED));
     assert_int_equal(wake_ms(&candidate), 1005000);
+}
+
+/* A proxy that mixes up its clients: a good answer, but to somebody else's question. */
+static void a_grant_of_somebody_else_starts_nothing(void **state)
+{
+    const struct {
+        const char *id;
+        const char *version;
+    } others[] = {{OTHER, NULL}, {ME, "0123456789abcdef"}, {OTHER, "0123456789abcdef"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct candidate candidate = fresh();
+        const char *version = others[i].version;
+        replies(&candidate, answer(&candidate, LEASE_GRANTED, LEASE_HELD, others[i].id, 100,
+                                   version != NULL ? version : candidate.election.pending.nonce));
+        expect_none(&candidate, ACTION_START);
+        assert_true(was_told(&candidate, NOTE_ASK_FAILED));
+        assert_int_equal(candidate.election.state, ELECTION_FOLLOWING);
+        at(&candidate, wake_ms(&candidate));
+        expect(&candidate, ACTION_OPEN);
+    }
+}
+
+static void a_renewal_of_somebody_else_extends_nothing(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    candidate.now_ms += 5000;
+    happens(&candidate, EVENT_TICK);
+    expect(&candidate, ACTION_RENEW);
+    replies(&candidate, answer(&candidate, LEASE_RENEWED, LEASE_HELD, ME, 101,
+                               candidate.election.pending.nonce));
+    expect_none(&candidate, ACTION_EXTEND);
+    assert_true(was_told(&candidate, NOTE_RENEWAL_FAILED));
+    assert_int_equal(candidate.election.state, ELECTION_LEADING);
+    at(&candidate, wake_ms(&candidate));
+    expect(&candidate, ACTION_OPEN);
 }
 
 static void a_refusal_makes_it_watch_and_wait(void **state)
@@ -685,6 +724,33 @@ static void an_unanswered_renewal_that_was_executed_is_released_too(void **state
     expect(&candidate, ACTION_EXIT);
 }
 
+/* The first release freed the lease and its answer was lost; another leads, its record is lost too,
+ * and only now a renewal of old is executed. */
+static void a_version_that_appears_after_a_release_in_doubt_is_not_released(void **state)
+{
+    (void)state;
+    for (int refused = 0; refused <= 1; refused++) {
+        struct candidate candidate = leader();
+        happens(&candidate, EVENT_CLOSED);
+        at(&candidate, 1000000 + 11348);
+        happens(&candidate, EVENT_TREE_DEAD);
+        happens(&candidate, EVENT_OPENED);
+        expect(&candidate, ACTION_RELEASE);
+        if (refused) {
+            fails(&candidate, LEASE_FAILURE_TRANSIENT);
+            at(&candidate, wake_ms(&candidate));
+        } else {
+            happens(&candidate, EVENT_CLOSED);
+            happens(&candidate, EVENT_OPENED);
+        }
+        expect(&candidate, ACTION_RELEASE);
+        assert_in_range(candidate.now_ms, 1000000 + 11348, 1000000 + 14847);
+        replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, ME, 100, "late"));
+        expect_none(&candidate, ACTION_RELEASE);
+        assert_int_equal(candidate.election.state, ELECTION_ACQUIRING);
+    }
+}
+
 static void a_version_that_appears_after_the_term_is_not_released(void **state)
 {
     (void)state;
@@ -1010,6 +1076,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_grant_starts_the_tree_with_deadlines_from_the_send),
+        cmocka_unit_test(a_grant_of_somebody_else_starts_nothing),
+        cmocka_unit_test(a_renewal_of_somebody_else_extends_nothing),
         cmocka_unit_test(a_refusal_makes_it_watch_and_wait),
         cmocka_unit_test(follower_asks_every_retry_without_grounds),
         cmocka_unit_test(observation_ripens_exactly_at_the_ttl),
@@ -1045,6 +1113,7 @@ int main(void)
         cmocka_unit_test(a_release_names_the_version_of_the_last_renewal),
         cmocka_unit_test(a_renewal_that_fails_leaves_the_version_before),
         cmocka_unit_test(an_unanswered_renewal_that_was_executed_is_released_too),
+        cmocka_unit_test(a_version_that_appears_after_a_release_in_doubt_is_not_released),
         cmocka_unit_test(a_version_that_appears_after_the_term_is_not_released),
         cmocka_unit_test(another_holder_found_while_stopping_ends_the_grace),
         cmocka_unit_test(only_a_claim_is_marked_as_one),
