@@ -214,10 +214,12 @@ void follow_push(struct election *election, const struct lease_event *push)
 {
     if (election->state != ELECTION_FOLLOWING && election->state != ELECTION_ACQUIRING)
         return;
+    bool knows_better = push->state == LEASE_VACANT && push->token < election->floor_token;
     if (push->token > election->floor_token)
         election->floor_token = push->token;
     observe(election, push->state, push->ttl_ms, push->ident, push->version);
-    if (push->state == LEASE_FREE) {
+    /* A record that forgot our token is told of it before anybody can be granted a lower one. */
+    if (push->state == LEASE_FREE || knows_better) {
         election->free_hint = election->state == ELECTION_ACQUIRING;
         election->ask_at_ns = min_ns(
             election->ask_at_ns, election->now_ns + release_jitter_ns(election, push->listeners));

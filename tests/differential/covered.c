@@ -36,6 +36,7 @@ const char *const covered_names[COVERED] = {
     [VACATED_LONGER_TTL_OURS] = "vacated: our longer ttl",
     [VACATED_HIGHER_TOKEN_KEPT] = "vacated: the record's higher token",
     [VACATED_HIGHER_FLOOR] = "vacated: our higher floor",
+    [VACANT_RAISED] = "already vacant: our higher floor",
     [TOKEN_NEXT] = "token: the record's + 1",
     [TOKEN_FLOOR] = "token: the floor + 1",
     [TOKEN_TIME] = "token: the time",
@@ -145,6 +146,12 @@ static void cover_vacancy(const struct met *met, const struct message *request)
     cover_if(met, !record->missing && record->ttl_ms < request->ttl_ms, VACATED_LONGER_TTL_OURS);
     cover_if(met, record->token > request->token, VACATED_HIGHER_TOKEN_KEPT);
     cover_if(met, record->token < request->token, VACATED_HIGHER_FLOOR);
+}
+
+static void cover_raise(const struct met *met, const struct message *request)
+{
+    cover_if(met, met->record.state == LEASE_VACANT && met->record.token < request->token,
+             VACANT_RAISED);
 }
 
 static bool is_observed(const struct met *met, const struct message *request)
@@ -327,6 +334,8 @@ void cover_call(struct test *test, const struct data *before, const struct messa
     cover_if(&met, met.now_ms < before->record.at_ms, CLOCK_BEFORE_WRITE);
     if (request->kind == MESSAGE_ACQUIRE && !met.certain && answer->verdict == LEASE_REFUSED)
         cover_vacancy(&met, request);
+    if (request->kind == MESSAGE_ACQUIRE && met.certain)
+        cover_raise(&met, request);
     if (request->kind == MESSAGE_RENEW && request->claim) {
         cover_claim(&met, request, answer->verdict == LEASE_RENEWED);
         return;

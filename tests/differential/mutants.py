@@ -71,6 +71,8 @@ MUTANTS = [
      "record->ttl_ms = call->message->ttl_ms;"),
     ("the floor is dropped by a vacancy", SIM + "/script.c",
      "    record->token = higher(record->token, call->message->token);\n", ""),
+    ("the floor is dropped by a vacant record", SIM + "/script.c",
+     "    raise_token(call);\n", "    (void)raise_token;\n"),
     ("a vacancy is not published", SIM + "/script.c",
      "    save(call);\n    announce(call, -1);\n}", "    save(call);\n}"),
     ("assumed fresh although K is there", SIM + "/script.c",

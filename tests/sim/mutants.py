@@ -146,9 +146,9 @@ MUTANTS = [
     ("no incarnation at all", SIM + "/script.c",
      "    call->ident = call->server->ident;", "    call->ident = 1;"),
     ("free of another incarnation accepted", SIM + "/script.c",
-     "    else if (!is_certain(call))\n        vacate(call);\n    if (call->foreign",
+     "    else if (!is_certain(call))\n        vacate(call);\n    raise_token",
      "    else if (!is_certain(call) && call->record.state != LEASE_FREE)\n"
-     "        vacate(call);\n    if (call->foreign"),
+     "        vacate(call);\n    raise_token"),
     ("token without the time", SIM + "/script.c",
      "    token = higher(token, call->microseconds);\n", ""),
     ("a higher token does not end a term", SIM + "/script.c",

@@ -126,6 +126,16 @@ static void vacate(struct call *call)
     announce(call, -1);
 }
 
+static void raise_token(struct call *call)
+{
+    struct record *record = &call->record;
+
+    if (record->state == LEASE_VACANT && record->token < call->message->token) {
+        record->token = call->message->token;
+        save(call);
+    }
+}
+
 static bool is_released(const struct call *call)
 {
     return call->record.state == LEASE_FREE ||
@@ -162,6 +172,7 @@ static void acquire(struct call *call)
         record->state = LEASE_FREE;
     else if (!is_certain(call))
         vacate(call);
+    raise_token(call);
     if (call->foreign || !may_have_it(call)) {
         answer(call, LEASE_REFUSED);
         return;

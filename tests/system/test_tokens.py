@@ -10,6 +10,7 @@ from pair import (
     pids,
     record,
     start_pair,
+    wait_any,
     wait_subscribed,
     wait_tree,
 )
@@ -77,6 +78,24 @@ def test_a_crash_is_followed_by_a_higher_token_with_the_clock_set_back(arena):
     pair.leader.crash()
     redis.set_clock(-HOUR_S)
     pair.handed_over()
+
+
+def test_a_newcomer_cannot_make_the_others_forget(arena):
+    """The first to visit a server that lost its data and its time never saw a token. Those who did
+    tell the record before anybody is granted the lease, though nothing else would make them ask."""
+    redis = arena.redis(fake_clock=True)
+    pair = start_pair(arena, redis, "--retry", "60s", ttl_s=3, beat=ALONE)
+    pair.leader.crash()
+    redis.set_clock(-HOUR_S)
+    redis.flushall()
+    newcomer = arena.worker(
+        "--retry", "60s", command=arena.beat(*ALONE), redis=redis, key=KEY, ttl="3s"
+    )
+    newcomer.wait_event("waiting")
+    wait_until(lambda: record(redis)["tok"] == str(pair.won["token"]), what="the token to be told")
+    assert record(redis)["st"] == "vacant"
+    _, taken = wait_any([pair.follower, newcomer], [-1, -1])
+    assert taken["token"] > pair.won["token"]
 
 
 def begins(redis):

@@ -16,6 +16,15 @@ local function vacate(record)
     announce(record, -1)
 end
 
+-- Where the server forgot the token, the first visitor may have been one who never saw it: whoever
+-- did makes up for it. The version stays, because nothing that is observed has changed.
+local function raise_token(record)
+    if record.st == 'vacant' and record.tok < FLOOR then
+        record.tok = FLOOR
+        call('HSET', TERM, 'tok', text(FLOOR))
+    end
+end
+
 local function is_released(record)
     return record.st == 'free' or record.st == 'hold' and NOW >= record.hold_until
 end
@@ -55,6 +64,7 @@ return run(function()
     elseif not is_certain(record) then
         vacate(record)
     end
+    raise_token(record)
     if foreign ~= '' or not may_have_it(record) then
         return answer('REFUSED', record, foreign)
     end
