@@ -1,0 +1,142 @@
+/*
+ * The command line and the environment: options_parse, with all that it reads.
+ *
+ * Input: lines; those before the first empty one are the environment (NAME=VALUE), those behind it
+ * the arguments. The environment is a private one, so nothing of the fuzzer's own is touched, and
+ * the only file that can be opened is a harmless one.
+ *
+ * Oracle: status 0 with a configuration that keeps every promise of its headers (the order of the
+ * deadlines above all), or 64 with a sentence that the log shows in one printable line.
+ */
+#include "fuzz.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "leaderwrap/lease.h"
+#include "leaderwrap/log.h"
+#include "leaderwrap/options.h"
+#include "leaderwrap/store.h"
+
+#define WORDS_MAX 64
+
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_gethostname(char *name, size_t size);
+char *__wrap_getcwd(char *buffer, size_t size);
+pid_t __wrap_getpid(void);
+
+/* Not even opening a device is without effect everywhere. */
+int __wrap_open64(const char *path, int flags, ...)
+{
+    ORACLE(path[0] == '/' && (flags & O_ACCMODE) == O_RDONLY && (flags & O_NONBLOCK) != 0);
+    if (strstr(path, "secret") != NULL)
+        return __real_open64("/dev/null", flags);
+    errno = ENOENT;
+    return -1;
+}
+
+int __wrap_gethostname(char *name, size_t size)
+{
+    memset(name, 'h', size);
+    errno = ENAMETOOLONG;
+    return -1;
+}
+
+char *__wrap_getcwd(char *buffer, size_t size)
+{
+    ORACLE(buffer == NULL && size == 0);
+    return strdup("/work");
+}
+
+pid_t __wrap_getpid(void)
+{
+    return 4194304;
+}
+
+/* Splits off lines up to an empty one. Returns where the rest begins. */
+static char *split_lines(char *text, char **words, int *count)
+{
+    while (*text != '\0' && *text != '\n') {
+        char *end = strchrnul(text, '\n');
+        bool last = *end == '\0';
+
+        *end = '\0';
+        if (*count < WORDS_MAX)
+            words[(*count)++] = text;
+        text = last ? end : end + 1;
+    }
+    return *text == '\n' ? text + 1 : text;
+}
+
+static void check_timing(const struct timing *timing)
+{
+    ORACLE(timing->ttl_ms >= 1 && timing->renew_ms >= 1 && timing->retry_ms >= 1);
+    ORACLE(timing->renew_retry_ms >= 1 && timing->request_timeout_ms >= 1);
+    ORACLE(timing->grace_ms >= 0 && timing->margin_ms >= 0 && timing->drift_ms > 0);
+    ORACLE(timing->renew_ms < timing->stop_after_ms);
+    ORACLE(timing->stop_after_ms + timing->grace_ms == timing->kill_after_ms);
+    ORACLE(timing->kill_after_ms + timing->margin_ms == timing->expire_after_ms);
+    ORACLE(timing->expire_after_ms + timing->drift_ms == timing->ttl_ms);
+    ORACLE(timing->drift_ms * 100 >= timing->ttl_ms);
+    ORACLE(timing->tolerated_outage_ms >= timing->request_timeout_ms);
+    ORACLE(timing->worst_failover_ms > timing->ttl_ms);
+
+    const struct deadlines deadlines = timing_deadlines(timing, 1);
+    ORACLE(deadlines.stop_at_ns > 1 && deadlines.stop_at_ns <= deadlines.kill_at_ns &&
+           deadlines.kill_at_ns <= deadlines.expires_at_ns);
+}
+
+static void check_options(const struct options *options, int argc, char **argv)
+{
+    if (options->command != NULL)
+        ORACLE(options->command > argv && options->command < argv + argc &&
+               options->command[0] != NULL);
+    if (options->mode == MODE_HELP || options->mode == MODE_VERSION)
+        return;
+    ORACLE(options->key != NULL && store_check_key(options->key) == NULL);
+    ORACLE(options->name != NULL && options->name[0] != '\0');
+    ORACLE(strlen(options->name) <= LEASE_NAME_MAX && strchr(options->name, '#') == NULL &&
+           is_printable(options->name));
+    ORACLE(options->counter_key != NULL);
+    ORACLE(options->password_file == NULL || options->password_file[0] == '/');
+    ORACLE(options->redis.is_unix ? options->redis.path != NULL : options->redis.host != NULL);
+    ORACLE(options->log_level <= LOG_LEVEL_DEBUG && options->log_format <= LOG_FORMAT_JSON);
+    check_timing(&options->timing);
+}
+
+static void check_error(int status, const char *error, size_t size)
+{
+    char shown[2048];
+
+    ORACLE(status == EXIT_USAGE);
+    ORACLE(memchr(error, '\0', size) != NULL && error[0] != '\0');
+    log_sanitize(shown, sizeof shown, error);
+    ORACLE(is_printable(shown));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *text = input_text(data, size);
+    char *environment[WORDS_MAX + 1] = {0};
+    char program[] = "leaderwrap";
+    char *argv[WORDS_MAX + 2] = {program};
+    char **own = environ;
+    char error[512] = "";
+    struct options options;
+    int variables = 0;
+    int arguments = 0;
+
+    split_lines(split_lines(text, environment, &variables), argv + 1, &arguments);
+    environ = environment;
+    int status = options_parse(&options, arguments + 1, argv, error, sizeof error);
+    environ = own;
+    if (status == 0)
+        check_options(&options, arguments + 1, argv);
+    else
+        check_error(status, error, sizeof error);
+    options_clear(&options);
+    free(text);
+    return 0;
+}

@@ -1,0 +1,184 @@
+/*
+ * One thing that a server says, taken by itself: the first byte of the input chooses between a
+ * reply (verdict_parse), the payload of an event (watcher_parse_event) and the text of an error
+ * (reply_class, reply_explain).
+ *
+ * Oracle: a reply has a verdict if and only if a second, strict reader of the bytes (answers.h)
+ * finds the documented answer of that script in them, with the same fields; a refused reply leaves
+ * the answer untouched. An event that is accepted, written out again, reads the same. An
+ * explanation fits its buffer, and its advice is whole wherever there is room for it.
+ */
+#include "fuzz.h"
+
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+
+#include "answers.h"
+#include "leaderwrap/duration.h"
+#include "leaderwrap/lease.h"
+#include "leaderwrap/reply_class.h"
+#include "leaderwrap/watcher.h"
+#include "redis/verdict.h"
+
+#define ELEMENTS_MOST 64
+#define ADVICE_ROOM   512
+
+#if HIREDIS_MAJOR >= 1
+typedef size_t element_count;
+#else
+typedef int element_count;
+#endif
+
+static void *(*real_create_array)(const redisReadTask *, element_count);
+
+/* As the transport does; else two bytes of input are gigabytes of memory. */
+static void *create_array(const redisReadTask *task, element_count elements)
+{
+    return elements > ELEMENTS_MOST ? NULL : real_create_array(task, elements);
+}
+
+static redisReply *read_reply(const uint8_t *data, size_t size)
+{
+    redisReader *reader = redisReaderCreate();
+    redisReplyObjectFunctions functions;
+    void *reply = NULL;
+
+    if (reader == NULL)
+        abort();
+    functions = *reader->fn;
+    real_create_array = functions.createArray;
+    functions.createArray = create_array;
+    reader->fn = &functions;
+    if (redisReaderFeed(reader, (const char *)data, size) != REDIS_OK ||
+        redisReaderGetReply(reader, &reply) != REDIS_OK)
+        reply = NULL;
+    redisReaderFree(reader);
+    return reply;
+}
+
+static bool is_of(const struct answer *answer, enum verdict_of of)
+{
+    static const char *const verdicts[][2] = {
+        [VERDICT_OF_ACQUIRE] = {"GRANTED", "REFUSED"},
+        [VERDICT_OF_RENEW] = {"RENEWED", "LOST"},
+        [VERDICT_OF_RELEASE] = {"RELEASED", "NOT_HELD"},
+    };
+    bool holds = answer_is(answer, ANSWER_VERDICT, "GRANTED") ||
+                 answer_is(answer, ANSWER_VERDICT, "RENEWED");
+
+    if (holds && (answer->token == 0 || !answer_is(answer, ANSWER_STATE, "held")))
+        return false;
+    return answer_is(answer, ANSWER_VERDICT, verdicts[of][0]) ||
+           answer_is(answer, ANSWER_VERDICT, verdicts[of][1]);
+}
+
+/* `got` is the field cut to `size`, with a mark for each NUL byte. */
+static void check_text(const struct answer_text *field, const char *got, size_t size)
+{
+    size_t length = field->length < size - 1 ? field->length : size - 1;
+
+    ORACLE(strlen(got) == length);
+    for (size_t i = 0; i < length; i++)
+        ORACLE((uint8_t)got[i] == field->text[i] || (field->text[i] == 0 && got[i] == '?'));
+}
+
+static void check_record(const struct answer *answer, const struct lease_record *record)
+{
+    ORACLE(record->token == answer->token);
+    ORACLE(record->ttl_ms == (int64_t)answer->ttl_ms);
+    ORACLE(record->age_ms == (int64_t)answer->age_ms);
+    ORACLE(record->hold_left_ms == (int64_t)answer->hold_left_ms);
+    check_text(&answer->field[ANSWER_ID], record->id, sizeof record->id);
+    check_text(&answer->field[ANSWER_NAME], record->name, sizeof record->name);
+    check_text(&answer->field[ANSWER_VERSION], record->version, sizeof record->version);
+    check_text(&answer->field[ANSWER_IDENT], record->ident, sizeof record->ident);
+    check_text(&answer->field[ANSWER_FOREIGN], record->foreign, sizeof record->foreign);
+}
+
+static void fuzz_reply(const uint8_t *data, size_t size)
+{
+    redisReply *reply = read_reply(data, size);
+    struct answer answer;
+
+    if (reply == NULL)
+        return;
+    bool documented = answer_read(data, reply_length(data, size), &answer);
+    for (int of = VERDICT_OF_ACQUIRE; of <= VERDICT_OF_RELEASE; of++) {
+        struct lease_reply got;
+        struct lease_reply before;
+
+        memset(&got, 0x5A, sizeof got);
+        before = got;
+        bool accepted = verdict_parse(reply, (enum verdict_of)of, &got) == 0;
+        ORACLE(accepted == (documented && is_of(&answer, (enum verdict_of)of)));
+        if (accepted)
+            check_record(&answer, &got.record);
+        else
+            ORACLE(memcmp(&got, &before, sizeof got) == 0);
+    }
+    freeReplyObject(reply);
+}
+
+static void fuzz_event(const uint8_t *data, size_t size)
+{
+    static const char *const states[] = {[LEASE_FREE] = "free",
+                                         [LEASE_HELD] = "held",
+                                         [LEASE_HOLD] = "hold",
+                                         [LEASE_VACANT] = "vacant"};
+    struct lease_event event;
+    struct lease_event again;
+    char text[LEASE_IDENT_SIZE + LEASE_NONCE_SIZE + LEASE_NAME_MAX + 96];
+    char *payload = malloc(size + 1); /* not terminated: a read behind its end is seen */
+
+    if (payload == NULL)
+        abort();
+    memcpy(payload, data, size);
+    if (watcher_parse_event(payload, size, &event) == 0) {
+        ORACLE(event.state >= LEASE_FREE && event.state <= LEASE_VACANT);
+        ORACLE(event.token < UINT64_C(1) << 53 && event.listeners >= -1);
+        ORACLE(event.ttl_ms >= 0 && event.ttl_ms <= DURATION_MAX_MS);
+        int length =
+            snprintf(text, sizeof text, "1|%s|%s|%s|%" PRIu64 "|%" PRId64 "|%" PRId64 "|%s",
+                     states[event.state], event.ident, event.version, event.token, event.ttl_ms,
+                     event.listeners, event.name);
+        ORACLE(watcher_parse_event(text, (size_t)length, &again) == 0);
+        ORACLE(again.state == event.state && again.token == event.token &&
+               again.ttl_ms == event.ttl_ms && again.listeners == event.listeners &&
+               strcmp(again.ident, event.ident) == 0 && strcmp(again.version, event.version) == 0 &&
+               strcmp(again.name, event.name) == 0);
+    }
+    free(payload);
+}
+
+static void fuzz_error(const uint8_t *data, size_t size)
+{
+    size_t room = size > 0 ? data[0] : 0;
+    char *text = input_text(data + (size > 0), size - (size > 0));
+    char *small = malloc(room + 1);
+    char *large = malloc(size + ADVICE_ROOM);
+    enum lease_failure failure = reply_class(text);
+
+    if (small == NULL || large == NULL)
+        abort();
+    ORACLE(failure >= LEASE_FAILURE_TRANSIENT && failure <= LEASE_FAILURE_CONFIGURATION);
+    ORACLE(reply_explain(text, small, room + 1) == small && strlen(small) <= room);
+    ORACLE(reply_explain(text, large, size + ADVICE_ROOM) == large);
+    /* The error verbatim, but for full stops and spaces at its end. */
+    size_t length = strlen(text);
+    while (length > 0 && (text[length - 1] == '.' || text[length - 1] == ' '))
+        length--;
+    ORACLE(strncmp(large, text, length) == 0);
+    ORACLE(large[length] == '\0' || strncmp(large + length, "; ", 2) == 0);
+    free(large);
+    free(small);
+    free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static void (*const parts[])(const uint8_t *, size_t) = {fuzz_reply, fuzz_event, fuzz_error};
+
+    if (size > 0)
+        parts[data[0] % 3](data + 1, size - 1);
+    return 0;
+}
