@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The proofs: simulation, differential test and whatever else has a folder tests/AREA with a `run` of
-# its own, whose last line is "AREA: N passed, N failed" (", N skipped" may follow).
+# The proofs, each with a folder tests/AREA and a `run` of its own there, whose last line is
+# "AREA: N passed, N failed" (", N skipped" may follow).
 
 # run_proof AREA [ARGUMENT]...: takes the counts from that line, and keeps the output for people.
 run_proof() {
@@ -18,6 +18,21 @@ run_proof() {
 
 simulation() {
     step "simulation, 1,000,000 schedules and the mutants" run_proof sim 1000000
+}
+
+model() {
+    step "model checking, exhaustively" run_proof model
+}
+
+# Each target for a minute, two at a time.
+fuzzers() {
+    step "fuzzing, a minute for each target" run_proof fuzz --seconds 60
+}
+
+# torture BUILD SECONDS
+torture() {
+    step "torture, $2 s, $1 build" run_proof torture --seconds "$2" \
+        --binary "$(readlink -f "$BUILD/$1/leaderwrap")"
 }
 
 differential() {
