@@ -43,13 +43,20 @@ enum election_end {
     END_KEEPER,        /* the keeper died or hangs */
     END_NOT_STARTED,   /* this host could not make a process for the command */
     END_CONFIGURATION, /* Redis refuses us, and did from the start */
+    END_RUNTIME,       /* --max-runtime was over */
+    END_BUSY,          /* --once: another one has the lease, and --wait is over */
+    END_UNREACHABLE,   /* --once: no answer from Redis, and --wait is over */
 };
 
 struct election_config {
     struct timing timing;
-    bool server_clock; /* --takeover server-clock */
-    bool exit_on_lost; /* --on-lost exit */
-    bool no_release;   /* --no-release: after a stop the lease is left to its TTL */
+    bool server_clock;      /* --takeover server-clock */
+    bool exit_on_lost;      /* --on-lost exit */
+    bool no_release;        /* --no-release: after a stop the lease is left to its TTL */
+    bool once;              /* --once: one term at most, and no waiting for it beyond wait_ms */
+    int64_t wait_ms;        /* INT64_MAX: for ever */
+    int64_t hold_ms;        /* the lease is kept for at least so long after it was acquired */
+    int64_t max_runtime_ms; /* of the command; 0: no limit */
     char id[LEASE_ID_SIZE];
     uint64_t seed; /* random: nonces and jitter come from it */
 };
@@ -82,7 +89,7 @@ enum election_action_kind {
     ACTION_OPEN,    /* (re)open the connection, dropping any that is there */
     ACTION_ACQUIRE, /* send; `request`, `nonce`, `token` = floor, `observed_*` */
     ACTION_RENEW,   /* send; `request`, `nonce`, `token`, `claim` */
-    ACTION_RELEASE, /* send; `request`, `nonce`, `token`, `version`, `end` */
+    ACTION_RELEASE, /* send; `request`, `nonce`, `token`, `version`, `end`, `hold_ms` */
     ACTION_WATCH,   /* begin to listen to the events channel */
     ACTION_UNWATCH,
     ACTION_START,          /* start the tree; `run`, `token`, `version`, `deadlines` */
@@ -97,6 +104,7 @@ enum election_action_kind {
 /* What ACTION_TELL says. The words are the wrapper's. */
 enum election_note {
     NOTE_WAITING, /* refused; the reply's record says who leads */
+    NOTE_BUSY,    /* the same, or what was said then still holds, and there is no more waiting */
     NOTE_ELECTED, /* with `token` */
     NOTE_RENEWED,
     NOTE_RENEWAL_FAILED, /* an error reply, or (no reply at hand) a time-out or a lost connection */
@@ -120,6 +128,7 @@ struct election_action {
     bool never_saw_record;
     bool claim; /* not inside a deadline of our own: see store_send_renew */
     int64_t delay_ms;
+    int64_t hold_ms;
     struct deadlines deadlines;
     char nonce[LEASE_NONCE_SIZE];
     char version[LEASE_NONCE_SIZE]; /* the last one this term is known to have written in time */
@@ -146,6 +155,13 @@ enum election_request {
     REQUEST_CLAIM, /* a renewal that takes up a grant whose answer was lost */
     REQUEST_RENEW,
     REQUEST_RELEASE,
+};
+
+/* What stands between a candidate and the lease, as far as it knows. */
+enum election_obstacle {
+    OBSTACLE_SILENCE, /* no answer so far, or none to the last question */
+    OBSTACLE_HOLDER,  /* a living one, or a hold */
+    OBSTACLE_DOUBT,   /* an earlier holder may still be alive: that is out after a TTL */
 };
 
 /* All of it is the machine's own; read-only to others. */
@@ -186,12 +202,16 @@ struct election {
     uint64_t floor_token; /* the highest token seen */
     uint64_t used_token;  /* the highest token this process has led or given up with */
     int64_t ask_at_ns;
+    enum election_obstacle obstacle;
+    int64_t began_ns; /* what --wait counts from */
 
     uint32_t run;
     uint64_t token;
     char version[LEASE_NONCE_SIZE]; /* of the record, as this term last wrote it in time */
     struct deadlines deadlines;
+    int64_t granted_ns; /* when the present lease was heard of; what --hold counts from */
     int64_t renew_at_ns;
+    int64_t runtime_over_ns; /* INT64_MAX: never */
     bool kill_sent;
     bool tree_stuck;
     int64_t abandon_at_ns; /* the keeper is given up then; INT64_MAX: not yet decided, or done */

@@ -20,7 +20,8 @@
 struct keeper_term {
     uint64_t token;
     const char *version;    /* of the record, as last known to the elector */
-    int64_t valid_until_ns; /* CLOCK_BOOTTIME; until then nobody else can have led */
+    int64_t begun_ns;       /* CLOCK_BOOTTIME; when the command was to be started */
+    int64_t valid_until_ns; /* until then nobody else can have led */
 };
 
 struct keeper_config {

@@ -15,7 +15,9 @@
 /* Exit statuses of leaderwrap's own (sysexits.h, and timeout(1) for 12x). */
 #define EXIT_USAGE          64
 #define EXIT_UNREACHABLE    69
+#define EXIT_CONFLICT       75
 #define EXIT_LEASE_LOST     79
+#define EXIT_MAX_RUNTIME    124
 #define EXIT_OWN_FAILURE    125
 #define EXIT_NOT_EXECUTABLE 126
 #define EXIT_NOT_FOUND      127
@@ -42,6 +44,11 @@ struct options {
     bool exit_on_lost;
     bool stop_main_only;
     bool no_release;
+    bool once;
+    int64_t wait_ms;        /* INT64_MAX: for ever */
+    int64_t hold_ms;        /* 0: none */
+    int64_t max_runtime_ms; /* 0: no limit */
+    int conflict_exit_code;
     enum log_level log_level;
     enum log_format log_format;
 };

@@ -31,6 +31,9 @@ void report_start(struct report *report);
 /* Remembers why the connection was lost; it is told with the next attempt. */
 void report_trouble(struct report *report, const char *why);
 
+/* There was no answer from Redis, and there is no more waiting for one. */
+void report_unreachable(const struct report *report);
+
 /* The connection works (again). */
 void report_opened(struct report *report);
 

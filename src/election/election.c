@@ -130,6 +130,7 @@ static void note_unanswered(struct election *election, struct election_actions *
     case REQUEST_ACQUIRE:
     case REQUEST_CLAIM:
         tell(actions, NOTE_ASK_FAILED);
+        election->obstacle = OBSTACLE_SILENCE;
         follow(election, election->now_ns);
         break;
     case REQUEST_RENEW:
@@ -152,6 +153,7 @@ static void handle_closed(struct election *election, struct election_actions *ac
         return;
     }
     note_unanswered(election, actions);
+    election->obstacle = OBSTACLE_SILENCE;
     int64_t delay_ms = next_backoff_ms(election);
     struct election_action *action = act(actions, ACTION_TELL);
     action->note = NOTE_RETRY;
@@ -365,6 +367,8 @@ void election_init(struct election *election, const struct election_config *conf
     election->config = *config;
     election->state = ELECTION_FOLLOWING;
     election->now_ns = now_ns;
+    election->began_ns = now_ns;
+    election->runtime_over_ns = INT64_MAX;
     election->random = config->seed;
     election->link = LINK_DOWN;
     election->open_at_ns = now_ns;
@@ -394,12 +398,13 @@ int64_t election_wake_at_ns(const struct election *election)
 
     switch (election->state) {
     case ELECTION_FOLLOWING:
+        wake_ns = follow_until_ns(election);
         due_ns = election->ask_at_ns;
         break;
     case ELECTION_ACQUIRING:
         break;
     case ELECTION_LEADING:
-        wake_ns = election->deadlines.stop_at_ns;
+        wake_ns = min_ns(election->deadlines.stop_at_ns, election->runtime_over_ns);
         due_ns = election->renew_at_ns;
         break;
     case ELECTION_STOPPING:

@@ -20,6 +20,29 @@ void follow(struct election *election, int64_t ask_at_ns)
     election->ask_at_ns = ask_at_ns;
 }
 
+/* An unanswered question is given as long as a request may take, whatever --wait says. */
+int64_t follow_until_ns(const struct election *election)
+{
+    const struct election_config *config = &election->config;
+    int64_t timeout_ms = config->timing.request_timeout_ms;
+
+    if (!config->once || config->wait_ms == INT64_MAX || election->obstacle == OBSTACLE_DOUBT)
+        return INT64_MAX;
+    if (election->obstacle == OBSTACLE_SILENCE && config->wait_ms < timeout_ms)
+        return election->began_ns + ms_to_ns(timeout_ms);
+    return election->began_ns + ms_to_ns(config->wait_ms);
+}
+
+static void give_up(struct election *election, struct election_actions *actions)
+{
+    if (election->obstacle == OBSTACLE_HOLDER) {
+        tell(actions, NOTE_BUSY);
+        finish(election, actions, END_BUSY);
+    } else {
+        finish(election, actions, END_UNREACHABLE);
+    }
+}
+
 static int64_t observation_ns(const struct election *election)
 {
     return ms_to_ns(timing_observation_ms(&election->config.timing, election->seen.ttl_ms));
@@ -119,6 +142,7 @@ static void granted(struct election *election, struct election_actions *actions,
     struct deadlines deadlines = timing_deadlines(&election->config.timing, sent_ns);
 
     election->token = token;
+    election->granted_ns = election->now_ns;
     election->deadlines = deadlines;
     memcpy(election->version, election->pending.nonce, sizeof election->version);
     if (election->stop_asked) {
@@ -129,6 +153,15 @@ static void granted(struct election *election, struct election_actions *actions,
     } else {
         term_begin(election, actions, token, sent_ns);
     }
+}
+
+/* A holder that does not renew any more may be dead, and is not worth to give up for: its time is
+ * out in a moment. */
+static enum election_obstacle obstacle_of(const struct lease_record *record)
+{
+    bool alive = record->foreign[0] != '\0' || record->state == LEASE_HOLD ||
+                 (record->state == LEASE_HELD && record->age_ms < record->ttl_ms);
+    return alive ? OBSTACLE_HOLDER : OBSTACLE_DOUBT;
 }
 
 static void refused(struct election *election, struct election_actions *actions,
@@ -143,6 +176,11 @@ static void refused(struct election *election, struct election_actions *actions,
     if (!newer_push && record->version[0] != '\0')
         observe(election, record->state, record->ttl_ms, record->ident, record->version);
     follow(election, ask_now ? election->now_ns : next_ask_ns(election, record));
+    election->obstacle = ask_now ? OBSTACLE_DOUBT : obstacle_of(record);
+    if (election->now_ns >= follow_until_ns(election)) {
+        give_up(election, actions);
+        return;
+    }
     tell(actions, NOTE_WAITING);
     if (!election->watching) {
         election->watching = true;
@@ -158,6 +196,7 @@ static void failed(struct election *election, struct election_actions *actions,
         return;
     }
     tell(actions, NOTE_ASK_FAILED);
+    election->obstacle = OBSTACLE_SILENCE;
     follow(election, election->now_ns + ms_to_ns(failure == LEASE_FAILURE_CONFIGURATION
                                                      ? patience_ms(election)
                                                      : election->config.timing.renew_retry_ms));
@@ -242,6 +281,10 @@ void follow_advance(struct election *election, struct election_actions *actions)
     if (election->stop_asked) {
         if (election->state == ELECTION_FOLLOWING)
             finish(election, actions, END_STOPPED);
+        return;
+    }
+    if (election->state == ELECTION_FOLLOWING && election->now_ns >= follow_until_ns(election)) {
+        give_up(election, actions);
         return;
     }
     if (election->state != ELECTION_FOLLOWING || election->now_ns < election->ask_at_ns ||

@@ -25,6 +25,8 @@ void follow_reply(struct election *election, struct election_actions *actions,
 void follow_push(struct election *election, const struct lease_event *push);
 void follow_listening(struct election *election);
 void follow_advance(struct election *election, struct election_actions *actions);
+/* When a --once that still stands by gives up; INT64_MAX for never. */
+int64_t follow_until_ns(const struct election *election);
 
 /* term.c: leading, stopping, releasing */
 /* For a lease whose deadlines and version the election has noted. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "leaderwrap/clock.h"
 
 /* How long a keeper that was told to kill is believed to be at it. */
 #define KEEPER_PATIENCE_MS 1000
@@ -21,6 +22,9 @@ void term_begin(struct election *election, struct election_actions *actions, uin
     election->seen.valid = false;
     election->renew_at_ns = sent_ns + ms_to_ns(election->config.timing.renew_ms);
     election->end = END_NONE;
+    election->runtime_over_ns = INT64_MAX;
+    if (election->config.max_runtime_ms > 0)
+        election->runtime_over_ns = election->now_ns + ms_to_ns(election->config.max_runtime_ms);
     election->run++;
     election->kill_sent = false;
     election->tree_stuck = false;
@@ -88,6 +92,8 @@ void term_check_deadlines(struct election *election, struct election_actions *ac
 {
     if (election->state == ELECTION_LEADING && election->now_ns >= election->deadlines.stop_at_ns)
         term_end(election, actions, END_DEADLINE);
+    if (election->state == ELECTION_LEADING && election->now_ns >= election->runtime_over_ns)
+        term_end(election, actions, END_RUNTIME);
     if (election->state != ELECTION_STOPPING)
         return;
     if (election->now_ns >= election->deadlines.kill_at_ns)
@@ -213,7 +219,7 @@ static bool ends_after_term(const struct election *election)
     case END_LOST:
         return election->config.exit_on_lost || election->stop_asked;
     case END_NOT_STARTED:
-        return election->stop_asked;
+        return election->config.once || election->stop_asked;
     default:
         return true;
     }
@@ -224,7 +230,7 @@ static enum election_end final_end(const struct election *election)
 {
     bool term_was_cut_short = election->end == END_DEADLINE || election->end == END_LOST;
 
-    if (election->end == END_NOT_STARTED)
+    if (election->end == END_NOT_STARTED && election->stop_asked)
         return END_STOPPED;
     return term_was_cut_short && !election->config.exit_on_lost ? END_STOPPED : election->end;
 }
@@ -301,6 +307,15 @@ void release_reply(struct election *election, struct election_actions *actions,
     }
 }
 
+/* What is left of --hold. Where the command did not run somebody else may try at once. */
+static int64_t hold_left_ms(const struct election *election)
+{
+    int64_t held_ms = (election->now_ns - election->granted_ns) / NS_PER_MS;
+    bool ran = election->run > 0 && election->end != END_NOT_STARTED;
+
+    return ran && held_ms < election->config.hold_ms ? election->config.hold_ms - held_ms : 0;
+}
+
 void release_advance(struct election *election, struct election_actions *actions)
 {
     if (election->now_ns >= election->release_until_ns) {
@@ -309,6 +324,7 @@ void release_advance(struct election *election, struct election_actions *actions
     } else if (can_send(election)) {
         struct election_action *release = send_request(election, actions, REQUEST_RELEASE);
         release->end = election->end;
+        release->hold_ms = hold_left_ms(election);
         memcpy(release->version, election->version, sizeof release->version);
     }
 }

@@ -198,6 +198,7 @@ static _Noreturn void be_last_will(const struct keeper *keeper)
     struct inherited ordinary = *keeper->config->inherited;
     const struct keeper_term term = {.token = keeper->run.token,
                                      .version = keeper->run.version,
+                                     .begun_ns = keeper->run.begun_ns,
                                      .valid_until_ns = keeper->run.kill_at_ns};
 
     memset(ordinary.closed, 0, sizeof ordinary.closed);

@@ -247,6 +247,7 @@ static void begin(struct run *run, const struct keeper_request *request, bool al
     run->stop_at_ns = request->stop_at_ns;
     run->kill_at_ns = request->kill_at_ns;
     run->sweep_at_ns = INT64_MAX;
+    run->begun_ns = clock_boottime_ns();
     run->latched = false;
     run->exit_told = false;
     run->tree = (struct tree){0};

@@ -37,6 +37,7 @@ struct run {
     bool orphaned;                  /* the elector died before the tree did */
     int result;                     /* the pipe that tells of the exec; -1 once it has */
 
+    int64_t begun_ns;
     /* CLOCK_BOOTTIME; the state says which of them is waited for. */
     int64_t stop_at_ns;
     int64_t kill_at_ns;

@@ -1,7 +1,4 @@
-/*
- * One table describes every option: its name, its environment variable (LEADERWRAP_ and the name in
- * capitals), how its value is read, and its line of help.
- */
+/* Reading the environment and the command line, by the table of options. */
 #include "leaderwrap/options.h"
 
 #include <ctype.h>
@@ -17,108 +14,14 @@
 #include "leaderwrap/duration.h"
 #include "leaderwrap/lease.h"
 #include "leaderwrap/store.h"
+#include "option_table.h"
 
 #define DEFAULT_REDIS       "redis://127.0.0.1:6379/0"
 #define DEFAULT_TTL_MS      15000
 #define DEFAULT_COUNTER_KEY "global_counter"
 #define COUNTER_LEASE_KEY   "leaderwrap:counter"
-#define HELP_INDENT         26
-#define HELP_WIDTH          96
 #define SHOWN_VALUE         80 /* of a bad value, in an error message */
-
-/* What the options say before anything is derived from it. */
-struct raw {
-    const char *key;
-    const char *name;
-    const char *redis;
-    const char *password_file;
-    bool redis_from_line;
-    struct timing_request timing;
-};
-
-enum option_kind {
-    OPTION_TEXT,
-    OPTION_DURATION,
-    OPTION_CHOICE, /* one of two words; the second one sets the flag */
-    OPTION_FLAG,
-    OPTION_LEVEL,
-    OPTION_FORMAT,
-    OPTION_MODE,
-    OPTION_REDIS,
-};
-
-struct option_spec {
-    const char *section; /* first of a section: its title */
-    const char *name;
-    char letter;
-    enum option_kind kind;
-    const char *argument; /* as help shows it; NULL: takes none */
-    const char *help;
-    size_t offset; /* of the value: in struct raw for those marked `raw`, else in struct options */
-    bool raw;
-    const char *choices[2];
-    enum options_mode mode;
-};
-
-#define IN_RAW(field)     .offset = offsetof(struct raw, field), .raw = true
-#define IN_OPTIONS(field) .offset = offsetof(struct options, field)
-
-static const struct option_spec specs[] = {
-    {"Lease", "key", 'k', OPTION_TEXT, "KEY",
-     "the lease's key in Redis; default leaderwrap:<basename of COMMAND>", IN_RAW(key)},
-    {NULL, "name", 'n', OPTION_TEXT, "NAME", "who we are, shown to people; default host:pid",
-     IN_RAW(name)},
-    {NULL, "ttl", 't', OPTION_DURATION, "TIME",
-     "how long the lease lives without a renewal; default 15s", IN_RAW(timing.ttl_ms)},
-    {NULL, "renew", 'r', OPTION_DURATION, "TIME", "from one renewal to the next; default ttl/3",
-     IN_RAW(timing.renew_ms)},
-    {NULL, "grace", 'g', OPTION_DURATION, "TIME", "from TERM to KILL; default ttl/5, at most 10s",
-     IN_RAW(timing.grace_ms)},
-    {NULL, "margin", 0, OPTION_DURATION, "TIME",
-     "the tree is dead this long before the lease can expire; default ttl/30, 50ms to 500ms",
-     IN_RAW(timing.margin_ms)},
-    {NULL, "retry", 0, OPTION_DURATION, "TIME",
-     "a follower asks at least this often; default 5s, or ttl if that is shorter",
-     IN_RAW(timing.retry_ms)},
-
-    {"Service", "on-lost", 0, OPTION_CHOICE, "wait|exit",
-     "after a lost lease: stand by again (default), or exit with 79", IN_OPTIONS(exit_on_lost),
-     .choices = {"wait", "exit"}},
-    {NULL, "stop-to", 0, OPTION_CHOICE, "group|main",
-     "who gets TERM: the whole tree (default) or the command's own process; KILL is for the tree",
-     IN_OPTIONS(stop_main_only), .choices = {"group", "main"}},
-    {NULL, "no-release", 0, OPTION_FLAG, NULL,
-     "leave the lease to its TTL on a stop, as a crash would; for experiments",
-     IN_OPTIONS(no_release)},
-    {NULL, "counter-key", 0, OPTION_TEXT, "KEY",
-     "what the built-in counter increments; default global_counter", IN_OPTIONS(counter_key)},
-
-    {"Redis", "redis", 'u', OPTION_REDIS, "URL",
-     "redis://[user:password@]host[:port][/db] or unix:///path[?db=N]; default $REDIS_URL, then "
-     "redis://127.0.0.1:6379/0",
-     IN_RAW(redis)},
-    {NULL, "password-file", 0, OPTION_TEXT, "FILE",
-     "the password is the file's first line, read again at each connect", IN_RAW(password_file)},
-    {NULL, "takeover", 0, OPTION_CHOICE, "observed|server-clock",
-     "how an expired lease is recognised: by own observation (default), or faster but trusting "
-     "the server's clock",
-     IN_OPTIONS(server_clock), .choices = {"observed", "server-clock"}},
-    {NULL, "assume-fresh", 0, OPTION_FLAG, NULL,
-     "there can be no earlier leader: take a lease that has no record at once, not after a TTL",
-     IN_OPTIONS(assume_fresh)},
-
-    {"Operation", "log-format", 0, OPTION_FORMAT, "text|json", "of the log on standard error",
-     IN_OPTIONS(log_format)},
-    {NULL, "log-level", 0, OPTION_LEVEL, "error|warning|info|debug",
-     "default info; debug shows each renewal and each wait", IN_OPTIONS(log_level)},
-    {NULL, "check", 0, OPTION_MODE, NULL,
-     "try everything on a scratch key, print the derived numbers, start nothing",
-     .mode = MODE_CHECK},
-    {NULL, "help", 'h', OPTION_MODE, NULL, "print this text", .mode = MODE_HELP},
-    {NULL, "version", 'V', OPTION_MODE, NULL, "print the version", .mode = MODE_VERSION},
-};
-
-#define SPEC_COUNT (sizeof specs / sizeof specs[0])
+#define STATUS_MOST         255
 
 /* Where a value came from, for the error message: "--ttl 15" or "LEADERWRAP_TTL=15". */
 struct origin {
@@ -153,6 +56,41 @@ static bool parse_flag(const char *text, bool *flag)
     return false;
 }
 
+static bool parse_status(const char *text, int *status)
+{
+    int value = 0;
+
+    if (*text == '\0')
+        return false;
+    for (; *text != '\0'; text++) {
+        if (!isdigit((unsigned char)*text) || value > STATUS_MOST)
+            return false;
+        value = value * 10 + (*text - '0');
+    }
+    *status = value;
+    return value <= STATUS_MOST;
+}
+
+/* Returns NULL, or what is wrong. */
+static const char *parse_patience(const char *text, int64_t *wait_ms)
+{
+    if (strcmp(text, "forever") == 0)
+        *wait_ms = INT64_MAX;
+    else if (strcmp(text, "0") == 0)
+        *wait_ms = 0;
+    else
+        return duration_parse(text, wait_ms);
+    return NULL;
+}
+
+static bool is_given(const struct raw *raw, const char *name)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if (strcmp(option_specs[i].name, name) == 0)
+            return (raw->given >> i & 1) != 0;
+    return false;
+}
+
 /* Stores one value. `value` is NULL for an option without argument on the command line. */
 static int store_value(const struct option_spec *spec, const char *value,
                        const struct origin *origin, struct options *options, struct raw *raw,
@@ -162,6 +100,7 @@ static int store_value(const struct option_spec *spec, const char *value,
     const char *problem;
     char choices[96];
 
+    raw->given |= UINT64_C(1) << (spec - option_specs);
     switch (spec->kind) {
     case OPTION_TEXT:
     case OPTION_REDIS:
@@ -195,6 +134,13 @@ static int store_value(const struct option_spec *spec, const char *value,
     case OPTION_MODE:
         options->mode = spec->mode;
         return 0;
+    case OPTION_PATIENCE:
+        problem = parse_patience(value, field);
+        return problem == NULL ? 0 : complain(error, size, origin, problem);
+    case OPTION_STATUS:
+        return parse_status(value, field)
+                   ? 0
+                   : complain(error, size, origin, "must be a number from 0 to 255");
     }
     snprintf(choices, sizeof choices, "must be %s", spec->argument);
     return complain(error, size, origin, choices);
@@ -202,17 +148,17 @@ static int store_value(const struct option_spec *spec, const char *value,
 
 static int read_environment(struct options *options, struct raw *raw, char *error, size_t size)
 {
-    for (size_t i = 0; i < SPEC_COUNT; i++) {
+    for (size_t i = 0; i < option_count; i++) {
         char variable[64];
         struct origin origin;
-        if (specs[i].kind == OPTION_MODE)
+        if (option_specs[i].kind == OPTION_MODE)
             continue;
-        variable_name(&specs[i], variable, sizeof variable);
+        variable_name(&option_specs[i], variable, sizeof variable);
         const char *value = getenv(variable);
         if (value == NULL)
             continue;
         snprintf(origin.text, sizeof origin.text, "%s=%.*s", variable, SHOWN_VALUE, value);
-        int status = store_value(&specs[i], value, &origin, options, raw, error, size);
+        int status = store_value(&option_specs[i], value, &origin, options, raw, error, size);
         if (status != 0)
             return status;
     }
@@ -224,27 +170,27 @@ static void build_getopt(struct option *long_options, char *letters)
 {
     *letters++ = '+'; /* the first word that is no option begins the command */
     *letters++ = ':'; /* a missing argument is told apart from an unknown option */
-    for (size_t i = 0; i < SPEC_COUNT; i++) {
-        int takes = specs[i].argument != NULL ? required_argument : no_argument;
+    for (size_t i = 0; i < option_count; i++) {
+        int takes = option_specs[i].argument != NULL ? required_argument : no_argument;
         long_options[i] =
-            (struct option){.name = specs[i].name, .has_arg = takes, .val = 256 + (int)i};
-        if (specs[i].letter != 0) {
-            *letters++ = specs[i].letter;
+            (struct option){.name = option_specs[i].name, .has_arg = takes, .val = 256 + (int)i};
+        if (option_specs[i].letter != 0) {
+            *letters++ = option_specs[i].letter;
             if (takes)
                 *letters++ = ':';
         }
     }
-    long_options[SPEC_COUNT] = (struct option){0};
+    long_options[option_count] = (struct option){0};
     *letters = '\0';
 }
 
 static const struct option_spec *find_spec(int found)
 {
     if (found >= 256)
-        return &specs[found - 256];
-    for (size_t i = 0; i < SPEC_COUNT; i++)
-        if (specs[i].letter == found)
-            return &specs[i];
+        return &option_specs[found - 256];
+    for (size_t i = 0; i < option_count; i++)
+        if (option_specs[i].letter == found)
+            return &option_specs[i];
     return NULL;
 }
 
@@ -271,8 +217,8 @@ static int complain_option(bool missing, const char *word, char *error, size_t s
 static int read_line(struct options *options, struct raw *raw, int argc, char **argv, char *error,
                      size_t size)
 {
-    struct option long_options[SPEC_COUNT + 1];
-    char letters[2 * SPEC_COUNT + 3];
+    struct option long_options[OPTIONS_MOST + 1];
+    char letters[2 * OPTIONS_MOST + 3];
     int found;
 
     build_getopt(long_options, letters);
@@ -426,6 +372,34 @@ static void forget_outer_name(struct raw *raw)
         raw->name = NULL;
 }
 
+/* What --once implies where nothing else was said, and what makes no sense without it. */
+static int check_once(struct options *options, const struct raw *raw, char *error, size_t size)
+{
+    static const char *const only_once[] = {"wait", "hold", "max-runtime", "conflict-exit-code"};
+
+    if (!options->once) {
+        for (size_t i = 0; i < sizeof only_once / sizeof only_once[0]; i++) {
+            if (is_given(raw, only_once[i])) {
+                snprintf(error, size, "--%s is for --once", only_once[i]);
+                return EXIT_USAGE;
+            }
+        }
+        return 0;
+    }
+    if (options->command == NULL) {
+        snprintf(error, size, "--once needs a command to run");
+        return EXIT_USAGE;
+    }
+    options->exit_on_lost = true;
+    /* A process that has only just begun could tell by its own observation after a TTL only. */
+    if (!is_given(raw, "takeover"))
+        options->server_clock = true;
+    /* cron sends mail for each word. */
+    if (!is_given(raw, "log-level"))
+        options->log_level = LOG_LEVEL_WARNING;
+    return 0;
+}
+
 int options_parse(struct options *options, int argc, char **argv, char *error, size_t error_size)
 {
     struct raw raw = {.timing = {.ttl_ms = DEFAULT_TTL_MS,
@@ -438,6 +412,7 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
     memset(options, 0, sizeof *options);
     options->log_level = LOG_LEVEL_INFO;
     options->counter_key = DEFAULT_COUNTER_KEY;
+    options->conflict_exit_code = EXIT_CONFLICT;
     status = read_environment(options, &raw, error, error_size);
     if (status == 0)
         status = read_line(options, &raw, argc, argv, error, error_size);
@@ -445,6 +420,8 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
         return status;
     forget_outer_name(&raw);
     status = check_nesting(&raw, error, error_size);
+    if (status == 0 && options->mode == MODE_RUN)
+        status = check_once(options, &raw, error, error_size);
     if (status == 0)
         status = set_key(options, &raw, error, error_size);
     if (status == 0)
@@ -463,76 +440,4 @@ void options_clear(struct options *options)
     free(options->password_file);
     redis_url_clear(&options->redis);
     memset(options, 0, sizeof *options);
-}
-
-/* Prints `text` from HELP_INDENT on, in lines that end before HELP_WIDTH. */
-static void print_wrapped(const char *text, int column)
-{
-    column += printf("%*s", HELP_INDENT - column, "");
-    for (bool first = true; *text != '\0'; first = false) {
-        int length = (int)strcspn(text, " ");
-        if (!first && column + 1 + length > HELP_WIDTH)
-            column = printf("\n%*s", HELP_INDENT, "") - 1;
-        else if (!first)
-            column += printf(" ");
-        column += printf("%.*s", length, text);
-        text += length;
-        text += strspn(text, " ");
-    }
-    putchar('\n');
-}
-
-static void print_option(const struct option_spec *spec)
-{
-    int used = spec->letter != 0 ? printf("  -%c, ", spec->letter) : printf("      ");
-
-    used += printf("--%s", spec->name);
-    if (spec->argument != NULL)
-        used += printf(" %s", spec->argument);
-    if (used + 2 > HELP_INDENT) {
-        putchar('\n');
-        used = 0;
-    }
-    print_wrapped(spec->help, used);
-}
-
-int options_print_help(void)
-{
-    fputs("Usage: leaderwrap [OPTION]... [--] [COMMAND [ARG]...]\n"
-          "Run COMMAND on exactly one of many machines: on the one that holds a lease in Redis.\n"
-          "Without a COMMAND a built-in counter runs, which only the leader may increment.\n",
-          stdout);
-    for (size_t i = 0; i < SPEC_COUNT; i++) {
-        if (specs[i].section != NULL)
-            printf("\n%s:\n", specs[i].section);
-        print_option(&specs[i]);
-    }
-    fputs("\n"
-          "Each long option has an environment variable (LEADERWRAP_TTL=15s); the command line "
-          "wins.\n"
-          "LEADERWRAP_PASSWORD is the password for a URL that has none. Times: 500ms 15s 5m 1h.\n"
-          "\n"
-          "COMMAND finds LEADERWRAP_KEY, _ID, _NAME, _TTL_MS and _TOKEN in its environment. The "
-          "token\n"
-          "only ever grows: a resource that remembers the highest one it saw can refuse a leader "
-          "that a\n"
-          "frozen machine brought back.\n"
-          "\n"
-          "Exit status:\n"
-          "  the command's own, or 128+n if signal n ended it, whenever it ran to its end;\n"
-          "  128+n if leaderwrap was stopped by signal n while no command ran;\n"
-          "  64   usage: a bad option, value or URL\n"
-          "  69   --check could not reach Redis\n"
-          "  79   the lease was lost, with --on-lost exit\n"
-          "  125  leaderwrap itself failed, or Redis refuses it\n"
-          "  126  COMMAND cannot be executed\n"
-          "  127  COMMAND was not found\n"
-          "\n"
-          "The guarantee: no two trees of one lease run at the same time, as long as the clock "
-          "rates of\n"
-          "two hosts differ by less than 1 % and the kernel lets leaderwrap or its keeper run "
-          "within the\n"
-          "margin. What that leaves open, a whole machine frozen and thawed, the token covers.\n",
-          stdout);
-    return fflush(stdout) == 0 ? 0 : -errno;
 }

@@ -34,6 +34,13 @@ void report_start(struct report *report)
     duration_format(kill, sizeof kill, timing->kill_after_ms);
     duration_format(outage, sizeof outage, timing->tolerated_outage_ms);
     duration_format(failover, sizeof failover, timing->worst_failover_ms);
+    if (report->options->once) {
+        log_line(LOG_LEVEL_INFO, "start",
+                 "%.60s runs once if the lease \"%.80s\" at redis %s can be had: ttl %s, renewed "
+                 "every %s; without a renewal stopped after %s and dead after %s",
+                 command[0], report->options->key, report->server, ttl, renew, stop, kill);
+        return;
+    }
     log_line(
         LOG_LEVEL_INFO, "start",
         "%.60s runs where the lease \"%.80s\" at redis %s is held: ttl %s, renewed every %s; "
@@ -57,16 +64,28 @@ void report_opened(struct report *report)
     report->trouble[0] = '\0';
 }
 
-static void tell_retry(struct report *report, const struct election *election, int64_t delay_ms)
+/* Why the connection failed last: told by it, or it was given up. */
+static const char *trouble(const struct report *report, char *buffer, size_t size)
 {
-    char delay[32], left[64] = "";
-    const char *why = report->trouble;
+    if (report->trouble[0] != '\0')
+        return report->trouble;
+    snprintf(buffer, size, "redis at %s does not answer", report->server);
+    return buffer;
+}
+
+void report_unreachable(const struct report *report)
+{
     char timed_out[192];
 
-    if (why[0] == '\0') {
-        snprintf(timed_out, sizeof timed_out, "redis at %s does not answer", report->server);
-        why = timed_out;
-    }
+    log_line(LOG_LEVEL_ERROR, "unreachable", "%s; the command was not run",
+             trouble(report, timed_out, sizeof timed_out));
+}
+
+static void tell_retry(struct report *report, const struct election *election, int64_t delay_ms)
+{
+    char delay[32], left[64] = "", timed_out[192];
+    const char *why = trouble(report, timed_out, sizeof timed_out);
+
     /* The same again is told when the pauses have become clearly longer, and once a minute. */
     bool repeated = strcmp(why, report->told_trouble) == 0 &&
                     delay_ms <= report->told_delay_ms * LONGER_DELAY &&
@@ -102,6 +121,13 @@ static void describe_holder(const struct lease_record *record, char *buffer, siz
         snprintf(buffer, size, "%s leads with token %" PRIu64, record->name, record->token);
     else
         snprintf(buffer, size, "the lease was free a moment ago");
+}
+
+static void tell_busy(struct report *report, const struct lease_reply *reply)
+{
+    if (reply != NULL)
+        describe_holder(&reply->record, report->told_waiting, sizeof report->told_waiting);
+    log_line(LOG_LEVEL_INFO, "busy", "not running the command: %s", report->told_waiting);
 }
 
 static void tell_waiting(struct report *report, const struct lease_record *record)
@@ -161,6 +187,9 @@ static void tell_ending(enum election_end end, const struct lease_reply *reply)
     case END_STOPPED:
         log_line(LOG_LEVEL_INFO, "stopping", "asked to stop; stopping the command");
         break;
+    case END_RUNTIME:
+        log_line(LOG_LEVEL_ERROR, "max_runtime", "the command took too long; stopping it");
+        break;
     default: /* told by those who saw it happen */
         break;
     }
@@ -207,6 +236,9 @@ void report_note(struct report *report, const struct election *election,
     case NOTE_WAITING:
         if (reply != NULL)
             tell_waiting(report, &reply->record);
+        break;
+    case NOTE_BUSY:
+        tell_busy(report, reply);
         break;
     case NOTE_ELECTED:
         log_set_token(action->token);

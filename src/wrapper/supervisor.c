@@ -56,10 +56,13 @@ static const char *reason_of(enum election_end end)
         return "keeper lost";
     case END_NOT_STARTED:
         return "not started";
+    case END_RUNTIME:
+        return "max runtime";
     case END_CONFIGURATION:
-        return "refused";
+    case END_BUSY:
+    case END_UNREACHABLE:
     case END_NONE:
-        break;
+        break; /* nothing was led */
     }
     return "none";
 }
@@ -104,7 +107,11 @@ static void send_acquire(struct supervisor *supervisor, const struct election_ac
 static void send_release(struct supervisor *supervisor, const struct election_action *action)
 {
     const struct store_release release = {
-        .token = action->token, .version = action->version, .reason = reason_of(action->end)};
+        .token = action->token,
+        .version = action->version,
+        .hold_ms = action->hold_ms,
+        .reason = reason_of(action->end),
+    };
     store_send_release(supervisor->store, action->request, action->nonce, &release);
 }
 
@@ -414,26 +421,43 @@ static int final_status(const struct supervisor *supervisor)
     case END_DEADLINE:
     case END_LOST:
         return EXIT_LEASE_LOST;
-    default:
-        return EXIT_OWN_FAILURE;
+    case END_RUNTIME:
+        return EXIT_MAX_RUNTIME;
+    case END_BUSY:
+        return supervisor->config->options->conflict_exit_code;
+    case END_UNREACHABLE:
+        return EXIT_UNREACHABLE;
+    case END_KEEPER:
+    case END_NOT_STARTED:
+    case END_CONFIGURATION:
+    case END_NONE:
+        break;
     }
+    return EXIT_OWN_FAILURE;
 }
 
 static void report_end(const struct supervisor *supervisor, int status)
 {
     if (supervisor->end == END_CONFIGURATION)
         log_line(LOG_LEVEL_ERROR, "refused", "%s", supervisor->report.trouble);
+    if (supervisor->end == END_UNREACHABLE)
+        report_unreachable(&supervisor->report);
     log_line(LOG_LEVEL_INFO, "exit", "leaving with status %d", status);
 }
 
 int supervisor_run(const struct supervisor_config *config)
 {
     struct supervisor supervisor = {.config = config, .timer_fd = -1, .child_status = -1};
+    const struct options *options = config->options;
     struct election_config election = {
-        .timing = config->options->timing,
-        .server_clock = config->options->server_clock,
-        .exit_on_lost = config->options->exit_on_lost,
-        .no_release = config->options->no_release,
+        .timing = options->timing,
+        .server_clock = options->server_clock,
+        .exit_on_lost = options->exit_on_lost,
+        .no_release = options->no_release,
+        .once = options->once,
+        .wait_ms = options->wait_ms,
+        .hold_ms = options->hold_ms,
+        .max_runtime_ms = options->max_runtime_ms,
         .seed = config->seed,
     };
     int status;
@@ -446,7 +470,7 @@ int supervisor_run(const struct supervisor_config *config)
     }
     log_unblock();
     snprintf(election.id, sizeof election.id, "%s", config->id);
-    report_init(&supervisor.report, config->options);
+    report_init(&supervisor.report, options);
     result = open_all(&supervisor);
     if (result != 0) {
         log_line(LOG_LEVEL_ERROR, "start_failed", "cannot start: %s", strerror(-result));

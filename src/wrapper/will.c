@@ -21,6 +21,7 @@ struct will {
     uv_timer_t limit;
     const char *id;
     uint64_t token;
+    int64_t hold_until_ns;
     int64_t valid_until_ns;
     char version[LEASE_NONCE_SIZE];
     uint64_t request;
@@ -30,8 +31,13 @@ struct will {
 
 static void send_release(struct will *will)
 {
+    int64_t hold_ms = (will->hold_until_ns - clock_boottime_ns()) / NS_PER_MS;
     const struct store_release release = {
-        .token = will->token, .version = will->version, .reason = "wrapper killed"};
+        .token = will->token,
+        .version = will->version,
+        .hold_ms = hold_ms > 0 ? hold_ms : 0,
+        .reason = "wrapper killed",
+    };
     char nonce[LEASE_NONCE_SIZE];
     uint64_t random;
 
@@ -101,7 +107,12 @@ static void give_up(uv_timer_t *timer)
 void will_execute(const struct options *options, const char *id, const struct keeper_term *term)
 {
     uv_loop_t loop;
-    struct will will = {.id = id, .token = term->token, .valid_until_ns = term->valid_until_ns};
+    struct will will = {
+        .id = id,
+        .token = term->token,
+        .hold_until_ns = term->begun_ns + options->hold_ms * NS_PER_MS,
+        .valid_until_ns = term->valid_until_ns,
+    };
     struct store_config config = {
         .loop = &loop,
         .url = &options->redis,

@@ -113,7 +113,7 @@ static void send_request(struct world *world, struct process *process,
     message->claim = action->claim;
     message->id = process->id;
     message->ttl_ms = host->timing.ttl_ms;
-    message->hold_ms = host->hold_ms;
+    message->hold_ms = action->hold_ms;
     message->server_clock = host->server_clock;
     message->assume_fresh = host->assume_fresh && action->never_saw_record;
     queue_message(world, at, HAPPEN_EXECUTE, NOBODY, number);

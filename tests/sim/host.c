@@ -90,7 +90,11 @@ void host_start_later(struct world *world, uint8_t number, int64_t most_ns)
     if (host->start_due)
         return;
     host->start_due = true;
-    queue_event(world, until_at_most(world, most_ns), HAPPEN_PROCESS, number, 0);
+    /* A job comes at its next tick, whether faults are over or not. */
+    int64_t at = host->once
+                     ? world->now + between(world, world->plan.ttl_ns / 4, world->plan.ttl_ns)
+                     : until_at_most(world, most_ns);
+    queue_event(world, at, HAPPEN_PROCESS, number, 0);
 }
 
 static struct process *free_process(struct world *world, uint8_t *number)
@@ -113,6 +117,10 @@ static void process_init(struct world *world, struct process *process, uint8_t h
         .server_clock = host->server_clock,
         .exit_on_lost = host->exit_on_lost,
         .no_release = host->no_release,
+        .once = host->once,
+        .wait_ms = host->wait_ms,
+        .hold_ms = host->hold_ms,
+        .max_runtime_ms = host->max_runtime_ms,
         .seed = draw(world),
     };
 

@@ -82,7 +82,8 @@ MUTANTS = [
 
     # unknown outcomes and late answers
     ("unknown outcome taken as granted", ELECTION + "/election.c",
-     "        tell(actions, NOTE_ASK_FAILED);\n        follow(election, election->now_ns);",
+     "        tell(actions, NOTE_ASK_FAILED);\n        election->obstacle = OBSTACLE_SILENCE;\n"
+     "        follow(election, election->now_ns);",
      "        term_begin(election, actions, election->floor_token + 1, election->pending.sent_ns);"),
     ("unknown outcome taken as renewed", ELECTION + "/election.c",
      "        tell(actions, NOTE_RENEWAL_FAILED);\n        election->renew_at_ns",

@@ -270,6 +270,9 @@ struct host {
     bool server_clock;
     bool no_release;
     bool exit_on_lost;
+    bool once;
+    int64_t wait_ms;
+    int64_t max_runtime_ms;
     bool assume_fresh;
     int64_t hold_ms;
 };

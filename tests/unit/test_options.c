@@ -135,6 +135,52 @@ static void a_bad_environment_names_its_variable(void **state)
     assert_refused("job", "LEADERWRAP_ASSUME_FRESH=maybe: must be 1 or 0");
 }
 
+static void once_has_defaults_of_its_own(void **state)
+{
+    (void)state;
+    struct parsed parsed = assert_accepted("--once job");
+    assert_true(parsed.options.once && parsed.options.exit_on_lost && parsed.options.server_clock);
+    assert_int_equal(parsed.options.log_level, LOG_LEVEL_WARNING);
+    assert_int_equal(parsed.options.conflict_exit_code, 75);
+    assert_true(parsed.options.wait_ms == 0 && parsed.options.hold_ms == 0);
+    assert_true(parsed.options.max_runtime_ms == 0);
+    options_clear(&parsed.options);
+
+    parsed = assert_accepted("--once --takeover observed --log-level info --wait forever "
+                             "--hold 50s --max-runtime 1h -E 0 job");
+    assert_false(parsed.options.server_clock);
+    assert_int_equal(parsed.options.log_level, LOG_LEVEL_INFO);
+    assert_true(parsed.options.wait_ms == INT64_MAX);
+    assert_int_equal(parsed.options.hold_ms, 50000);
+    assert_int_equal(parsed.options.max_runtime_ms, 3600000);
+    assert_int_equal(parsed.options.conflict_exit_code, 0);
+    options_clear(&parsed.options);
+
+    parsed = assert_accepted("--once --wait 0 --conflict-exit-code 255 job");
+    assert_int_equal(parsed.options.wait_ms, 0);
+    assert_int_equal(parsed.options.conflict_exit_code, 255);
+    options_clear(&parsed.options);
+    parsed = assert_accepted("--once --wait 90s job");
+    assert_int_equal(parsed.options.wait_ms, 90000);
+    options_clear(&parsed.options);
+}
+
+static void what_is_for_once_is_for_once(void **state)
+{
+    (void)state;
+    assert_refused("--wait 3s job", "--wait is for --once");
+    assert_refused("--hold 3s job", "--hold is for --once");
+    assert_refused("--max-runtime 3s job", "--max-runtime is for --once");
+    assert_refused("-E 0 job", "--conflict-exit-code is for --once");
+    assert_refused("--once", "--once needs a command");
+    assert_refused("--once --wait 5 job", "--wait 5: has no unit");
+    assert_refused("--once --wait never job", "--wait never: ");
+    assert_refused("--once -E 256 job", "must be a number from 0 to 255");
+    assert_refused("--once -E -1 job", "must be a number from 0 to 255");
+    assert_refused("--once -E 99999999999 job", "must be a number from 0 to 255");
+    assert_refused("--once -E x job", "must be a number from 0 to 255");
+}
+
 static void mistakes_are_told(void **state)
 {
     (void)state;
@@ -238,6 +284,8 @@ int main(void)
         cmocka_unit_test_setup(options_of_the_command_are_its_own, clear_environment),
         cmocka_unit_test_setup(the_command_line_wins_over_the_environment, clear_environment),
         cmocka_unit_test_setup(a_bad_environment_names_its_variable, clear_environment),
+        cmocka_unit_test_setup(once_has_defaults_of_its_own, clear_environment),
+        cmocka_unit_test_setup(what_is_for_once_is_for_once, clear_environment),
         cmocka_unit_test_setup(mistakes_are_told, clear_environment),
         cmocka_unit_test_setup(long_values_are_cut_in_messages, clear_environment),
         cmocka_unit_test_setup(a_secret_never_gets_into_an_error, clear_environment),

@@ -1,0 +1,82 @@
+/* The options. */
+#include "option_table.h"
+
+#define IN_RAW(field)     .offset = offsetof(struct raw, field), .raw = true
+#define IN_OPTIONS(field) .offset = offsetof(struct options, field)
+
+const struct option_spec option_specs[] = {
+    {"Lease", "key", 'k', OPTION_TEXT, "KEY",
+     "the lease's key in Redis; default leaderwrap:<basename of COMMAND>", IN_RAW(key)},
+    {NULL, "name", 'n', OPTION_TEXT, "NAME", "who we are, shown to people; default host:pid",
+     IN_RAW(name)},
+    {NULL, "ttl", 't', OPTION_DURATION, "TIME",
+     "how long the lease lives without a renewal; default 15s", IN_RAW(timing.ttl_ms)},
+    {NULL, "renew", 'r', OPTION_DURATION, "TIME", "from one renewal to the next; default ttl/3",
+     IN_RAW(timing.renew_ms)},
+    {NULL, "grace", 'g', OPTION_DURATION, "TIME", "from TERM to KILL; default ttl/5, at most 10s",
+     IN_RAW(timing.grace_ms)},
+    {NULL, "margin", 0, OPTION_DURATION, "TIME",
+     "the tree is dead this long before the lease can expire; default ttl/30, 50ms to 500ms",
+     IN_RAW(timing.margin_ms)},
+    {NULL, "retry", 0, OPTION_DURATION, "TIME",
+     "a follower asks at least this often; default 5s, or ttl if that is shorter",
+     IN_RAW(timing.retry_ms)},
+
+    {"Service", "on-lost", 0, OPTION_CHOICE, "wait|exit",
+     "after a lost lease: stand by again (default), or exit with 79", IN_OPTIONS(exit_on_lost),
+     .choices = {"wait", "exit"}},
+    {NULL, "stop-to", 0, OPTION_CHOICE, "group|main",
+     "who gets TERM: the whole tree (default) or the command's own process; KILL is for the tree",
+     IN_OPTIONS(stop_main_only), .choices = {"group", "main"}},
+    {NULL, "no-release", 0, OPTION_FLAG, NULL,
+     "leave the lease to its TTL on a stop, as a crash would; for experiments",
+     IN_OPTIONS(no_release)},
+    {NULL, "counter-key", 0, OPTION_TEXT, "KEY",
+     "what the built-in counter increments; default global_counter", IN_OPTIONS(counter_key)},
+
+    {"Cron", "once", 0, OPTION_FLAG, NULL,
+     "run COMMAND once if the lease can be had, and leave; by the server's clock, and silent "
+     "unless "
+     "something is wrong",
+     IN_OPTIONS(once)},
+    {NULL, "wait", 0, OPTION_PATIENCE, "0|TIME|forever",
+     "how long --once waits for the lease; default 0", IN_OPTIONS(wait_ms)},
+    {NULL, "hold", 0, OPTION_DURATION, "TIME",
+     "keep the lease for at least that long after it was acquired, without staying: one run per "
+     "tick, whatever the hosts' clocks say",
+     IN_OPTIONS(hold_ms)},
+    {NULL, "max-runtime", 0, OPTION_DURATION, "TIME",
+     "then the command gets TERM, the grace and KILL, and the exit status is 124",
+     IN_OPTIONS(max_runtime_ms)},
+    {NULL, "conflict-exit-code", 'E', OPTION_STATUS, "CODE",
+     "where another has the lease; default 75, and 0 suits cron and timers",
+     IN_OPTIONS(conflict_exit_code)},
+
+    {"Redis", "redis", 'u', OPTION_REDIS, "URL",
+     "redis://[user:password@]host[:port][/db] or unix:///path[?db=N]; default $REDIS_URL, then "
+     "redis://127.0.0.1:6379/0",
+     IN_RAW(redis)},
+    {NULL, "password-file", 0, OPTION_TEXT, "FILE",
+     "the password is the file's first line, read again at each connect", IN_RAW(password_file)},
+    {NULL, "takeover", 0, OPTION_CHOICE, "observed|server-clock",
+     "how an expired lease is recognised: by own observation (default), or faster but trusting "
+     "the server's clock",
+     IN_OPTIONS(server_clock), .choices = {"observed", "server-clock"}},
+    {NULL, "assume-fresh", 0, OPTION_FLAG, NULL,
+     "there can be no earlier leader: take a lease that has no record at once, not after a TTL",
+     IN_OPTIONS(assume_fresh)},
+
+    {"Operation", "log-format", 0, OPTION_FORMAT, "text|json", "of the log on standard error",
+     IN_OPTIONS(log_format)},
+    {NULL, "log-level", 0, OPTION_LEVEL, "error|warning|info|debug",
+     "default info; debug shows each renewal and each wait", IN_OPTIONS(log_level)},
+    {NULL, "check", 0, OPTION_MODE, NULL,
+     "try everything on a scratch key, print the derived numbers, start nothing",
+     .mode = MODE_CHECK},
+    {NULL, "help", 'h', OPTION_MODE, NULL, "print this text", .mode = MODE_HELP},
+    {NULL, "version", 'V', OPTION_MODE, NULL, "print the version", .mode = MODE_VERSION},
+};
+
+const size_t option_count = sizeof option_specs / sizeof option_specs[0];
+
+_Static_assert(sizeof option_specs / sizeof option_specs[0] <= OPTIONS_MOST, "too many options");

@@ -1,0 +1,315 @@
+"""Cron jobs: --once, whom it waits for, what it leaves behind, and its exit status, row by row."""
+
+import concurrent.futures
+import random
+import signal
+import time
+
+import pytest
+
+from harness import boottime_ns, processes, wait_until
+from pair import KEY, history, record, wait_subscribed
+
+SECOND_NS = 10**9
+# No deadline comes near on a busy machine.
+CALM = "60s"
+
+
+def job(arena, redis, script, *options, key=KEY, ttl=CALM, fresh=True, timeout=30):
+    """One tick: runs the shell's `script` once to its end."""
+    first = ["--assume-fresh"] if fresh else []
+    arguments = ["--once", "--redis", redis.url(), "--key", key, "--ttl", ttl, *first, *options]
+    return arena.run(*arguments, "--", "sh", "-c", script, timeout=timeout)
+
+
+def start(arena, redis, *options, command=("sleep", 600), ttl=CALM, **more):
+    """The same, to be watched while it runs."""
+    return arena.worker("--once", *options, command=command, redis=redis, ttl=ttl, **more)
+
+
+def lead(arena, redis, **more):
+    """Somebody else who has the lease."""
+    worker = arena.worker("--assume-fresh", command=["sleep", 600], redis=redis, **more)
+    worker.wait_event("started")
+    return worker
+
+
+def server_ms(redis):
+    seconds, microseconds = redis.command("TIME")
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def wait_hold_over(redis, key=KEY):
+    """Waits until a hold is over, by the server's own clock."""
+    until_ms = int(redis.command("HGET", "{%s}:term" % key, "until"))
+    wait_until(lambda: server_ms(redis) > until_ms, what="the end of the hold")
+
+
+# The exit status of a job that ran
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 69, 75, 79, 124, 125, 255])
+def test_its_own_status(arena, redis, code):
+    done = job(arena, redis, "exit %d" % code)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+    assert record(redis)["st"] == "free"
+
+
+@pytest.mark.parametrize("name", ["TERM", "KILL", "SEGV", "INT", "PIPE"])
+def test_a_signal_of_its_own(arena, redis, name):
+    number = signal.Signals["SIG" + name]
+    assert job(arena, redis, "ulimit -c 0; kill -%s $$" % name).returncode == 128 + number
+
+
+def test_a_core_dump(arena, redis):
+    done = job(arena, redis, "cd %s; ulimit -c unlimited; kill -QUIT $$" % arena.folder)
+    assert done.returncode == 128 + signal.SIGQUIT
+
+
+@pytest.mark.parametrize("command, status", [("/nowhere", 127), ("/etc/passwd", 126)])
+def test_no_job(arena, redis, command, status):
+    done = arena.run("--once", "--redis", redis.url(), "--", command)
+    assert done.returncode == status
+
+
+def test_its_own_status_when_redis_is_gone_by_then(arena, redis):
+    script = 'until [ -e "$0" ]; do sleep 0.05; done; exit 7'
+    gone = arena.folder / "gone"
+    worker = start(arena, redis, "--assume-fresh", command=["sh", "-c", script, gone])
+    worker.wait_event("started")
+    redis.kill()
+    gone.touch()
+    assert worker.wait() == 7
+    assert worker.find("left")
+
+
+@pytest.mark.parametrize("options", [(), ("--grace", "200ms")])
+def test_stopped_by_a_person(arena, redis, options):
+    worker = start(arena, redis, "--assume-fresh", *options)
+    worker.wait_event("started")
+    assert worker.stop() == 128 + signal.SIGTERM
+    assert record(redis)["st"] == "free"
+
+
+# ... and of one that did not, or not to its end
+
+
+@pytest.mark.parametrize("options, status", [((), 75), (("-E", "0"), 0), (("-E", "10"), 10)])
+def test_another_one_has_it(arena, redis, options, status):
+    lead(arena, redis, ttl=CALM)
+    done = job(arena, redis, "echo ran", *options)
+    # Not a word: cron would send it by mail.
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
+    told = job(arena, redis, "echo ran", "--log-level", "info").stderr
+    assert "not running the command: w0 leads" in told
+
+
+def test_a_foreign_value(arena, redis):
+    assert job(arena, redis, "exit 0").returncode == 0
+    redis.command("SET", KEY, "somebody")
+    assert job(arena, redis, "echo ran").returncode == 75
+
+
+def test_no_server(arena):
+    done = arena.run("--once", "--redis", "unix:///nowhere", "--", "echo", "ran")
+    assert (done.returncode, done.stdout) == (69, "")
+    assert "no such file or directory; the command was not run" in done.stderr
+
+
+def test_a_mute_server(arena, redis):
+    redis.freeze()
+    done = job(arena, redis, "echo ran", "--wait", "100ms")
+    redis.thaw()
+    assert (done.returncode, done.stdout) == (69, "")
+    assert "does not answer; the command was not run" in done.stderr
+
+
+def test_a_server_that_comes_in_time(arena, redis):
+    redis.kill()
+    worker = start(arena, redis, "--assume-fresh", "--wait", "60s", command=["true"])
+    worker.wait_event("disconnected")
+    redis.start()
+    assert worker.wait() == 0
+
+
+def test_a_wrong_password(arena):
+    redis = arena.redis("requirepass right")
+    url = "unix://:wrong@%s" % redis.socket
+    done = arena.run("--once", "--redis", url, "--", "echo", "ran")
+    assert (done.returncode, done.stdout) == (125, "")
+    assert "check the user and the password" in done.stderr
+
+
+def test_the_lease_is_taken_away(arena, redis):
+    worker = start(arena, redis, "--assume-fresh", "--renew", "300ms")
+    child = worker.wait_child()
+    redis.command("SET", KEY, "somebody")
+    assert worker.wait() == 79
+    assert worker.find("lost") and not processes.alive(child)
+
+
+def test_no_renewal_in_time(arena, redis):
+    worker = start(arena, redis, "--assume-fresh", ttl="2s")
+    child = worker.wait_child()
+    redis.freeze()
+    assert worker.wait() == 79
+    assert not processes.alive(child)
+    redis.thaw()
+
+
+def test_its_keeper_is_killed(arena, redis):
+    worker = start(arena, redis, "--assume-fresh")
+    worker.wait_event("started")
+    processes.send(worker.keeper, signal.SIGKILL)
+    assert worker.wait() == 125
+
+
+HANGING = {
+    "ends": "sleep 600",
+    "obeys": "trap 'exit 0' TERM; while :; do sleep 0.05; done",
+    "ignores": "trap '' TERM; while :; do sleep 0.05; done",
+}
+
+
+@pytest.mark.parametrize("script", HANGING.values(), ids=HANGING)
+def test_the_job_takes_too_long(arena, redis, script):
+    done = job(arena, redis, script, "--max-runtime", "500ms", "--grace", "300ms")
+    assert done.returncode == 124
+    assert "took too long" in done.stderr
+    assert history(redis)[-1]["reason"] == "max runtime"
+    assert record(redis)["st"] == "free"
+
+
+def test_a_job_in_time_is_left_alone(arena, redis):
+    assert job(arena, redis, "exit 6", "--max-runtime", "60s").returncode == 6
+
+
+# Waiting
+
+
+def test_it_waits_for_the_lease(arena, redis):
+    leader = lead(arena, redis, ttl=CALM)
+    worker = start(arena, redis, "--wait", "forever", command=["true"])
+    worker.wait_event("waiting")
+    wait_subscribed(redis)
+    leader.stop()
+    assert worker.wait() == 0
+    assert worker.find("started")
+
+
+def test_it_waits_no_longer_than_it_was_told(arena, redis):
+    lead(arena, redis, ttl=CALM)
+    began_ns = boottime_ns()
+    assert job(arena, redis, "echo ran", "--wait", "700ms").returncode == 75
+    assert boottime_ns() - began_ns >= 0.7 * SECOND_NS
+
+
+def test_stopped_while_it_waits(arena, redis):
+    lead(arena, redis, ttl=CALM)
+    worker = start(arena, redis, "--wait", "forever")
+    worker.wait_event("waiting")
+    assert worker.stop() == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("data", ["kept", "lost"])
+def test_a_restart_of_redis_between_two_ticks_costs_no_run(arena, data):
+    redis = arena.redis("appendonly yes")
+    assert job(arena, redis, "exit 0", ttl="2s").returncode == 0
+    redis.restart(keep_data=data == "kept")
+    # Nobody can know whether somebody still runs: one TTL, although nothing was said of waiting.
+    done = job(arena, redis, "echo ran", ttl="2s", fresh=False)
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+
+
+def test_a_host_that_dies_blocks_for_no_longer_than_the_ttl(arena, redis):
+    worker = start(arena, redis, "--assume-fresh", ttl="3s", command=["true"])
+    assert worker.wait() == 0
+    worker = start(arena, redis, ttl="3s", command=arena.beat("--every", 10))
+    worker.wait_event("started")
+    died_ns = boottime_ns()
+    worker.crash()
+    assert job(arena, redis, "echo ran", ttl="3s").returncode == 75
+    done = job(arena, redis, "echo ran", "--wait", "20s", ttl="3s")
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+    # 1 % and a moment for the clocks, and a busy machine's.
+    assert boottime_ns() - died_ns < 3 * 3 * SECOND_NS
+
+
+# Holding
+
+
+def test_a_hold_keeps_the_next_ones_out(arena, redis):
+    began_ns = boottime_ns()
+    assert job(arena, redis, "exit 0", "--hold", "3s").returncode == 0
+    assert record(redis)["st"] == "hold"
+    assert redis.command("GET", KEY) is None
+    done = job(arena, redis, "echo ran", "--log-level", "info")
+    assert done.returncode == 75 and "has run and keeps the lease closed" in done.stderr
+    wait_hold_over(redis)
+    # From the grant on, not from the end of the job.
+    assert boottime_ns() - began_ns >= 3 * SECOND_NS
+    assert job(arena, redis, "echo ran").stdout == "ran\n"
+
+
+def test_a_hold_counts_from_the_start_of_the_job(arena, redis):
+    assert job(arena, redis, "sleep 1", "--hold", "1s").returncode == 0
+    assert record(redis)["st"] == "free"
+
+
+def test_who_waits_gets_it_after_the_hold(arena, redis):
+    assert job(arena, redis, "exit 0", "--hold", "2s").returncode == 0
+    done = job(arena, redis, "echo ran", "--wait", "60s")
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+
+
+def test_a_hold_outlives_a_killed_wrapper(arena, redis):
+    worker = start(arena, redis, "--assume-fresh", "--hold", "60s")
+    worker.wait_event("started")
+    worker.kill9()
+    wait_until(lambda: record(redis)["st"] != "held", what="its last will")
+    assert record(redis)["st"] == "hold"
+    assert job(arena, redis, "echo ran").returncode == 75
+
+
+# Ten hosts, whose clocks differ by up to half a second
+
+HOSTS = 10
+LANES = 20
+ROUNDS = 10
+SKEW_S = 0.5
+
+
+def tick(arena, redis, key, random_, file):
+    """One round of one job: ten hosts, each at its own idea of the time. Returns how often it ran."""
+    length = random_.choice([0, 0, random_.uniform(0, 2)])
+    begun = file.read_text().count("\n") if file.exists() else 0
+    script = "echo $LEADERWRAP_TOKEN >>%s; sleep %.2f" % (file, length)
+
+    def host(number):
+        time.sleep(skews[number])
+        return job(arena, redis, script, "--hold", "5s", "-E", "0", key=key, timeout=120)
+
+    skews = [random_.uniform(0, SKEW_S) for _ in range(HOSTS)]
+    with concurrent.futures.ThreadPoolExecutor(HOSTS) as pool:
+        assert [done.returncode for done in pool.map(host, range(HOSTS))] == [0] * HOSTS
+    return file.read_text().count("\n") - begun
+
+
+@pytest.mark.limit(900)
+def test_ten_hosts_run_it_once_in_each_of_200_rounds(arena, redis):
+    def rounds(lane):
+        key = "lane%d" % lane
+        file = arena.folder / key
+        random_ = random.Random(lane)
+        counts = []
+        for _ in range(ROUNDS):
+            counts.append(tick(arena, redis, key, random_, file))
+            wait_hold_over(redis, key)
+        tokens = [int(line) for line in file.read_text().split()]
+        assert tokens == sorted(set(tokens))
+        return counts
+
+    with concurrent.futures.ThreadPoolExecutor(LANES) as pool:
+        counts = [count for lane in pool.map(rounds, range(LANES)) for count in lane]
+    assert counts == [1] * (LANES * ROUNDS)
+

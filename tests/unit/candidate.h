@@ -1,0 +1,171 @@
+/*
+ * A candidate to be tested by hand: what happens to it, and what it does about it.
+ */
+#ifndef LEADERWRAP_TEST_CANDIDATE_H
+#define LEADERWRAP_TEST_CANDIDATE_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "leaderwrap/clock.h"
+#include "leaderwrap/election.h"
+
+#define ME    "me#0000000000000001"
+#define OTHER "other#0000000000000002"
+#define IDENT "run/repl"
+
+/* A candidate with a TTL of 15 s: renew 5 s, time-out 2 s, stop 11.348 s, kill 14.348 s. */
+struct candidate {
+    struct election election;
+    struct election_actions actions;
+    int64_t now_ms;
+};
+
+static inline void step(struct candidate *candidate, struct election_event event)
+{
+    event.now_ns = candidate->now_ms * NS_PER_MS;
+    election_step(&candidate->election, &event, &candidate->actions);
+}
+
+static inline void happens(struct candidate *candidate, enum election_event_kind kind)
+{
+    step(candidate, (struct election_event){.kind = kind, .run = candidate->election.run});
+}
+
+static inline void at(struct candidate *candidate, int64_t now_ms)
+{
+    candidate->now_ms = now_ms;
+    happens(candidate, EVENT_TICK);
+}
+
+static inline const struct election_action *find(const struct candidate *candidate,
+                                                 enum election_action_kind kind)
+{
+    for (size_t i = 0; i < candidate->actions.count; i++)
+        if (candidate->actions.list[i].kind == kind)
+            return &candidate->actions.list[i];
+    return NULL;
+}
+
+static inline const struct election_action *expect(const struct candidate *candidate,
+                                                   enum election_action_kind kind)
+{
+    const struct election_action *action = find(candidate, kind);
+    if (action == NULL) {
+        fail_msg("action %d was expected, %zu others came", kind, candidate->actions.count);
+        abort(); /* fail_msg does not return, which compilers cannot know */
+    }
+    return action;
+}
+
+static inline void expect_none(const struct candidate *candidate, enum election_action_kind kind)
+{
+    if (find(candidate, kind) != NULL)
+        fail_msg("action %d came", kind);
+}
+
+static inline bool was_told(const struct candidate *candidate, enum election_note note)
+{
+    for (size_t i = 0; i < candidate->actions.count; i++)
+        if (candidate->actions.list[i].kind == ACTION_TELL &&
+            candidate->actions.list[i].note == note)
+            return true;
+    return false;
+}
+
+static inline struct lease_reply answer(const struct candidate *candidate,
+                                        enum lease_verdict verdict, enum lease_state state,
+                                        const char *id, uint64_t token, const char *version)
+{
+    struct lease_reply reply = {.request = candidate->election.last_request,
+                                .verdict = verdict,
+                                .record = {.state = state, .token = token, .ttl_ms = 15000}};
+    snprintf(reply.record.id, sizeof reply.record.id, "%s", id);
+    snprintf(reply.record.ident, sizeof reply.record.ident, "%s", IDENT);
+    snprintf(reply.record.version, sizeof reply.record.version, "%s", version);
+    return reply;
+}
+
+static inline void replies(struct candidate *candidate, struct lease_reply reply)
+{
+    step(candidate, (struct election_event){.kind = EVENT_REPLY, .reply = &reply});
+}
+
+static inline void is_refused(struct candidate *candidate, const char *version)
+{
+    replies(candidate, answer(candidate, LEASE_REFUSED, LEASE_HELD, OTHER, 7, version));
+}
+
+static inline void is_granted(struct candidate *candidate, uint64_t token)
+{
+    replies(candidate, answer(candidate, LEASE_GRANTED, LEASE_HELD, ME, token,
+                              candidate->election.pending.nonce));
+}
+
+static inline void is_renewed(struct candidate *candidate)
+{
+    replies(candidate, answer(candidate, LEASE_RENEWED, LEASE_HELD, ME, candidate->election.token,
+                              candidate->election.pending.nonce));
+}
+
+static inline void fails(struct candidate *candidate, enum lease_failure failure)
+{
+    struct lease_reply reply = answer(candidate, LEASE_FAILED, LEASE_ABSENT, "", 0, "");
+    reply.failure = failure;
+    replies(candidate, reply);
+}
+
+static inline void is_pushed(struct candidate *candidate, enum lease_state state,
+                             const char *version, int64_t listeners)
+{
+    struct lease_event push = {.state = state, .token = 7, .ttl_ms = 15000, .listeners = listeners};
+    snprintf(push.ident, sizeof push.ident, "%s", IDENT);
+    snprintf(push.version, sizeof push.version, "%s", version);
+    step(candidate, (struct election_event){.kind = EVENT_PUSH, .push = &push});
+}
+
+static inline struct candidate fresh_with(struct election_config config)
+{
+    struct timing_request request = {
+        .ttl_ms = 15000, .renew_ms = -1, .grace_ms = -1, .margin_ms = -1, .retry_ms = -1};
+    struct candidate candidate = {.now_ms = 1000000};
+    char error[256];
+
+    assert_int_equal(timing_derive(&request, &config.timing, error, sizeof error), 0);
+    snprintf(config.id, sizeof config.id, "%s", ME);
+    config.seed = 42;
+    election_init(&candidate.election, &config, candidate.now_ms * NS_PER_MS);
+    happens(&candidate, EVENT_TICK);
+    expect(&candidate, ACTION_OPEN);
+    happens(&candidate, EVENT_OPENED);
+    expect(&candidate, ACTION_ACQUIRE);
+    assert_int_equal(candidate.election.state, ELECTION_ACQUIRING);
+    return candidate;
+}
+
+static inline struct candidate fresh(void)
+{
+    return fresh_with((struct election_config){0});
+}
+
+static inline struct candidate leader_with(struct election_config config)
+{
+    struct candidate candidate = fresh_with(config);
+    candidate.now_ms += 10;
+    is_granted(&candidate, 100);
+    assert_int_equal(candidate.election.state, ELECTION_LEADING);
+    return candidate;
+}
+
+static inline struct candidate leader(void)
+{
+    return leader_with((struct election_config){0});
+}
+
+static inline int64_t wake_ms(const struct candidate *candidate)
+{
+    return election_wake_at_ns(&candidate->election) / NS_PER_MS;
+}
+
+#endif
