@@ -44,8 +44,16 @@ enum election_end {
     END_NOT_STARTED,   /* this host could not make a process for the command */
     END_CONFIGURATION, /* Redis refuses us, and did from the start */
     END_RUNTIME,       /* --max-runtime was over */
+    END_FAILED,        /* the command failed --max-restarts times in a row */
     END_BUSY,          /* --once: another one has the lease, and --wait is over */
     END_UNREACHABLE,   /* --once: no answer from Redis, and --wait is over */
+};
+
+/* What becomes of a command that ended by itself. */
+enum restart_policy {
+    RESTART_NO, /* we end with it */
+    RESTART_ON_FAILURE,
+    RESTART_ALWAYS,
 };
 
 struct election_config {
@@ -57,6 +65,9 @@ struct election_config {
     int64_t wait_ms;        /* INT64_MAX: for ever */
     int64_t hold_ms;        /* the lease is kept for at least so long after it was acquired */
     int64_t max_runtime_ms; /* of the command; 0: no limit */
+    enum restart_policy restart;
+    int64_t max_restarts; /* failures in a row, then another node may try; 0: no limit */
+    int64_t penalty_ms;   /* how long we stand back then */
     char id[LEASE_ID_SIZE];
     uint64_t seed; /* random: nonces and jitter come from it */
 };
@@ -69,7 +80,7 @@ enum election_event_kind {
     EVENT_PUSH,        /* `push`: a hint from the events channel */
     EVENT_LISTENING,   /* the events channel is heard from now on; what was said before is not */
     EVENT_NOT_STARTED, /* no process could be made for the command; TREE_DEAD follows */
-    EVENT_CHILD_EXIT,  /* the command's own process ended; leftovers may live */
+    EVENT_CHILD_EXIT,  /* the command's own process ended (`failed`); leftovers may live */
     EVENT_TREE_DEAD,   /* nothing of the tree is left */
     EVENT_TREE_STUCK,  /* the keeper is alive but cannot kill everything */
     EVENT_KEEPER_LOST,
@@ -83,6 +94,7 @@ struct election_event {
     const struct lease_reply *reply; /* borrowed for the call, as is `push` */
     const struct lease_event *push;
     uint32_t run; /* CHILD_EXIT, TREE_*: the run it is about; others are ignored */
+    bool failed;  /* CHILD_EXIT: by a signal, or with another status than 0 */
 };
 
 enum election_action_kind {
@@ -112,6 +124,8 @@ enum election_note {
     NOTE_RELEASE_FAILED, /* the same for a release */
     NOTE_RETRY,          /* the connection failed; the next try is in `delay_ms` */
     NOTE_TERM_ENDING,    /* `end` */
+    NOTE_RESTART,        /* the tree is dead, and starts again in `delay_ms` */
+    NOTE_STAND_BACK,     /* it failed too often: others may try for `delay_ms` */
     NOTE_TERM_OVER,      /* the tree is dead; `end` */
     NOTE_RELEASED,
     NOTE_NOT_HELD, /* nothing to release any more */
@@ -212,6 +226,12 @@ struct election {
     int64_t granted_ns; /* when the present lease was heard of; what --hold counts from */
     int64_t renew_at_ns;
     int64_t runtime_over_ns; /* INT64_MAX: never */
+    int64_t run_began_ns;
+    int64_t restart_at_ns; /* no tree is there, and one is started then; INT64_MAX: no pause */
+    bool failed;           /* how the command of the last run ended */
+    int64_t quick_ends;    /* in a row: runs that were too short to be healthy */
+    int64_t failures;      /* in a row */
+    int64_t stand_back_until_ns; /* no question before this */
     bool kill_sent;
     bool tree_stuck;
     int64_t abandon_at_ns; /* the keeper is given up then; INT64_MAX: not yet decided, or done */

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "leaderwrap/election.h"
 #include "leaderwrap/log.h"
 #include "leaderwrap/timing.h"
 #include "leaderwrap/url.h"
@@ -44,6 +45,9 @@ struct options {
     bool exit_on_lost;
     bool stop_main_only;
     bool no_release;
+    enum restart_policy restart;
+    int64_t max_restarts; /* 0: no limit */
+    int64_t penalty_ms;
     bool once;
     int64_t wait_ms;        /* INT64_MAX: for ever */
     int64_t hold_ms;        /* 0: none */

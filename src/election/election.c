@@ -301,7 +301,7 @@ static void handle_event(struct election *election, struct election_actions *act
         break;
     case EVENT_CHILD_EXIT:
         if (this_run)
-            term_child_exit(election, actions);
+            term_child_exit(election, actions, event->failed);
         break;
     case EVENT_TREE_DEAD:
         if (this_run)
@@ -369,6 +369,8 @@ void election_init(struct election *election, const struct election_config *conf
     election->now_ns = now_ns;
     election->began_ns = now_ns;
     election->runtime_over_ns = INT64_MAX;
+    election->restart_at_ns = INT64_MAX;
+    election->stand_back_until_ns = now_ns;
     election->random = config->seed;
     election->link = LINK_DOWN;
     election->open_at_ns = now_ns;
@@ -399,12 +401,13 @@ int64_t election_wake_at_ns(const struct election *election)
     switch (election->state) {
     case ELECTION_FOLLOWING:
         wake_ns = follow_until_ns(election);
-        due_ns = election->ask_at_ns;
+        due_ns = max_ns(election->ask_at_ns, election->stand_back_until_ns);
         break;
     case ELECTION_ACQUIRING:
         break;
     case ELECTION_LEADING:
-        wake_ns = min_ns(election->deadlines.stop_at_ns, election->runtime_over_ns);
+        wake_ns = min_ns(election->deadlines.stop_at_ns,
+                         min_ns(election->runtime_over_ns, election->restart_at_ns));
         due_ns = election->renew_at_ns;
         break;
     case ELECTION_STOPPING:
@@ -424,6 +427,6 @@ int64_t election_wake_at_ns(const struct election *election)
     else if (election->link == LINK_DOWN)
         wake_ns = min_ns(wake_ns, election->open_at_ns);
     else if (due_ns != INT64_MAX)
-        wake_ns = min_ns(wake_ns, due_ns > election->retry_at_ns ? due_ns : election->retry_at_ns);
+        wake_ns = min_ns(wake_ns, max_ns(due_ns, election->retry_at_ns));
     return wake_ns;
 }

@@ -288,7 +288,7 @@ void follow_advance(struct election *election, struct election_actions *actions)
         return;
     }
     if (election->state != ELECTION_FOLLOWING || election->now_ns < election->ask_at_ns ||
-        !can_send(election))
+        election->now_ns < election->stand_back_until_ns || !can_send(election))
         return;
 
     election->state = ELECTION_ACQUIRING;

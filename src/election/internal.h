@@ -37,7 +37,7 @@ void term_end(struct election *election, struct election_actions *actions, enum 
 void term_reply(struct election *election, struct election_actions *actions,
                 const struct lease_reply *reply, int64_t sent_ns);
 void term_not_started(struct election *election);
-void term_child_exit(struct election *election, struct election_actions *actions);
+void term_child_exit(struct election *election, struct election_actions *actions, bool failed);
 void term_tree_dead(struct election *election, struct election_actions *actions);
 void term_stop(struct election *election, struct election_actions *actions, bool again);
 void term_advance(struct election *election, struct election_actions *actions);
@@ -58,6 +58,11 @@ static inline int64_t ms_to_ns(int64_t ms)
 static inline int64_t min_ns(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+static inline int64_t max_ns(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
 }
 
 #endif

@@ -12,6 +12,31 @@
 /* How long a keeper that was told to kill is believed to be at it. */
 #define KEEPER_PATIENCE_MS 1000
 
+#define RESTART_FIRST_MS 1000
+#define RESTART_MOST_MS  30000
+#define HEALTHY_MS       60000 /* a run that lasted so long makes earlier failures forgotten */
+
+/* Starts the tree, for the first time in this term or again. */
+static void begin_run(struct election *election, struct election_actions *actions)
+{
+    election->run++;
+    election->run_began_ns = election->now_ns;
+    election->restart_at_ns = INT64_MAX;
+    election->runtime_over_ns = INT64_MAX;
+    if (election->config.max_runtime_ms > 0)
+        election->runtime_over_ns = election->now_ns + ms_to_ns(election->config.max_runtime_ms);
+    election->failed = false;
+    election->kill_sent = false;
+    election->tree_stuck = false;
+    election->abandon_at_ns = INT64_MAX;
+
+    struct election_action *start = act(actions, ACTION_START);
+    start->run = election->run;
+    start->token = election->token;
+    start->deadlines = election->deadlines;
+    memcpy(start->version, election->version, sizeof start->version);
+}
+
 void term_begin(struct election *election, struct election_actions *actions, uint64_t token,
                 int64_t sent_ns)
 {
@@ -22,19 +47,9 @@ void term_begin(struct election *election, struct election_actions *actions, uin
     election->seen.valid = false;
     election->renew_at_ns = sent_ns + ms_to_ns(election->config.timing.renew_ms);
     election->end = END_NONE;
-    election->runtime_over_ns = INT64_MAX;
-    if (election->config.max_runtime_ms > 0)
-        election->runtime_over_ns = election->now_ns + ms_to_ns(election->config.max_runtime_ms);
-    election->run++;
-    election->kill_sent = false;
-    election->tree_stuck = false;
-    election->abandon_at_ns = INT64_MAX;
-
-    struct election_action *start = act(actions, ACTION_START);
-    start->run = election->run;
-    start->token = token;
-    start->deadlines = election->deadlines;
-    memcpy(start->version, election->version, sizeof start->version);
+    election->failures = 0;
+    election->quick_ends = 0;
+    begin_run(election, actions);
     struct election_action *note = act(actions, ACTION_TELL);
     note->note = NOTE_ELECTED;
     note->token = token;
@@ -63,21 +78,42 @@ static void kill_tree(struct election *election, struct election_actions *action
     act(actions, ACTION_KILL_TREE)->run = election->run;
 }
 
-/* Ends the term for the reason `end`. That a command ended by itself stays the reason, whatever
- * happens while its leftovers are swept: its status is the wrapper's. */
+static void term_over(struct election *election, struct election_actions *actions)
+{
+    struct election_action *note = act(actions, ACTION_TELL);
+    note->note = NOTE_TERM_OVER;
+    note->end = election->end;
+    election->restart_at_ns = INT64_MAX;
+    release_begin(election, actions);
+}
+
+static bool wants_restart(const struct election *election)
+{
+    enum restart_policy policy = election->config.restart;
+
+    return policy == RESTART_ALWAYS || (policy == RESTART_ON_FAILURE && election->failed);
+}
+
+/* Ends the term for the reason `end`. That a command ended by itself, and for good, stays the
+ * reason, whatever happens while its leftovers are swept: its status is the wrapper's. */
 void term_end(struct election *election, struct election_actions *actions, enum election_end end)
 {
     bool at_once = end == END_LOST;
 
-    if (election->end != END_COMMAND &&
-        (election->state == ELECTION_LEADING || end == END_KEEPER)) {
+    bool ended_by_itself = election->end == END_COMMAND && !wants_restart(election);
+
+    if (!ended_by_itself && (election->state == ELECTION_LEADING || end == END_KEEPER)) {
         election->end = end;
         struct election_action *note = act(actions, ACTION_TELL);
         note->note = NOTE_TERM_ENDING;
         note->end = end;
     }
     election->state = ELECTION_STOPPING;
-    if (end == END_KEEPER) {
+    if (election->restart_at_ns != INT64_MAX && end != END_KEEPER) {
+        /* In the pause before a restart there is no tree to end. */
+        term_over(election, actions);
+    } else if (end == END_KEEPER) {
+        election->restart_at_ns = INT64_MAX;
         /* The wrapper is sweeping already; there is no keeper to talk to. */
         election->kill_sent = true;
         election->abandon_at_ns = INT64_MAX;
@@ -157,28 +193,78 @@ void term_not_started(struct election *election)
         election->end = END_NOT_STARTED;
 }
 
-void term_child_exit(struct election *election, struct election_actions *actions)
+void term_child_exit(struct election *election, struct election_actions *actions, bool failed)
 {
     /* Leftovers may still be at work: the term, and its renewals, go on until the tree is dead. */
     if (election->state == ELECTION_LEADING && election->end == END_NONE) {
         election->end = END_COMMAND;
+        election->failed = failed;
         struct election_action *note = act(actions, ACTION_TELL);
         note->note = NOTE_TERM_ENDING;
         note->end = END_COMMAND;
     }
 }
 
+static bool is_to_be_restarted(const struct election *election)
+{
+    return election->state == ELECTION_LEADING && election->end == END_COMMAND &&
+           wants_restart(election);
+}
+
+/* Counts the run that is over, and the failures in a row. Returns false if those are too many. */
+static bool may_go_on(struct election *election)
+{
+    bool healthy = election->now_ns - election->run_began_ns >= ms_to_ns(HEALTHY_MS);
+    int64_t most = election->config.max_restarts;
+
+    if (healthy)
+        election->quick_ends = 0;
+    if (healthy || !election->failed)
+        election->failures = 0;
+    election->quick_ends++;
+    if (election->failed)
+        election->failures++;
+    return most == 0 || election->failures < most;
+}
+
+/* 1 s, 2 s, 4 s, ... 30 s. */
+static int64_t restart_pause_ms(const struct election *election)
+{
+    int64_t pause_ms = RESTART_FIRST_MS;
+
+    for (int64_t i = 1; i < election->quick_ends && pause_ms < RESTART_MOST_MS; i++)
+        pause_ms *= 2;
+    return pause_ms < RESTART_MOST_MS ? pause_ms : RESTART_MOST_MS;
+}
+
+/* The term goes on without a tree for a while. */
+static void pause_run(struct election *election, struct election_actions *actions)
+{
+    struct election_action *note = act(actions, ACTION_TELL);
+
+    note->note = NOTE_RESTART;
+    note->delay_ms = restart_pause_ms(election);
+    election->end = END_NONE;
+    election->runtime_over_ns = INT64_MAX;
+    election->restart_at_ns = election->now_ns + ms_to_ns(note->delay_ms);
+}
+
 void term_tree_dead(struct election *election, struct election_actions *actions)
 {
-    if (election->state != ELECTION_LEADING && election->state != ELECTION_STOPPING)
+    if ((election->state != ELECTION_LEADING && election->state != ELECTION_STOPPING) ||
+        election->restart_at_ns != INT64_MAX)
         return;
+    if (is_to_be_restarted(election)) {
+        if (may_go_on(election)) {
+            pause_run(election, actions);
+            return;
+        }
+        election->end = END_FAILED;
+    }
     /* A tree that died without a word of its main process missed its start or its deadline. */
     if (election->end == END_NONE)
         election->end = END_DEADLINE;
-    struct election_action *note = act(actions, ACTION_TELL);
-    note->note = NOTE_TERM_OVER;
-    note->end = election->end;
-    release_begin(election, actions);
+    term_over(election, actions);
 }
 
 static int64_t release_limit_ns(const struct election *election)
@@ -205,6 +291,8 @@ void term_stop(struct election *election, struct election_actions *actions, bool
 
 void term_advance(struct election *election, struct election_actions *actions)
 {
+    if (election->state == ELECTION_LEADING && election->now_ns >= election->restart_at_ns)
+        begin_run(election, actions);
     if (election->state != ELECTION_LEADING || election->now_ns < election->renew_at_ns ||
         !can_send(election))
         return;
@@ -220,6 +308,8 @@ static bool ends_after_term(const struct election *election)
         return election->config.exit_on_lost || election->stop_asked;
     case END_NOT_STARTED:
         return election->config.once || election->stop_asked;
+    case END_FAILED:
+        return election->stop_asked;
     default:
         return true;
     }
@@ -230,9 +320,24 @@ static enum election_end final_end(const struct election *election)
 {
     bool term_was_cut_short = election->end == END_DEADLINE || election->end == END_LOST;
 
-    if (election->end == END_NOT_STARTED && election->stop_asked)
+    if ((election->end == END_NOT_STARTED || election->end == END_FAILED) && election->stop_asked)
         return END_STOPPED;
     return term_was_cut_short && !election->config.exit_on_lost ? END_STOPPED : election->end;
+}
+
+/* A host that cannot make processes, or on which the command fails again and again, lets the others
+ * go first. */
+static void stand_back(struct election *election, struct election_actions *actions)
+{
+    if (election->end == END_NOT_STARTED) {
+        election->stand_back_until_ns =
+            election->now_ns + ms_to_ns(election->config.timing.retry_ms);
+    } else if (election->end == END_FAILED) {
+        struct election_action *note = act(actions, ACTION_TELL);
+        note->note = NOTE_STAND_BACK;
+        note->delay_ms = election->config.penalty_ms;
+        election->stand_back_until_ns = election->now_ns + ms_to_ns(election->config.penalty_ms);
+    }
 }
 
 static void release_over(struct election *election, struct election_actions *actions)
@@ -242,10 +347,8 @@ static void release_over(struct election *election, struct election_actions *act
         return;
     }
     election->release_until_ns = INT64_MAX;
-    /* A host that cannot make processes lets the others go first. */
-    follow(election, election->end == END_NOT_STARTED
-                         ? election->now_ns + ms_to_ns(election->config.timing.retry_ms)
-                         : election->now_ns);
+    stand_back(election, actions);
+    follow(election, election->now_ns);
 }
 
 void release_begin(struct election *election, struct election_actions *actions)

@@ -80,5 +80,8 @@ int options_print_help(void)
           "within the\n"
           "margin. What that leaves open, a whole machine frozen and thawed, the token covers.\n",
           stdout);
-    return fflush(stdout) == 0 ? 0 : -errno;
+    /* What did not fit into the buffer was written earlier. */
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return errno != 0 ? -errno : -EIO;
+    return 0;
 }

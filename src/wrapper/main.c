@@ -119,7 +119,7 @@ static int run(struct candidate *candidate)
         .environment = environment,
         .grace_ms = options->timing.grace_ms,
         .stop_main_only = options->stop_main_only,
-        .single_run = options->exit_on_lost,
+        .single_run = options->exit_on_lost && options->restart == RESTART_NO,
         .last_will = options->no_release ? NULL : run_will,
         .context = candidate,
     };

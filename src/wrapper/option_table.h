@@ -33,6 +33,8 @@ enum option_kind {
     OPTION_REDIS,
     OPTION_PATIENCE, /* 0, a duration or "forever" */
     OPTION_STATUS,
+    OPTION_COUNT,
+    OPTION_RESTART,
 };
 
 struct option_spec {

@@ -22,6 +22,7 @@
 #define COUNTER_LEASE_KEY   "leaderwrap:counter"
 #define SHOWN_VALUE         80 /* of a bad value, in an error message */
 #define STATUS_MOST         255
+#define COUNT_MOST          1000000
 
 /* Where a value came from, for the error message: "--ttl 15" or "LEADERWRAP_TTL=15". */
 struct origin {
@@ -56,19 +57,43 @@ static bool parse_flag(const char *text, bool *flag)
     return false;
 }
 
-static bool parse_status(const char *text, int *status)
+static bool parse_number(const char *text, int64_t least, int64_t most, int64_t *number)
 {
-    int value = 0;
+    int64_t value = 0;
 
     if (*text == '\0')
         return false;
     for (; *text != '\0'; text++) {
-        if (!isdigit((unsigned char)*text) || value > STATUS_MOST)
+        if (!isdigit((unsigned char)*text) || value > most)
             return false;
         value = value * 10 + (*text - '0');
     }
-    *status = value;
-    return value <= STATUS_MOST;
+    *number = value;
+    return value >= least && value <= most;
+}
+
+static bool parse_status(const char *text, int *status)
+{
+    int64_t value;
+
+    if (!parse_number(text, 0, STATUS_MOST, &value))
+        return false;
+    *status = (int)value;
+    return true;
+}
+
+static bool parse_restart(const char *text, enum restart_policy *policy)
+{
+    static const char *const words[] = {
+        [RESTART_NO] = "no", [RESTART_ON_FAILURE] = "on-failure", [RESTART_ALWAYS] = "always"};
+
+    for (int i = RESTART_NO; i <= RESTART_ALWAYS; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *policy = (enum restart_policy)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Returns NULL, or what is wrong. */
@@ -137,6 +162,14 @@ static int store_value(const struct option_spec *spec, const char *value,
     case OPTION_PATIENCE:
         problem = parse_patience(value, field);
         return problem == NULL ? 0 : complain(error, size, origin, problem);
+    case OPTION_RESTART:
+        if (parse_restart(value, field))
+            return 0;
+        break;
+    case OPTION_COUNT:
+        return parse_number(value, 1, COUNT_MOST, field)
+                   ? 0
+                   : complain(error, size, origin, "must be a number from 1 to 1000000");
     case OPTION_STATUS:
         return parse_status(value, field)
                    ? 0
@@ -390,6 +423,10 @@ static int check_once(struct options *options, const struct raw *raw, char *erro
         snprintf(error, size, "--once needs a command to run");
         return EXIT_USAGE;
     }
+    if (options->restart != RESTART_NO) {
+        snprintf(error, size, "--restart is not for --once: the job is run once");
+        return EXIT_USAGE;
+    }
     options->exit_on_lost = true;
     /* A process that has only just begun could tell by its own observation after a TTL only. */
     if (!is_given(raw, "takeover"))
@@ -397,6 +434,20 @@ static int check_once(struct options *options, const struct raw *raw, char *erro
     /* cron sends mail for each word. */
     if (!is_given(raw, "log-level"))
         options->log_level = LOG_LEVEL_WARNING;
+    return 0;
+}
+
+static int check_restart(const struct options *options, const struct raw *raw, char *error,
+                         size_t size)
+{
+    static const char *const only_restart[] = {"max-restarts", "penalty"};
+
+    for (size_t i = 0; i < sizeof only_restart / sizeof only_restart[0]; i++) {
+        if (options->restart == RESTART_NO && is_given(raw, only_restart[i])) {
+            snprintf(error, size, "--%s is for --restart on-failure or always", only_restart[i]);
+            return EXIT_USAGE;
+        }
+    }
     return 0;
 }
 
@@ -413,6 +464,7 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
     options->log_level = LOG_LEVEL_INFO;
     options->counter_key = DEFAULT_COUNTER_KEY;
     options->conflict_exit_code = EXIT_CONFLICT;
+    options->penalty_ms = -1;
     status = read_environment(options, &raw, error, error_size);
     if (status == 0)
         status = read_line(options, &raw, argc, argv, error, error_size);
@@ -423,6 +475,8 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
     if (status == 0 && options->mode == MODE_RUN)
         status = check_once(options, &raw, error, error_size);
     if (status == 0)
+        status = check_restart(options, &raw, error, error_size);
+    if (status == 0)
         status = set_key(options, &raw, error, error_size);
     if (status == 0)
         status = set_name(options, &raw, error, error_size);
@@ -430,6 +484,8 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
         status = set_redis(options, &raw, error, error_size);
     if (status == 0 && timing_derive(&raw.timing, &options->timing, error, error_size) != 0)
         status = EXIT_USAGE;
+    if (status == 0 && options->penalty_ms < 0)
+        options->penalty_ms = 2 * options->timing.ttl_ms;
     return status;
 }
 

@@ -173,6 +173,20 @@ static void tell_lost(const struct lease_reply *reply)
                  record->name[0] != '\0' ? record->name : "nobody", record->token);
 }
 
+static void tell_restart(const struct report *report, const struct election_action *action)
+{
+    char delay[32];
+
+    duration_format(delay, sizeof delay, action->delay_ms);
+    if (action->note == NOTE_RESTART)
+        log_line(LOG_LEVEL_WARNING, "restart", "starting the command again in %s", delay);
+    else
+        log_line(LOG_LEVEL_ERROR, "stand_back",
+                 "the command failed %" PRId64
+                 " times in a row; standing back for %s so that another node may try",
+                 report->options->max_restarts, delay);
+}
+
 static void tell_ending(enum election_end end, const struct lease_reply *reply)
 {
     switch (end) {
@@ -256,6 +270,10 @@ void report_note(struct report *report, const struct election *election,
     }
     case NOTE_RETRY:
         tell_retry(report, election, action->delay_ms);
+        break;
+    case NOTE_RESTART:
+    case NOTE_STAND_BACK:
+        tell_restart(report, action);
         break;
     case NOTE_TERM_ENDING:
         tell_ending(action->end, reply);

@@ -58,6 +58,8 @@ static const char *reason_of(enum election_end end)
         return "not started";
     case END_RUNTIME:
         return "max runtime";
+    case END_FAILED:
+        return "failed";
     case END_CONFIGURATION:
     case END_BUSY:
     case END_UNREACHABLE:
@@ -253,10 +255,12 @@ static void on_report(void *context, const struct keeper_report *report)
     case KEEPER_EXEC_FAILED:
         supervisor->child_status = environment_exit_status(report->value);
         event.kind = EVENT_CHILD_EXIT;
+        event.failed = true;
         break;
     case KEEPER_CHILD_EXIT:
         supervisor->child_status = exit_status(report->value);
         event.kind = EVENT_CHILD_EXIT;
+        event.failed = supervisor->child_status != 0;
         break;
     case KEEPER_NOT_STARTED:
         event.kind = EVENT_NOT_STARTED;
@@ -429,6 +433,7 @@ static int final_status(const struct supervisor *supervisor)
         return EXIT_UNREACHABLE;
     case END_KEEPER:
     case END_NOT_STARTED:
+    case END_FAILED:
     case END_CONFIGURATION:
     case END_NONE:
         break;
@@ -458,6 +463,9 @@ int supervisor_run(const struct supervisor_config *config)
         .wait_ms = options->wait_ms,
         .hold_ms = options->hold_ms,
         .max_runtime_ms = options->max_runtime_ms,
+        .restart = options->restart,
+        .max_restarts = options->max_restarts,
+        .penalty_ms = options->penalty_ms,
         .seed = config->seed,
     };
     int status;

@@ -316,7 +316,8 @@ void elector_reply(struct world *world, struct process *process, uint16_t number
         if (message->foreign)
             strcpy(record->foreign, "somebody else");
     }
-    if (message->verdict == LEASE_GRANTED || message->verdict == LEASE_RENEWED)
+    if ((message->verdict == LEASE_GRANTED || message->verdict == LEASE_RENEWED) &&
+        message->request == process->election.pending.number)
         process->confirmed_token = record->token;
     elector_feed(world, process, &event);
 }

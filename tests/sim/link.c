@@ -116,6 +116,9 @@ static void hear(struct world *world, struct process *process, enum election_eve
                  uint32_t run)
 {
     struct election_event event = {.kind = kind, .run = run};
+
+    if (kind == EVENT_CHILD_EXIT)
+        event.failed = chance(world, 600000);
     elector_feed(world, process, &event);
 }
 

@@ -74,6 +74,10 @@ static void random_host(struct world *world, struct host *host, int64_t ttl_ms)
     host->wait_ms = chance(world, 300000) ? INT64_MAX : between(world, -ttl_ms, ttl_ms);
     if (host->wait_ms < 0)
         host->wait_ms = 0;
+    if (!host->once && host != &world->hosts[0] && chance(world, 300000)) {
+        host->restart = chance(world, 500000) ? RESTART_ALWAYS : RESTART_ON_FAILURE;
+        host->max_restarts = between(world, 0, 3);
+    }
     random_timing(world, ttl_ms, &host->timing);
 }
 

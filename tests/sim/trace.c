@@ -15,9 +15,16 @@ static const char *const ends[] = {
     [END_KEEPER] = "keeper lost",
     [END_NOT_STARTED] = "not started",
     [END_CONFIGURATION] = "configuration",
+    [END_RUNTIME] = "runtime over",
+    [END_FAILED] = "failed too often",
+    [END_BUSY] = "busy",
+    [END_UNREACHABLE] = "unreachable",
 };
 static const char *const notes[] = {
     [NOTE_WAITING] = "waits",
+    [NOTE_BUSY] = "waits no longer",
+    [NOTE_RESTART] = "pauses before a restart",
+    [NOTE_STAND_BACK] = "stands back",
     [NOTE_ELECTED] = "ELECTED",
     [NOTE_RENEWED] = "renewed",
     [NOTE_RENEWAL_FAILED] = "renewal failed",

@@ -273,6 +273,8 @@ struct host {
     bool once;
     int64_t wait_ms;
     int64_t max_runtime_ms;
+    enum restart_policy restart;
+    int64_t max_restarts;
     bool assume_fresh;
     int64_t hold_ms;
 };

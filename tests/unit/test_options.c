@@ -181,6 +181,30 @@ static void what_is_for_once_is_for_once(void **state)
     assert_refused("--once -E x job", "must be a number from 0 to 255");
 }
 
+static void restarts(void **state)
+{
+    (void)state;
+    struct parsed parsed = assert_accepted("--ttl 20s job");
+    assert_int_equal(parsed.options.restart, RESTART_NO);
+    options_clear(&parsed.options);
+
+    parsed = assert_accepted("--ttl 20s --restart on-failure job");
+    assert_int_equal(parsed.options.restart, RESTART_ON_FAILURE);
+    assert_true(parsed.options.max_restarts == 0 && parsed.options.penalty_ms == 40000);
+    options_clear(&parsed.options);
+
+    parsed = assert_accepted("--restart always --max-restarts 3 --penalty 5s job");
+    assert_int_equal(parsed.options.restart, RESTART_ALWAYS);
+    assert_true(parsed.options.max_restarts == 3 && parsed.options.penalty_ms == 5000);
+    options_clear(&parsed.options);
+
+    assert_refused("--restart sometimes job", "must be no|on-failure|always");
+    assert_refused("--restart always --max-restarts 0 job", "must be a number from 1 to 1000000");
+    assert_refused("--max-restarts 3 job", "--max-restarts is for --restart");
+    assert_refused("--penalty 3s job", "--penalty is for --restart");
+    assert_refused("--once --restart always job", "--restart is not for --once");
+}
+
 static void mistakes_are_told(void **state)
 {
     (void)state;
@@ -286,6 +310,7 @@ int main(void)
         cmocka_unit_test_setup(a_bad_environment_names_its_variable, clear_environment),
         cmocka_unit_test_setup(once_has_defaults_of_its_own, clear_environment),
         cmocka_unit_test_setup(what_is_for_once_is_for_once, clear_environment),
+        cmocka_unit_test_setup(restarts, clear_environment),
         cmocka_unit_test_setup(mistakes_are_told, clear_environment),
         cmocka_unit_test_setup(long_values_are_cut_in_messages, clear_environment),
         cmocka_unit_test_setup(a_secret_never_gets_into_an_error, clear_environment),
