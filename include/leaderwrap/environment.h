@@ -7,8 +7,9 @@
 #include "leaderwrap/options.h"
 
 /* The process's environment with LEADERWRAP_KEY, _ID, _NAME and _TTL_MS set (and without a
- * LEADERWRAP_TOKEN: the keeper adds the run's). Returns a NULL-terminated array that belongs to the
- * caller (environment_free), or NULL when memory ran out. */
+ * LEADERWRAP_TOKEN: the keeper adds the run's), and without what a service manager told us alone
+ * (NOTIFY_SOCKET, WATCHDOG_*) unless --pass-notify. Returns a NULL-terminated array that belongs to
+ * the caller (environment_free), or NULL when memory ran out. */
 char **environment_build(const struct options *options, const char *id);
 
 void environment_free(char **environment);

@@ -53,6 +53,7 @@ struct options {
     int64_t hold_ms;        /* 0: none */
     int64_t max_runtime_ms; /* 0: no limit */
     int conflict_exit_code;
+    bool pass_notify;
     enum log_level log_level;
     enum log_format log_format;
 };

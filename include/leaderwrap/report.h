@@ -21,6 +21,7 @@ struct report {
     int64_t told_delay_ms;
     char told_waiting[LEASE_ID_SIZE + 64]; /* whom we said we are waiting for */
     bool told_warning;
+    char status[256]; /* what we are doing, in one line */
 };
 
 void report_init(struct report *report, const struct options *options);

@@ -17,12 +17,24 @@ static const char *const own_variables[] = {
 
 #define OWN_COUNT (sizeof own_variables / sizeof own_variables[0])
 
-static bool is_own(const char *entry)
+/* A service manager's words to leaderwrap. */
+static const char *const manager_variables[] = {
+    "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID="};
+
+#define MANAGER_COUNT (sizeof manager_variables / sizeof manager_variables[0])
+
+static bool is_one_of(const char *entry, const char *const *names, size_t count)
 {
-    for (size_t i = 0; i < OWN_COUNT; i++)
-        if (strncmp(entry, own_variables[i], strlen(own_variables[i])) == 0)
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(entry, names[i], strlen(names[i])) == 0)
             return true;
     return false;
+}
+
+static bool is_handed_on(const struct options *options, const char *entry)
+{
+    return !is_one_of(entry, own_variables, OWN_COUNT) &&
+           (options->pass_notify || !is_one_of(entry, manager_variables, MANAGER_COUNT));
 }
 
 char **environment_build(const struct options *options, const char *id)
@@ -47,7 +59,7 @@ char **environment_build(const struct options *options, const char *id)
         used++;
     }
     for (size_t i = 0; i < count; i++) {
-        if (is_own(environ[i]))
+        if (!is_handed_on(options, environ[i]))
             continue;
         environment[used] = strdup(environ[i]);
         if (environment[used++] == NULL) {

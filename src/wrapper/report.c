@@ -22,6 +22,18 @@ void report_init(struct report *report, const struct options *options)
     redis_url_show(&options->redis, report->server, sizeof report->server);
 }
 
+static void set_status(struct report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void set_status(struct report *report, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(report->status, sizeof report->status, format, arguments);
+    va_end(arguments);
+}
+
 void report_start(struct report *report)
 {
     const struct timing *timing = &report->options->timing;
@@ -102,6 +114,7 @@ static void tell_retry(struct report *report, const struct election *election, i
         snprintf(left, sizeof left, "; the command has %s left", time);
     }
     duration_format(delay, sizeof delay, delay_ms);
+    set_status(report, "%s%.200s", election->state == ELECTION_LEADING ? "leading, but " : "", why);
     log_line(repeated ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "disconnected", "%s; retrying %s%s%s",
              why, delay_ms > 0 ? "in " : "at once", delay_ms > 0 ? delay : "", left);
 }
@@ -143,6 +156,7 @@ static void tell_waiting(struct report *report, const struct lease_record *recor
         duration_format(time, sizeof time, record->hold_left_ms);
         snprintf(left, sizeof left, " for another %s", time);
     }
+    set_status(report, "standing by: %s", holder);
     bool repeated = strcmp(holder, report->told_waiting) == 0;
     snprintf(report->told_waiting, sizeof report->told_waiting, "%s", holder);
     log_line(repeated ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "waiting", "standing by: %s%s", holder,
@@ -173,11 +187,15 @@ static void tell_lost(const struct lease_reply *reply)
                  record->name[0] != '\0' ? record->name : "nobody", record->token);
 }
 
-static void tell_restart(const struct report *report, const struct election_action *action)
+static void tell_restart(struct report *report, const struct election_action *action)
 {
     char delay[32];
 
     duration_format(delay, sizeof delay, action->delay_ms);
+    set_status(report,
+               action->note == NOTE_RESTART ? "leading; starting the command again in %s"
+                                            : "standing back for %s: the command fails",
+               delay);
     if (action->note == NOTE_RESTART)
         log_line(LOG_LEVEL_WARNING, "restart", "starting the command again in %s", delay);
     else
@@ -256,6 +274,7 @@ void report_note(struct report *report, const struct election *election,
         break;
     case NOTE_ELECTED:
         log_set_token(action->token);
+        set_status(report, "leading with token %" PRIu64, action->token);
         report->told_waiting[0] = '\0';
         log_line(LOG_LEVEL_INFO, "elected",
                  "elected: %s leads with token %" PRIu64 "; starting the command",
@@ -264,6 +283,7 @@ void report_note(struct report *report, const struct election *election,
     case NOTE_RENEWED: {
         char ttl[32];
         duration_format(ttl, sizeof ttl, election->config.timing.ttl_ms);
+        set_status(report, "leading with token %" PRIu64, election->token);
         log_line(LOG_LEVEL_DEBUG, "renewed", "leading: lease renewed for another %s", ttl);
         report->told_trouble[0] = '\0';
         break;

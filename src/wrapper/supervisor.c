@@ -17,6 +17,7 @@
 #include "leaderwrap/keeper_link.h"
 #include "leaderwrap/log.h"
 #include "leaderwrap/loop.h"
+#include "leaderwrap/notify.h"
 #include "leaderwrap/report.h"
 #include "leaderwrap/signals.h"
 #include "leaderwrap/store.h"
@@ -33,6 +34,8 @@ struct supervisor {
     struct keeper_link *keeper;
     struct signals signals;
     struct report report;
+    struct notify notify;
+    uv_timer_t watchdog;
     uv_poll_t timer;
     int timer_fd;
     int stop_signal;  /* what asked us to stop; 0: nothing did */
@@ -156,6 +159,9 @@ static void perform(struct supervisor *supervisor, const struct election_action 
         break;
     case ACTION_TELL:
         report_note(&supervisor->report, &supervisor->election, action, reply);
+        notify_status(&supervisor->notify, supervisor->report.status);
+        if (action->note == NOTE_WAITING || action->note == NOTE_ELECTED)
+            notify_ready(&supervisor->notify);
         break;
     case ACTION_EXIT:
         supervisor->end = action->end;
@@ -300,6 +306,7 @@ static void on_stop(void *context, int number)
 
     if (supervisor->stop_signal == 0)
         supervisor->stop_signal = number;
+    notify_stopping(&supervisor->notify);
     feed_kind(supervisor, EVENT_STOP);
 }
 
@@ -317,6 +324,23 @@ static void on_child(void *context)
 {
     struct supervisor *supervisor = context;
     keeper_link_reap(supervisor->keeper);
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+    const struct supervisor *supervisor = timer->data;
+    notify_watchdog(&supervisor->notify);
+}
+
+static int open_notify(struct supervisor *supervisor)
+{
+    uint64_t every_ms = supervisor->notify.watchdog_ms;
+    int result = uv_timer_init(&supervisor->loop, &supervisor->watchdog);
+
+    supervisor->watchdog.data = supervisor;
+    return result == 0 && every_ms > 0
+               ? uv_timer_start(&supervisor->watchdog, on_watchdog, 0, every_ms)
+               : result;
 }
 
 static int open_timer(struct supervisor *supervisor)
@@ -392,6 +416,8 @@ static int open_all(struct supervisor *supervisor)
     if (result == 0)
         result = open_timer(supervisor);
     if (result == 0)
+        result = open_notify(supervisor);
+    if (result == 0)
         result = open_redis(supervisor);
     if (result == 0)
         result = signals_open(&supervisor->signals, &supervisor->loop,
@@ -411,6 +437,9 @@ static void close_all(struct supervisor *supervisor, int status)
         uv_close((uv_handle_t *)&supervisor->timer, NULL);
         close(supervisor->timer_fd);
     }
+    if (supervisor->watchdog.data != NULL)
+        uv_close((uv_handle_t *)&supervisor->watchdog, NULL);
+    notify_close(&supervisor->notify);
     loop_finish(&supervisor->loop, status);
 }
 
@@ -479,6 +508,7 @@ int supervisor_run(const struct supervisor_config *config)
     log_unblock();
     snprintf(election.id, sizeof election.id, "%s", config->id);
     report_init(&supervisor.report, options);
+    notify_open(&supervisor.notify);
     result = open_all(&supervisor);
     if (result != 0) {
         log_line(LOG_LEVEL_ERROR, "start_failed", "cannot start: %s", strerror(-result));
