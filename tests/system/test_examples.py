@@ -13,6 +13,44 @@ INCREMENT = ROOT / "examples" / "increment.sh"
 DEMO = ROOT / "examples" / "demo"
 
 
+# cron
+
+
+def cron_lines():
+    """The commands in the crontab, by the last word of each."""
+    lines = (ROOT / "examples" / "cron" / "crontab").read_text().splitlines()
+    jobs = [line.split(None, 5)[5] for line in lines if line[:1].isdigit()]
+    return {os.path.basename(job.split()[-1]): job for job in jobs}
+
+
+def test_the_newsletter_is_sent_once_by_ten_hosts(arena, redis):
+    outbox = arena.folder / "outbox"
+    environment = arena.environment(
+        {
+            "PATH": "%s:%s" % (leaderwrap_binary().parent, os.environ["PATH"]),
+            "REDIS_URL": redis.url(),
+            "OUTBOX": str(outbox),
+            "LEADERWRAP_ASSUME_FRESH": "1",
+        }
+    )
+    hosts = [
+        subprocess.Popen(["sh", "-c", cron_lines()["newsletter"]], cwd=ROOT, env=environment)
+        for _ in range(10)
+    ]
+    assert [host.wait(PATIENCE_S) for host in hosts] == [0] * 10
+    letters = {path.name: path.read_text().splitlines() for path in outbox.iterdir()}
+    assert sorted(letters) == ["alice", "bob", "carol"]
+    assert [len(lines) for lines in letters.values()] == [1, 1, 1]
+
+
+def test_every_line_of_the_crontab_is_understood(arena):
+    assert len(cron_lines()) == 2
+    for job in cron_lines().values():
+        options = job.split(" -- ")[0].split()[1:]
+        done = arena.run(*options, "--redis", "unix:///nowhere", "--wait", "0", "--", "true")
+        assert done.returncode == 69, done.stderr
+
+
 # increment.sh
 
 
