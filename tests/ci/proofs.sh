@@ -35,6 +35,11 @@ torture() {
         --binary "$(readlink -f "$BUILD/$1/leaderwrap")"
 }
 
+# The lab in docker/, on an engine of its own where none runs.
+docker_lab() {
+    step "the lab, on a Docker engine" run_proof docker
+}
+
 differential() {
     step "differential test, ${REDIS_SERVER:-redis-server}" run_proof differential "$@"
 }

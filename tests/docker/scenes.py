@@ -1,0 +1,230 @@
+"""The experiments of docker/README.md as tests. Each has a lab of its own, in which the workers run
+`command`: heartbeats (tests/system/beat.c) in a shared file beside a fenced counter.
+
+In each: no two terms' heartbeats overlap, the counter has no gap, double or step back, and the
+recovery keeps within its bound.
+"""
+
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "docker"))
+sys.path.insert(0, str(ROOT / "tests" / "system" / "harness"))
+
+import beats as heartbeats  # noqa: E402
+import labkit  # noqa: E402
+
+TTL_S = 3
+BOUND_NS = (TTL_S + 1) * 10**9
+VALUES = 2
+HEALTHY = "healthy: leaderwrap and its keeper are at work"
+THAWED_NS = 10**9  # a stale command is dead this long after its container was thawed
+# Followers ask again after at most --retry, which is the TTL here, give or take a tenth; then one
+# TTL is waited out, because nobody can know what the restarted Redis has forgotten.
+REDIS_BACK_NS = int((TTL_S * 1.1 + TTL_S + 1) * 1e9)
+
+
+def expect(condition, sentence):
+    if not condition:
+        raise AssertionError(sentence)
+
+
+class Scene:
+    """A lab with three workers, one of which leads and has counted."""
+
+    def __init__(self, name, compose, beat, **settings):
+        self.name = name
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lw-scene-"))
+        for source in (beat, HERE / "command"):
+            shutil.copy(source, self.folder / source.name)
+        self.folder.chmod(0o777)
+        self.lab = labkit.Lab(
+            "lwtest%d-%s" % (os.getpid(), name),
+            compose,
+            {"LEADERWRAP_TTL": "%ds" % TTL_S, "LAB_SHARED": str(self.folder), **settings},
+            [str(HERE / "beat.yaml")],
+        )
+        self.follower = None
+        self.cuts = []
+
+    def __enter__(self):
+        try:
+            self.follower = labkit.Follower(self.lab)
+            self.lab.compose("up", "--detach", "--no-build")
+            self.follower.wait_term()
+            self.settle()
+        except BaseException as error:
+            self.__exit__(type(error))
+            raise
+        return self
+
+    def __exit__(self, kind=None, *_more):
+        log = self.lab.compose("logs", "--no-color", check=False) if kind else ""
+        self.follower.close()
+        self.lab.remove()
+        shutil.rmtree(self.folder)
+        if log:
+            print("---- what %s said\n%s" % (self.name, log), flush=True)
+
+    def settle(self):
+        for worker in labkit.WORKERS:
+            if worker != self.follower.term.worker:
+                self.follower.wait_standing_by(worker)
+        self.follower.wait_values(VALUES)
+
+    def next_term(self, old, since_ns, bound_ns=BOUND_NS):
+        """The next leader, which counts; it came within the bound. Returns the seconds it took."""
+        new = self.follower.wait_term(old.token)
+        self.follower.wait_values(VALUES)
+        took_ns = new.begin_ns - since_ns
+        expect(took_ns <= bound_ns, "a new leader only after %s" % labkit.seconds(took_ns))
+        return took_ns / 1e9
+
+    def beats(self):
+        return heartbeats.read_beats(self.folder / "beats")
+
+    def check(self, stale=None, thawed_ns=0):
+        """Everything that must hold; of the term `stale` not what it did after its thaw."""
+        beats = self.beats()
+        late = [b for b in beats if stale and b.token == stale.token and b.at_ns >= thawed_ns]
+        for beat in late:
+            beats.remove(beat)
+        problems = heartbeats.find_overlaps(beats)
+        expect(not problems, "\n".join(problems))
+        stored = int(self.lab.redis("GET", "global_counter"))
+        problems, _ = labkit.counter_problems(self.follower.terms, None, self.cuts)
+        problems += self.follower.strays()
+        expect(not problems, "\n".join(problems))
+        newest = self.follower.term.values[-1][0]
+        expect(newest <= stored <= newest + 2, "Redis has %d, not %d" % (stored, newest))
+        if stale:
+            survived_ns = max((b.at_ns for b in late), default=thawed_ns) - thawed_ns
+            expect(survived_ns <= THAWED_NS, "alive %s after" % labkit.seconds(survived_ns))
+        else:
+            problems = labkit.leader_problems(self.follower.terms)
+            expect(not problems, "\n".join(problems))
+
+
+def take_away(scene, action):
+    old = scene.follower.term
+    scene.lab.act(action, old.worker)
+    gone_ns = scene.follower.wait_event("kill", old.worker, old.begin_ns)
+    took_s = scene.next_term(old, gone_ns)
+    container = scene.lab.container(old.worker)
+    state = scene.lab.docker("inspect", "--format", "{{.State.Status}}", container)
+    expect(state == "exited", "what a person ended is %s again" % state)
+    scene.lab.act("start", old.worker)
+    scene.follower.wait_event("start", old.worker, gone_ns)
+    scene.settle()
+    scene.check()
+    return took_s
+
+
+def docker_stop(scene):
+    """docker stop of the leader"""
+    return take_away(scene, "stop")
+
+
+def docker_kill(scene):
+    """docker kill of the leader"""
+    return take_away(scene, "kill")
+
+
+def redis_stop(scene):
+    """Redis stopped for longer than the TTL, then started"""
+    old = scene.follower.term
+    scene.lab.act("stop", "redis")
+    gone_ns = scene.follower.wait_event("die", "redis", old.begin_ns)
+    dead_ns = scene.follower.wait_event("tree_dead", old.worker, gone_ns)
+    expect(dead_ns - gone_ns <= TTL_S * 10**9, "the command outlived the lease")
+    scene.follower.listen(1)
+    scene.lab.act("start", "redis")
+    back_ns = scene.follower.wait_event("start", "redis", gone_ns)
+    scene.cuts.append(gone_ns)
+    took_s = scene.next_term(old, back_ns, REDIS_BACK_NS)
+    scene.check()
+    return took_s
+
+
+def docker_pause(scene):
+    """docker pause of the leader, past its TTL"""
+    old = scene.follower.term
+    scene.lab.act("pause", old.worker)
+    paused_ns = scene.follower.wait_event("pause", old.worker, old.begin_ns)
+    took_s = scene.next_term(old, paused_ns)
+    thawed_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    scene.lab.act("unpause", old.worker)
+    # The keeper kills it; then its container stands by like any other.
+    scene.follower.wait_event("tree_dead", old.worker, paused_ns)
+    scene.follower.wait_event("waiting", old.worker, paused_ns)
+    scene.follower.wait_values(VALUES + 2)
+    scene.check(old, thawed_ns)
+    return took_s
+
+
+def network_disconnect(scene):
+    """docker network disconnect of the leader, then connect"""
+    old = scene.follower.term
+    container = scene.lab.container(old.worker)
+    cut_ns = time.time_ns()
+    scene.cuts.append(cut_ns)
+    scene.lab.docker("network", "disconnect", scene.lab.network, container)
+    took_s = scene.next_term(old, time.time_ns())
+    dead_ns = scene.follower.wait_event("tree_dead", old.worker, cut_ns)
+    expect(dead_ns <= scene.follower.term.begin_ns, "the old command outlived its term")
+    back_ns = time.time_ns()
+    scene.lab.docker("network", "connect", scene.lab.network, container)
+    scene.follower.wait_event("waiting", old.worker, back_ns)
+    scene.check()
+    return took_s
+
+
+def hand_over(scene):
+    """docker stop with the lease given back"""
+    old = scene.follower.term
+    scene.lab.act("stop", old.worker)
+    scene.follower.wait_event("die", old.worker, old.begin_ns)
+    took_s = scene.next_term(old, old.end_ns, 10**9)
+    scene.check()
+    return took_s
+
+
+def wait_health(scene, worker, words):
+    """Until the worker's health check says so."""
+    name = scene.lab.container(worker)
+    until = time.monotonic() + labkit.PATIENCE_S
+    while words not in (said := scene.lab.docker("exec", name, "healthcheck", check=False)):
+        expect(time.monotonic() < until, "%s is not %s, but %s" % (worker, words, said))
+        time.sleep(1)
+
+
+def health(scene):
+    """health of a worker that hangs, or has no Redis; one without keeper restarts"""
+    leader = scene.follower.term.worker
+    other = next(worker for worker in labkit.WORKERS if worker != leader)
+    for worker in (leader, other):
+        wait_health(scene, worker, HEALTHY)
+    scene.lab.docker("kill", "--signal", "STOP", scene.lab.container(leader))
+    wait_health(scene, leader, "unhealthy: leaderwrap is stopped")
+    scene.lab.docker("kill", "--signal", "CONT", scene.lab.container(leader))
+    wait_health(scene, leader, HEALTHY)
+    scene.lab.act("stop", "redis")
+    wait_health(scene, other, "unhealthy: no answer from Redis")
+    scene.lab.act("start", "redis")
+    wait_health(scene, other, HEALTHY)
+    died_ns = time.time_ns()
+    kill = 'kill -9 $(cut -d" " -f1 /proc/1/task/1/children)'
+    scene.lab.docker("exec", scene.lab.container(other), "sh", "-c", kill)
+    scene.follower.wait_event("die", other, died_ns)
+    scene.follower.wait_event("start", other, died_ns)
+    wait_health(scene, other, HEALTHY)
+
+
+EXPERIMENTS = (docker_stop, docker_kill, redis_stop, docker_pause, network_disconnect)
+OTHERS = (hand_over, health)
