@@ -126,6 +126,13 @@ static int store_value(const struct option_spec *spec, const char *value,
     char choices[96];
 
     raw->given |= UINT64_C(1) << (spec - option_specs);
+    if (value == NULL) {
+        if (spec->kind == OPTION_MODE)
+            options->mode = spec->mode;
+        else
+            *(bool *)field = true;
+        return 0;
+    }
     switch (spec->kind) {
     case OPTION_TEXT:
     case OPTION_REDIS:
@@ -143,10 +150,6 @@ static int store_value(const struct option_spec *spec, const char *value,
         }
         break;
     case OPTION_FLAG:
-        if (value == NULL) {
-            *(bool *)field = true;
-            return 0;
-        }
         return parse_flag(value, field) ? 0 : complain(error, size, origin, "must be 1 or 0");
     case OPTION_LEVEL:
         if (log_level_parse(value, field))
@@ -157,8 +160,7 @@ static int store_value(const struct option_spec *spec, const char *value,
             return 0;
         break;
     case OPTION_MODE:
-        options->mode = spec->mode;
-        return 0;
+        break;
     case OPTION_PATIENCE:
         problem = parse_patience(value, field);
         return problem == NULL ? 0 : complain(error, size, origin, problem);
