@@ -22,7 +22,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SECONDS = 60
-LIMITS = ["-timeout=10", "-rss_limit_mb=2048", "-malloc_limit_mb=64", "-max_len=2048"]
+LIMITS = ["-timeout=60", "-rss_limit_mb=2048", "-malloc_limit_mb=64", "-max_len=2048"]
 ROW = "{:<46}{:<13}{:<24}{}"
 
 # (what is wrong, target, file, text, replacement)

@@ -150,7 +150,7 @@ class Freeze:
 
 @dataclasses.dataclass
 class Grant:
-    """A candidate said that it was elected; when we read that."""
+    """A candidate said that it was elected, or the record did; when we read that."""
 
     at_ns: int
     name: str

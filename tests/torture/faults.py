@@ -21,6 +21,7 @@ from schedule import LEADER, SERVER_SLOT
 
 SECOND_NS = 10**9
 SNAPSHOT_EVERY_S = 6
+LATE_S = 5
 ANSWER_S = 0.5  # patience with a server that other faults may have silenced
 MORTAL = set("kill_elector kill_keeper stop_keeper kill_main power_off term term_twice".split())
 # What a candidate that must live suffers instead: enough to lose its term.
@@ -44,6 +45,7 @@ class Faults:
         self._queue = []  # (seconds, order, callable)
         self._undo = {}  # order -> callable, of what lasts
         self._server_struck = False  # its process is stopped or away
+        self._paused_until_ns = 0
         for fault in planned:
             self._at(fault.at_s, lambda fault=fault: self._strike(fault))
 
@@ -362,10 +364,16 @@ class Faults:
         self._ask("CLIENT", "KILL", "TYPE", "pubsub")
 
     def _client_pause(self, fault):
-        return self._busy("CLIENT", "PAUSE", round(fault.duration_s * 1000), "ALL")
+        return self._pause(fault, "ALL")
 
     def _client_pause_write(self, fault):
-        return self._busy("CLIENT", "PAUSE", round(fault.duration_s * 1000), "WRITE")
+        return self._pause(fault, "WRITE")
+
+    def _pause(self, fault, whom):
+        undo = self._busy("CLIENT", "PAUSE", round(fault.duration_s * 1000), whom)
+        # A server that stands still begins with it later.
+        self._paused_until_ns = boottime_ns() + (fault.duration_s + LATE_S) * SECOND_NS
+        return undo
 
     def _debug_sleep(self, fault):
         return self._busy("DEBUG", "SLEEP", fault.duration_s)
@@ -383,6 +391,8 @@ class Faults:
     # Clocks
 
     def _server_clock(self, fault):
+        if boottime_ns() < self._paused_until_ns:
+            raise Skip("by that clock a pause would last for hours")
         self._scene.redis.set_clock(fault.step_s)
 
     @staticmethod

@@ -5,14 +5,15 @@ import signal
 import threading
 
 from candidates import KEY, MARGIN_MS, TTL_S, Candidate, all_processes
-from evidence import Counter, Ending, Evidence, Lateness, Proofs, Stream, Usage
-from harness import PATIENCE_S, boottime_ns, wait_until
+from evidence import Counter, Ending, Evidence, Grant, Lateness, Proofs, Stream, Usage
+from harness import PATIENCE_S, RedisError, boottime_ns, wait_until
 
 MS_NS = 10**6
 SECOND_NS = 10**9
 LEADS_NS = 250 * MS_NS  # proof of life of a leader is no older
 KEEPERS_NICE = -20
 LOGS_KEPT = 200
+LOOK_S = 0.1  # from one look at the record to the next
 REPORT_WORDS = ("runtime error:", "Sanitizer", "Assertion", "stack smashing")
 
 SERVER_CONFIG = [
@@ -23,7 +24,8 @@ SERVER_CONFIG = [
 
 
 class Scene:
-    """Two threads use it: the watch (all of `watch`'s work) and the faults."""
+    """Two threads use it: the watch (all of `watch`'s work) and the faults. A third one looks at the
+    record, for grants whose answer was lost."""
 
     def __init__(self, arena, slots, steady_slots):
         self.arena = arena
@@ -53,6 +55,7 @@ class Scene:
         self.endings = []
         self.reports = []
         self.replace = True  # each candidate that ends is followed by another
+        self._over = threading.Event()
 
     def tool(self, name):
         return str(self.arena.built("../torture/torture-" + name))
@@ -71,6 +74,21 @@ class Scene:
     def start(self):
         for slot in range(len(self._candidates)):
             self._start(slot, KEY)
+        threading.Thread(target=self._look_at_record, daemon=True).start()
+
+    def _look_at_record(self):
+        """Notes each grant that the server made, whether or not anybody heard of it."""
+        latest = None
+        while not self._over.wait(LOOK_S):
+            try:
+                state, name, token = self.redis.command(
+                    "HMGET", "{%s}:term" % KEY, "st", "name", "tok", timeout=1
+                )
+            except (OSError, ValueError, RedisError):
+                continue  # it is away, or is to be
+            if state == "held" and token != latest:
+                latest = token
+                self.grants.append(Grant(boottime_ns(), name, int(token)))
 
     def _start(self, slot, key):
         steady = slot < self._steady_slots
@@ -103,6 +121,7 @@ class Scene:
 
     def power_off(self):
         """The end of all hosts and of whatever runs on them."""
+        self._over.set()
         self.replace = False
         for candidate in self.living():
             first = candidate.first()
