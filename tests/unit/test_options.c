@@ -179,6 +179,9 @@ static void what_is_for_once_is_for_once(void **state)
     assert_refused("--once -E -1 job", "must be a number from 0 to 255");
     assert_refused("--once -E 99999999999 job", "must be a number from 0 to 255");
     assert_refused("--once -E x job", "must be a number from 0 to 255");
+    setenv("LEADERWRAP_CONFLICT_EXIT_CODE", "", 1);
+    assert_refused("--once job", "LEADERWRAP_CONFLICT_EXIT_CODE=: must be a number");
+    unsetenv("LEADERWRAP_CONFLICT_EXIT_CODE");
 }
 
 static void restarts(void **state)
