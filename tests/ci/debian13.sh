@@ -63,7 +63,7 @@ exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=
     /tmp/leaderwrap/tests/run --only smoke'
 
 run_debian13() {
-    local obstacle line
+    local obstacle
     obstacle=$(debian13_obstacle)
     if [ -z "$obstacle" ] && ! debian13_make; then
         obstacle="no Debian 13 could be fetched; $(tail -n 1 "$SCRATCH/debootstrap" |
@@ -75,12 +75,7 @@ run_debian13() {
     fi
     timeout --kill-after=10 1500 unshare --mount --pid --fork --kill-child \
         bash -c "$debian13_inside" bash "$debian13_root" | tee "$SCRATCH/inside"
-    line=$(tail -n 1 "$SCRATCH/inside")
-    if [[ $line =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
-        echo "${BASH_REMATCH[1]} ${BASH_REMATCH[2]} ${BASH_REMATCH[4]:-0}" >"$COUNTS"
-        return
-    fi
-    return 1
+    take_counts "" "$SCRATCH/inside"
 }
 
 # Two runs at once would get in each other's way.

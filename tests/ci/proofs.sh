@@ -4,16 +4,11 @@
 
 # run_proof AREA [ARGUMENT]...: takes the counts from that line, and keeps the output for people.
 run_proof() {
-    local area=$1 line
+    local area=$1
     mkdir -p "$BUILD"
     shift
     LEADERWRAP_BUILD=$BUILD contained "tests/$area/run" "$@" | tee "$BUILD/$area.txt"
-    line=$(tail -n 1 "$BUILD/$area.txt")
-    if [[ $line =~ ^$area:\ ([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
-        echo "${BASH_REMATCH[1]} ${BASH_REMATCH[2]} ${BASH_REMATCH[4]:-0}" >"$COUNTS"
-        return
-    fi
-    return 1
+    take_counts "$area: " "$BUILD/$area.txt"
 }
 
 simulation() {

@@ -48,6 +48,15 @@ step() {
     return $status
 }
 
+# take_counts PREFIX FILE: what the step came to, from the last line of FILE, which is PREFIX and
+# "N passed, N failed" (", N skipped" may follow). Fails where it is not.
+take_counts() {
+    local line
+    line=$(tail -n 1 "$2")
+    [[ $line =~ ^"$1"([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]] || return
+    echo "${BASH_REMATCH[1]} ${BASH_REMATCH[2]} ${BASH_REMATCH[4]:-0}" >"$COUNTS"
+}
+
 # Runs "$@", where possible in a process namespace of its own: whatever a broken program leaves
 # behind ends with it. The shell in between reaps what comes back to it.
 contained() {

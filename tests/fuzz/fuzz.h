@@ -78,4 +78,18 @@ static inline bool is_printable(const char *text)
     return true;
 }
 
+/* Fills `bytes` with a packet of any content and of any length below `size`, which it returns; what
+ * the input does not have is zeros. */
+static inline size_t take_packet(struct input *input, unsigned char *bytes, size_t size)
+{
+    size_t length = take_byte(input) % size;
+    size_t got = length;
+    const uint8_t *raw = take_bytes(input, &got);
+
+    memset(bytes, 0, size);
+    if (got > 0)
+        memcpy(bytes, raw, got);
+    return length;
+}
+
 #endif

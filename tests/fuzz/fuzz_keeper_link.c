@@ -305,13 +305,9 @@ static void queue_report(struct input *input)
 
 static void queue_raw(struct input *input)
 {
-    unsigned char bytes[PACKET_SIZE] = {0};
-    size_t length = take_byte(input) % PACKET_SIZE;
-    size_t got = length;
-    const uint8_t *raw = take_bytes(input, &got);
+    unsigned char bytes[PACKET_SIZE];
+    size_t length = take_packet(input, bytes, sizeof bytes);
 
-    if (got > 0)
-        memcpy(bytes, raw, got);
     queue_packet(bytes, length);
 }
 
