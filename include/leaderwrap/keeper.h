@@ -38,6 +38,10 @@ struct keeper_config {
     /* Releases the lease of `term` after the elector's death, in a process of its own that ends
      * when it returns. The tree is dead by then. NULL: the lease is left to its TTL. */
     void (*last_will)(void *context, const struct keeper_term *term);
+    /* One end of a pipe, kept until the keeper's death; 0: none. The keepers of hooks and health
+     * commands keep the write end. The keeper that has a last will keeps the read end, and first
+     * waits for its end of file: then nothing is left of their trees either. */
+    int pipe;
     void *context; /* for builtin and last_will */
 };
 

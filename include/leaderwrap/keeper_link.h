@@ -35,11 +35,19 @@ int keeper_link_open(struct keeper_link **link, uv_loop_t *loop, int fd, pid_t p
                      int64_t ack_timeout_ms, const struct keeper_link_callbacks *callbacks,
                      void *context);
 
-/* Says that `pid` is a child of the elector's own (a hook, say), which it reaps itself: it is
- * neither reaped by keeper_link_reap nor taken for a part of the tree. To be called before the loop
- * runs again, and undone by keeper_link_unspare once it was reaped. Returns 0 or -E2BIG. */
-int keeper_link_spare(struct keeper_link *link, pid_t pid);
-void keeper_link_unspare(struct keeper_link *link, pid_t pid);
+/* The same for the keeper of a hook or of a health command: a companion, which was forked before
+ * the link of the command's keeper was opened and is therefore spared and reaped by that one. This
+ * one neither reaps nor sweeps, and does not kill a keeper that it has lost: on_lost is its last
+ * word.
+ */
+int keeper_link_open_companion(struct keeper_link **link, uv_loop_t *loop, int fd,
+                               int64_t ack_timeout_ms,
+                               const struct keeper_link_callbacks *callbacks, void *context);
+
+/* Makes `pid`, a companion, a part of the tree, so that a sweep kills it and what is below it. To
+ * be called before or in on_lost. Returns whether it was still to be reaped, so that the number is
+ * its own until the loop runs again. */
+bool keeper_link_unspare(struct keeper_link *link, pid_t pid);
 
 /* Sends `request` (its `sequence` is filled in here). A failure is reported through on_lost. */
 void keeper_link_send(struct keeper_link *link, const struct keeper_request *request);
@@ -48,8 +56,8 @@ void keeper_link_send(struct keeper_link *link, const struct keeper_request *req
  * loop. */
 void keeper_link_abandon(struct keeper_link *link, const char *why);
 
-/* To be called for each SIGCHLD: reaps the keeper, and orphans that came to us. Children that were
- * announced by keeper_link_spare are left to the caller. */
+/* To be called for each SIGCHLD: reaps the keeper, inherited children, and orphans that came to us.
+ */
 void keeper_link_reap(struct keeper_link *link);
 
 /* Closes everything; the keeper sees the end of file, and with no run ends by itself. The memory is

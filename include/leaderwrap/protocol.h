@@ -13,8 +13,10 @@
 
 #include "leaderwrap/lease.h"
 
+#define KEEPER_WORD_SIZE 24
+
 enum keeper_request_kind {
-    KEEPER_START = 1, /* start the command as `run`; token, version, stop_at, kill_at */
+    KEEPER_START = 1, /* start the command as `run`; token, version, event, stop_at, kill_at */
     KEEPER_EXTEND,    /* move the deadlines of `run`, which never move backwards; version */
     KEEPER_SIGNAL,    /* pass `signal` on to the command's group */
     KEEPER_STOP, /* `signal` to the tree, then KILL after the grace, at the latest at kill_at */
@@ -30,6 +32,9 @@ struct keeper_request {
     int64_t stop_at_ns; /* CLOCK_BOOTTIME */
     int64_t kill_at_ns;
     char version[LEASE_NONCE_SIZE]; /* what the last will may release */
+    /* For the environment of a hook; empty: none. */
+    char event[KEEPER_WORD_SIZE];
+    char reason[KEEPER_WORD_SIZE];
 };
 
 enum keeper_report_kind {

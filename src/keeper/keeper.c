@@ -32,8 +32,9 @@
 #define MCL_ONFAULT 4
 #endif
 
-/* Our end of the socket pair after everything else has been closed. */
+/* Our end of the socket pair, and of config.pipe, after everything else has been closed. */
 #define SOCKET_FD 3
+#define PIPE_FD   4
 
 /* Reports that wait for an elector that does not read. ACKs get half of the room, which leaves more
  * than one run can fill. */
@@ -216,12 +217,26 @@ static _Noreturn void be_last_will(const struct keeper *keeper)
     _exit(0);
 }
 
+/* Until the other end of config.pipe is closed. Returns whether it is. */
+static bool wait_for_companions(const struct keeper *keeper, int64_t give_up_ns)
+{
+    struct pollfd pipe = {.fd = PIPE_FD};
+
+    while (keeper->config->pipe > 0 && poll(&pipe, 1, 0) == 0) {
+        int64_t left_ns = give_up_ns - clock_boottime_ns();
+        if (left_ns <= 0)
+            return false;
+        (void)poll(&pipe, 1, (int)(left_ns / NS_PER_MS) + 1);
+    }
+    return true;
+}
+
 /* Releases the lease of the run that the elector did not live to see the end of. */
 static void run_last_will(struct keeper *keeper)
 {
     int64_t give_up_ns = clock_boottime_ns() + LAST_WILL_NS;
 
-    if (keeper->config->last_will == NULL)
+    if (keeper->config->last_will == NULL || !wait_for_companions(keeper, give_up_ns))
         return;
     pid_t pid = fork();
     if (pid < 0)
@@ -298,17 +313,30 @@ static const char *set_up(struct keeper *keeper, const struct keeper_config *con
     return NULL;
 }
 
+/* Closes all but the standard streams and the two that we need. A copy of the elector's end, or of
+ * anybody else's, would hide its end of file. Returns NULL, or what failed, with errno. */
+static const char *arrange_descriptors(int socket, int pipe)
+{
+    /* Out of each other's way first. */
+    int socket_copy = fcntl(socket, F_DUPFD_CLOEXEC, PIPE_FD + 1);
+    int pipe_copy = pipe > 0 ? fcntl(pipe, F_DUPFD_CLOEXEC, PIPE_FD + 1) : 0;
+
+    if (socket_copy < 0 || pipe_copy < 0)
+        return "fcntl";
+    if (dup3(socket_copy, SOCKET_FD, O_CLOEXEC) < 0 ||
+        (pipe > 0 && dup3(pipe_copy, PIPE_FD, O_CLOEXEC) < 0))
+        return "dup3";
+    spawn_close_from(pipe > 0 ? PIPE_FD + 1 : PIPE_FD);
+    return NULL;
+}
+
 static _Noreturn void be_keeper(const struct keeper_config *config, int socket)
 {
     struct keeper *keeper = calloc(1, sizeof *keeper);
+    const char *failed = arrange_descriptors(socket, config->pipe);
 
-    /* A copy of the elector's end, or of anybody else's, would hide its end of file. */
-    if (socket != SOCKET_FD && dup3(socket, SOCKET_FD, O_CLOEXEC) < 0) {
-        log_line(LOG_LEVEL_ERROR, "keeper", "the keeper cannot start: dup3: %s", strerror(errno));
-        _exit(EXIT_FAILED);
-    }
-    spawn_close_from(SOCKET_FD + 1);
-    const char *failed = keeper == NULL ? "memory" : set_up(keeper, config);
+    if (failed == NULL)
+        failed = keeper == NULL ? "memory" : set_up(keeper, config);
     if (failed != NULL) {
         log_line(LOG_LEVEL_ERROR, "keeper", "the keeper cannot start: %s: %s", failed,
                  strerror(errno));

@@ -44,9 +44,10 @@ struct keeper_link {
     struct keeper_link_callbacks callbacks;
     void *context;
     enum link_state state;
+    bool companion; /* neither reaps nor sweeps */
     int fd;
-    int pidfd; /* -1 on a kernel without */
-    pid_t keeper;
+    int pidfd;    /* -1 on a kernel without, and for a companion */
+    pid_t keeper; /* 0 for a companion */
     uv_poll_t socket_poll;
     uv_poll_t pid_poll;
     uv_timer_t timer;
@@ -104,8 +105,22 @@ static int add_spare(struct keeper_link *link, pid_t pid, bool inherited)
     return 0;
 }
 
-/* Ends the trust in the keeper. From here on it is one more child to be swept, and what comes back
- * to us from below it is the tree. */
+/* Takes the keeper for one more child to be swept: what comes back to us from below it is the tree.
+ */
+static void prepare_sweep(struct keeper_link *link)
+{
+    /* It has not been reaped if it is still among the spared, so the number is its own. */
+    int at = find_spare(link, link->keeper);
+
+    if (at >= 0) {
+        (void)kill(link->keeper, SIGKILL);
+        remove_spare(link, at);
+    }
+    (void)cgroup_adopt(&link->cgroup, link->keeper);
+    priority_raise(&link->priority);
+}
+
+/* Ends the trust in the keeper. */
 static void lose(struct keeper_link *link, const char *why)
 {
     if (link->state != LINK_UP)
@@ -115,15 +130,8 @@ static void lose(struct keeper_link *link, const char *why)
     (void)uv_poll_stop(&link->socket_poll);
     if (link->pidfd >= 0)
         (void)uv_poll_stop(&link->pid_poll);
-
-    /* It has not been reaped if it is still among the spared, so the number is its own. */
-    int at = find_spare(link, link->keeper);
-    if (at >= 0) {
-        (void)kill(link->keeper, SIGKILL);
-        remove_spare(link, at);
-    }
-    (void)cgroup_adopt(&link->cgroup, link->keeper);
-    priority_raise(&link->priority);
+    if (!link->companion)
+        prepare_sweep(link);
     set_timer(link, 0);
 }
 
@@ -244,7 +252,7 @@ static void tell_lost(struct keeper_link *link)
     (void)drain(link);
     if (link->state != LINK_LOST)
         return;
-    link->state = LINK_SWEEP;
+    link->state = link->companion ? LINK_SWEPT : LINK_SWEEP;
     link->callbacks.on_lost(link->context, link->why);
 }
 
@@ -287,7 +295,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct keeper_link *link = timer->data;
 
-    if (link->state == LINK_UP || link->state == LINK_SWEPT) {
+    if (!link->companion && (link->state == LINK_UP || link->state == LINK_SWEPT)) {
         reap_inherited(link);
         (void)tree_reap(&link->tree);
     }
@@ -375,7 +383,8 @@ static int remember_children(struct keeper_link *link)
     return snapshot.error;
 }
 
-int keeper_link_open(struct keeper_link **link, uv_loop_t *loop, int fd, pid_t pid,
+/* `pid`: 0 for a companion. */
+static int open_link(struct keeper_link **link, uv_loop_t *loop, int fd, pid_t pid,
                      int64_t ack_timeout_ms, const struct keeper_link_callbacks *callbacks,
                      void *context)
 {
@@ -383,6 +392,7 @@ int keeper_link_open(struct keeper_link **link, uv_loop_t *loop, int fd, pid_t p
 
     if (made == NULL)
         return -ENOMEM;
+    made->companion = pid == 0;
     made->callbacks = *callbacks;
     made->context = context;
     made->fd = fd;
@@ -391,9 +401,9 @@ int keeper_link_open(struct keeper_link **link, uv_loop_t *loop, int fd, pid_t p
     made->tree.spare = made->spare;
     made->priority.policy = -1;
     made->cgroup = (struct cgroup){.parent = -1, .procs = -1, .kill = -1};
-    made->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    made->pidfd = made->companion ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
 
-    int error = remember_children(made);
+    int error = made->companion ? 0 : remember_children(made);
     if (error == 0)
         error = start_polls(made, loop);
     if (error != 0) {
@@ -405,17 +415,28 @@ int keeper_link_open(struct keeper_link **link, uv_loop_t *loop, int fd, pid_t p
     return 0;
 }
 
-int keeper_link_spare(struct keeper_link *link, pid_t pid)
+int keeper_link_open(struct keeper_link **link, uv_loop_t *loop, int fd, pid_t pid,
+                     int64_t ack_timeout_ms, const struct keeper_link_callbacks *callbacks,
+                     void *context)
 {
-    return add_spare(link, pid, false);
+    return open_link(link, loop, fd, pid, ack_timeout_ms, callbacks, context);
 }
 
-void keeper_link_unspare(struct keeper_link *link, pid_t pid)
+int keeper_link_open_companion(struct keeper_link **link, uv_loop_t *loop, int fd,
+                               int64_t ack_timeout_ms,
+                               const struct keeper_link_callbacks *callbacks, void *context)
+{
+    return open_link(link, loop, fd, 0, ack_timeout_ms, callbacks, context);
+}
+
+bool keeper_link_unspare(struct keeper_link *link, pid_t pid)
 {
     int at = find_spare(link, pid);
 
-    if (at >= 0 && pid != link->keeper)
-        remove_spare(link, at);
+    if (at < 0 || pid == link->keeper)
+        return false;
+    remove_spare(link, at);
+    return true;
 }
 
 void keeper_link_send(struct keeper_link *link, const struct keeper_request *request)

@@ -261,7 +261,7 @@ static void begin(struct run *run, const struct keeper_request *request, bool al
 
     pid_t pid = -ETIME;
     if (clock_boottime_ns() < run->stop_at_ns)
-        pid = spawn_child(run->spawn, run->token, run->stop_at_ns, &run->result);
+        pid = spawn_child(run->spawn, request, &run->result);
     if (pid < 0) {
         report(run, KEEPER_NOT_STARTED, -pid, 0);
         report(run, KEEPER_TREE_DEAD, 0, 0);

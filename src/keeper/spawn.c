@@ -24,13 +24,27 @@
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
 
-#define TOKEN_NAME "LEADERWRAP_TOKEN="
+#define TOKEN_NAME  "LEADERWRAP_TOKEN="
+#define EVENT_NAME  "LEADERWRAP_EVENT="
+#define REASON_NAME "LEADERWRAP_REASON="
+#define WORDS       3
 
 /* The highest descriptor to look at where the kernel has no close_range(2). */
 #define DESCRIPTORS_MAX 65536
 
-/* The environment with the token in its last slot; one that was inherited from an outer leaderwrap
- * is left out. */
+static bool is_word(const char *entry)
+{
+    static const char *const names[WORDS] = {TOKEN_NAME, EVENT_NAME, REASON_NAME};
+
+    for (int i = 0; i < WORDS; i++) {
+        if (strncmp(entry, names[i], strlen(names[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The environment with room for the words of the run at its end; those that were inherited from an
+ * outer leaderwrap are left out. */
 static int prepare_environment(struct spawn *spawn)
 {
     char *const *given = spawn->config->environment;
@@ -38,17 +52,33 @@ static int prepare_environment(struct spawn *spawn)
 
     while (given[count] != NULL)
         count++;
-    spawn->environment = calloc(count + 2, sizeof *spawn->environment);
+    spawn->environment = calloc(count + WORDS + 1, sizeof *spawn->environment);
     if (spawn->environment == NULL)
         return -ENOMEM;
 
     char **slot = spawn->environment;
     for (size_t i = 0; i < count; i++) {
-        if (strncmp(given[i], TOKEN_NAME, strlen(TOKEN_NAME)) != 0)
+        if (!is_word(given[i]))
             *slot++ = given[i];
     }
-    *slot = spawn->token;
+    spawn->words = slot;
     return 0;
+}
+
+static void set_words(struct spawn *spawn, const struct keeper_request *start)
+{
+    char **slot = spawn->words;
+
+    snprintf(spawn->token, sizeof spawn->token, TOKEN_NAME "%" PRIu64, start->token);
+    snprintf(spawn->event, sizeof spawn->event, EVENT_NAME "%.*s", KEEPER_WORD_SIZE, start->event);
+    snprintf(spawn->reason, sizeof spawn->reason, REASON_NAME "%.*s", KEEPER_WORD_SIZE,
+             start->reason);
+    *slot++ = spawn->token;
+    if (start->event[0] != '\0') {
+        *slot++ = spawn->event;
+        *slot++ = spawn->reason;
+    }
+    *slot = NULL;
 }
 
 /* The working directory is the command's; the keeper itself works from the root. Where there would
@@ -168,17 +198,17 @@ static _Noreturn void become_command(const struct spawn *spawn, int64_t stop_at_
     fail(result, errno);
 }
 
-pid_t spawn_child(struct spawn *spawn, uint64_t token, int64_t stop_at_ns, int *result)
+pid_t spawn_child(struct spawn *spawn, const struct keeper_request *start, int *result)
 {
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
         return -errno;
-    snprintf(spawn->token, sizeof spawn->token, TOKEN_NAME "%" PRIu64, token);
+    set_words(spawn, start);
 
     pid_t pid = fork();
     if (pid == 0)
-        become_command(spawn, stop_at_ns, ends[1]);
+        become_command(spawn, start->stop_at_ns, ends[1]);
     if (pid < 0)
         pid = -errno;
     close(ends[1]);

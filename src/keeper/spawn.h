@@ -7,6 +7,7 @@
 
 #include "leaderwrap/cgroup.h"
 #include "leaderwrap/keeper.h"
+#include "leaderwrap/protocol.h"
 
 struct spawn {
     const struct keeper_config *config;
@@ -14,8 +15,11 @@ struct spawn {
     pid_t keeper;       /* us, as the child is to see its parent */
     int directory;      /* the command's working directory; -1: the current one */
     char name[16];      /* what the process was called before it became the keeper */
-    char **environment; /* config's, with a slot for the token */
+    char **environment; /* config's, with slots for the words of the run */
+    char **words;       /* the first of those slots */
     char token[40];
+    char event[24 + KEEPER_WORD_SIZE];
+    char reason[24 + KEEPER_WORD_SIZE];
 };
 
 /* Prepares everything that needs memory. Returns 0 or -errno. What `config` and `cgroup` point to
@@ -23,10 +27,11 @@ struct spawn {
 int spawn_prepare(struct spawn *spawn, const struct keeper_config *config,
                   const struct cgroup *cgroup);
 
-/* Forks the command as leader of a group of its own. Returns its pid or -errno. `*result` becomes
- * the read end of a pipe, non-blocking: end of file says that the command was executed, an int is
- * the errno of why it was not (ETIME: stop_at had passed). */
-pid_t spawn_child(struct spawn *spawn, uint64_t token, int64_t stop_at_ns, int *result);
+/* Forks the command as leader of a group of its own, as `start`, a KEEPER_START, asks for it.
+ * Returns its pid or -errno. `*result` becomes the read end of a pipe, non-blocking: end of file
+ * says that the command was executed, an int is the errno of why it was not (ETIME: stop_at had
+ * passed). */
+pid_t spawn_child(struct spawn *spawn, const struct keeper_request *start, int *result);
 
 /* Closes all descriptors from `first` on. Async-signal-safe. */
 void spawn_close_from(int first);

@@ -477,11 +477,12 @@ int __wrap_spawn_prepare(struct spawn *spawn, const struct keeper_config *config
     return 0;
 }
 
-pid_t __wrap_spawn_child(struct spawn *spawn, uint64_t token, int64_t stop_at_ns, int *result)
+pid_t __wrap_spawn_child(struct spawn *spawn, const struct keeper_request *start, int *result)
 {
-    ORACLE(spawn == &world.keeper.spawn && token == world.keeper.run.token);
+    ORACLE(spawn == &world.keeper.spawn && start->token == world.keeper.run.token);
     ORACLE(!world.spawned && world.result == RESULT_NONE && *result == -1);
-    ORACLE(model.active && stop_at_ns == model.stop_at_ns && world.now_ns < stop_at_ns);
+    ORACLE(model.active && start->stop_at_ns == model.stop_at_ns &&
+           world.now_ns < start->stop_at_ns);
     ORACLE(!world.closed && !model.alone);
     if (world.spawn_fails)
         return -EAGAIN;

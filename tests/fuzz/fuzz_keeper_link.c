@@ -358,9 +358,7 @@ static void call(struct input *input)
         keeper_link_reap(world.link);
     else if (which == 4)
         keeper_link_abandon(world.link, "the fuzzer says so");
-    else if (which == 5)
-        ORACLE(keeper_link_spare(world.link, pid) == 0 || pid >= PID_OTHER);
-    else if (which == 6)
+    else if (which < 7)
         keeper_link_unspare(world.link, pid);
     world.calling = false;
 }

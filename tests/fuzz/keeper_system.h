@@ -45,7 +45,7 @@ void __wrap_cgroup_close(struct cgroup *cgroup);
 void __wrap_cgroup_kill(const struct cgroup *cgroup);
 int __wrap_spawn_prepare(struct spawn *spawn, const struct keeper_config *config,
                          const struct cgroup *cgroup);
-pid_t __wrap_spawn_child(struct spawn *spawn, uint64_t token, int64_t stop_at_ns, int *result);
+pid_t __wrap_spawn_child(struct spawn *spawn, const struct keeper_request *start, int *result);
 int __wrap_kill(pid_t pid, int signal);
 pid_t __wrap_fork(void);
 pid_t __wrap_waitpid(pid_t pid, int *status, int flags);
