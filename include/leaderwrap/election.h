@@ -8,8 +8,9 @@
  *     FOLLOWING -> ACQUIRING -> LEADING -> STOPPING -> RELEASING -> FOLLOWING | DONE
  *
  * What it guarantees: START is only ever returned with deadlines counted from the send of a request
- * that the server granted; RELEASE only after the tree is known to be dead; and at each event the
- * deadlines are looked at before the event itself, so no late reply revives a term.
+ * that the server granted; RELEASE only after the tree, and the hook that greeted the term, are
+ * known to be dead; and at each event the deadlines are looked at before the event itself, so no
+ * late reply revives a term.
  *
  * What it does not: it trusts that the keeper enforces the deadlines of START and EXTEND by itself,
  * because the process that runs this machine may be stopped at any moment.
@@ -44,6 +45,7 @@ enum election_end {
     END_NOT_STARTED,   /* this host could not make a process for the command */
     END_CONFIGURATION, /* Redis refuses us, and did from the start */
     END_RUNTIME,       /* --max-runtime was over */
+    END_UNHEALTHY,     /* its health checks failed */
     END_FAILED,        /* the command failed --max-restarts times in a row */
     END_BUSY,          /* --once: another one has the lease, and --wait is over */
     END_UNREACHABLE,   /* --once: no answer from Redis, and --wait is over */
@@ -56,6 +58,14 @@ enum restart_policy {
     RESTART_ALWAYS,
 };
 
+/* What a person wants to be run beside the command, once in a term. */
+enum election_hook {
+    HOOK_ACQUIRE, /* when the command is started for the first time: dead before the release */
+    HOOK_LOSE,    /* when the tree is dead */
+};
+
+#define ELECTION_HOOKS 2
+
 struct election_config {
     struct timing timing;
     bool server_clock;      /* --takeover server-clock */
@@ -66,8 +76,9 @@ struct election_config {
     int64_t hold_ms;        /* the lease is kept for at least so long after it was acquired */
     int64_t max_runtime_ms; /* of the command; 0: no limit */
     enum restart_policy restart;
-    int64_t max_restarts; /* failures in a row, then another node may try; 0: no limit */
-    int64_t penalty_ms;   /* how long we stand back then */
+    int64_t max_restarts;       /* failures in a row, then another node may try; 0: no limit */
+    int64_t penalty_ms;         /* how long we stand back then */
+    bool hooks[ELECTION_HOOKS]; /* those that there are */
     char id[LEASE_ID_SIZE];
     uint64_t seed; /* random: nonces and jitter come from it */
 };
@@ -84,7 +95,9 @@ enum election_event_kind {
     EVENT_TREE_DEAD,   /* nothing of the tree is left */
     EVENT_TREE_STUCK,  /* the keeper is alive but cannot kill everything */
     EVENT_KEEPER_LOST,
-    EVENT_STOP, /* a person or an init system wants us to end; a second one means at once */
+    EVENT_UNHEALTHY, /* the command of `run` is alive and of no use */
+    EVENT_HOOK_OVER, /* `hook`: nothing of it is left, or it will not be run */
+    EVENT_STOP,      /* a person or an init system wants us to end; a second one means at once */
 };
 
 struct election_event {
@@ -93,8 +106,9 @@ struct election_event {
     enum lease_failure failure;
     const struct lease_reply *reply; /* borrowed for the call, as is `push` */
     const struct lease_event *push;
-    uint32_t run; /* CHILD_EXIT, TREE_*: the run it is about; others are ignored */
-    bool failed;  /* CHILD_EXIT: by a signal, or with another status than 0 */
+    uint32_t run; /* CHILD_EXIT, TREE_*, UNHEALTHY: the run it is about; others are ignored */
+    enum election_hook hook;
+    bool failed; /* CHILD_EXIT: by a signal, or with another status than 0 */
 };
 
 enum election_action_kind {
@@ -109,8 +123,12 @@ enum election_action_kind {
     ACTION_STOP_TREE,      /* politely; `run` */
     ACTION_KILL_TREE,      /* at once; `run` */
     ACTION_ABANDON_KEEPER, /* it missed the deadline: do its work */
-    ACTION_TELL,           /* `note`: something a person should know */
-    ACTION_EXIT,           /* `end` */
+    /* Run it when no other hook runs any more; `hook`, `token`, `end`, `deadlines` of HOOK_ACQUIRE,
+     * which EXTEND moves as well. HOOK_OVER is owed. */
+    ACTION_RUN_HOOK,
+    ACTION_KILL_HOOK, /* HOOK_ACQUIRE has no more time */
+    ACTION_TELL,      /* `note`: something a person should know */
+    ACTION_EXIT,      /* `end` */
 };
 
 /* What ACTION_TELL says. The words are the wrapper's. */
@@ -136,6 +154,7 @@ struct election_action {
     enum election_action_kind kind;
     enum election_note note;
     enum election_end end;
+    enum election_hook hook;
     uint32_t run;
     uint64_t request;
     uint64_t token;
@@ -231,7 +250,11 @@ struct election {
     bool failed;           /* how the command of the last run ended */
     int64_t quick_ends;    /* in a row: runs that were too short to be healthy */
     int64_t failures;      /* in a row */
-    int64_t stand_back_until_ns; /* no question before this */
+    int64_t stand_back_until_ns;    /* no question before this */
+    bool began_run;                 /* the command was started in this term, or was to be */
+    int hooks_left[ELECTION_HOOKS]; /* HOOK_OVER is owed so many times */
+    int64_t hooks_until_ns; /* the release waits until then for hooks to end by themselves */
+    bool hook_killed;
     bool kill_sent;
     bool tree_stuck;
     int64_t abandon_at_ns; /* the keeper is given up then; INT64_MAX: not yet decided, or done */

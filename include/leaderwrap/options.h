@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "leaderwrap/election.h"
+#include "leaderwrap/health.h"
 #include "leaderwrap/log.h"
 #include "leaderwrap/timing.h"
 #include "leaderwrap/url.h"
@@ -53,6 +54,10 @@ struct options {
     int64_t hold_ms;        /* 0: none */
     int64_t max_runtime_ms; /* 0: no limit */
     int conflict_exit_code;
+    const char *hooks[ELECTION_HOOKS]; /* for the shell; NULL: none */
+    int64_t hook_timeout_ms;
+    const char *health_cmd; /* for the shell; NULL: none */
+    struct health_config health;
     bool pass_notify;
     enum log_level log_level;
     enum log_format log_format;

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include "leaderwrap/companions.h"
 #include "leaderwrap/inherited.h"
 #include "leaderwrap/options.h"
 
@@ -16,7 +17,8 @@ struct supervisor_config {
     const char *id; /* <name>#<random> */
     uint64_t seed;
     pid_t keeper;
-    int keeper_fd; /* taken over */
+    int keeper_fd;                 /* taken over */
+    struct companions *companions; /* forked, not open */
 };
 
 /* Runs the candidate to its end. Returns leaderwrap's exit status. */

@@ -314,6 +314,14 @@ static void handle_event(struct election *election, struct election_actions *act
     case EVENT_KEEPER_LOST:
         handle_keeper_lost(election, actions);
         break;
+    case EVENT_UNHEALTHY:
+        if (this_run)
+            term_unhealthy(election, actions);
+        break;
+    case EVENT_HOOK_OVER:
+        if (election->hooks_left[event->hook] > 0)
+            election->hooks_left[event->hook]--;
+        break;
     case EVENT_STOP:
         handle_stop(election, actions);
         break;
@@ -414,8 +422,9 @@ int64_t election_wake_at_ns(const struct election *election)
         wake_ns = election->kill_sent ? election->abandon_at_ns : election->deadlines.kill_at_ns;
         break;
     case ELECTION_RELEASING:
-        wake_ns = election->release_until_ns;
-        due_ns = election->now_ns;
+        due_ns = release_waits_until_ns(election);
+        wake_ns = due_ns > election->now_ns ? min_ns(election->release_until_ns, due_ns)
+                                            : election->release_until_ns;
         break;
     case ELECTION_DONE:
         return INT64_MAX;

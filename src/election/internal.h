@@ -38,6 +38,7 @@ void term_reply(struct election *election, struct election_actions *actions,
                 const struct lease_reply *reply, int64_t sent_ns);
 void term_not_started(struct election *election);
 void term_child_exit(struct election *election, struct election_actions *actions, bool failed);
+void term_unhealthy(struct election *election, struct election_actions *actions);
 void term_tree_dead(struct election *election, struct election_actions *actions);
 void term_stop(struct election *election, struct election_actions *actions, bool again);
 void term_advance(struct election *election, struct election_actions *actions);
@@ -48,6 +49,8 @@ void release_without_keeper(struct election *election);
 void release_reply(struct election *election, struct election_actions *actions,
                    const struct lease_reply *reply);
 void release_advance(struct election *election, struct election_actions *actions);
+/* Until when it waits for hooks: now for not at all, INT64_MAX for EVENT_HOOK_OVER. */
+int64_t release_waits_until_ns(const struct election *election);
 
 /* timing helper */
 static inline int64_t ms_to_ns(int64_t ms)

@@ -16,6 +16,19 @@
 #define RESTART_MOST_MS  30000
 #define HEALTHY_MS       60000 /* a run that lasted so long makes earlier failures forgotten */
 
+static void run_hook(struct election *election, struct election_actions *actions,
+                     enum election_hook hook)
+{
+    if (!election->config.hooks[hook])
+        return;
+    struct election_action *run = act(actions, ACTION_RUN_HOOK);
+    run->hook = hook;
+    run->token = election->token;
+    run->end = election->end;
+    run->deadlines = election->deadlines;
+    election->hooks_left[hook]++;
+}
+
 /* Starts the tree, for the first time in this term or again. */
 static void begin_run(struct election *election, struct election_actions *actions)
 {
@@ -35,6 +48,11 @@ static void begin_run(struct election *election, struct election_actions *action
     start->token = election->token;
     start->deadlines = election->deadlines;
     memcpy(start->version, election->version, sizeof start->version);
+    if (!election->began_run) {
+        election->began_run = true;
+        election->hook_killed = false;
+        run_hook(election, actions, HOOK_ACQUIRE);
+    }
 }
 
 void term_begin(struct election *election, struct election_actions *actions, uint64_t token,
@@ -78,12 +96,26 @@ static void kill_tree(struct election *election, struct election_actions *action
     act(actions, ACTION_KILL_TREE)->run = election->run;
 }
 
+/* As a rule, what a hook does is done before another leader's begins. */
+static int64_t hooks_end_ns(const struct election *election)
+{
+    bool some = election->hooks_left[HOOK_ACQUIRE] > 0 || election->hooks_left[HOOK_LOSE] > 0;
+    int64_t grace_ns = ms_to_ns(election->config.timing.grace_ms);
+
+    if (!some || election->end == END_LOST)
+        return election->now_ns;
+    return min_ns(election->now_ns + grace_ns, election->deadlines.kill_at_ns);
+}
+
 static void term_over(struct election *election, struct election_actions *actions)
 {
     struct election_action *note = act(actions, ACTION_TELL);
     note->note = NOTE_TERM_OVER;
     note->end = election->end;
     election->restart_at_ns = INT64_MAX;
+    if (election->began_run)
+        run_hook(election, actions, HOOK_LOSE);
+    election->hooks_until_ns = hooks_end_ns(election);
     release_begin(election, actions);
 }
 
@@ -205,9 +237,24 @@ void term_child_exit(struct election *election, struct election_actions *actions
     }
 }
 
+/* Stops the command, and nothing else as yet: the term may go on with another run. */
+void term_unhealthy(struct election *election, struct election_actions *actions)
+{
+    if (election->state != ELECTION_LEADING || election->end != END_NONE ||
+        election->restart_at_ns != INT64_MAX)
+        return;
+    election->end = END_UNHEALTHY;
+    election->failed = true;
+    struct election_action *note = act(actions, ACTION_TELL);
+    note->note = NOTE_TERM_ENDING;
+    note->end = END_UNHEALTHY;
+    act(actions, ACTION_STOP_TREE)->run = election->run;
+}
+
 static bool is_to_be_restarted(const struct election *election)
 {
-    return election->state == ELECTION_LEADING && election->end == END_COMMAND &&
+    return election->state == ELECTION_LEADING &&
+           (election->end == END_COMMAND || election->end == END_UNHEALTHY) &&
            wants_restart(election);
 }
 
@@ -269,7 +316,8 @@ void term_tree_dead(struct election *election, struct election_actions *actions)
 
 static int64_t release_limit_ns(const struct election *election)
 {
-    return election->now_ns + 2 * ms_to_ns(election->config.timing.request_timeout_ms);
+    return max_ns(election->now_ns, election->hooks_until_ns) +
+           2 * ms_to_ns(election->config.timing.request_timeout_ms);
 }
 
 void term_stop(struct election *election, struct election_actions *actions, bool again)
@@ -309,6 +357,7 @@ static bool ends_after_term(const struct election *election)
     case END_NOT_STARTED:
         return election->config.once || election->stop_asked;
     case END_FAILED:
+    case END_UNHEALTHY:
         return election->stop_asked;
     default:
         return true;
@@ -318,11 +367,17 @@ static bool ends_after_term(const struct election *election)
 /* Why the process ends, now that the term is over. */
 static enum election_end final_end(const struct election *election)
 {
-    bool term_was_cut_short = election->end == END_DEADLINE || election->end == END_LOST;
-
-    if ((election->end == END_NOT_STARTED || election->end == END_FAILED) && election->stop_asked)
-        return END_STOPPED;
-    return term_was_cut_short && !election->config.exit_on_lost ? END_STOPPED : election->end;
+    switch (election->end) {
+    case END_DEADLINE:
+    case END_LOST:
+        return election->config.exit_on_lost ? election->end : END_STOPPED;
+    case END_NOT_STARTED:
+    case END_FAILED:
+    case END_UNHEALTHY:
+        return election->stop_asked ? END_STOPPED : election->end;
+    default:
+        return election->end;
+    }
 }
 
 /* A host that cannot make processes, or on which the command fails again and again, lets the others
@@ -332,9 +387,10 @@ static void stand_back(struct election *election, struct election_actions *actio
     if (election->end == END_NOT_STARTED) {
         election->stand_back_until_ns =
             election->now_ns + ms_to_ns(election->config.timing.retry_ms);
-    } else if (election->end == END_FAILED) {
+    } else if (election->end == END_FAILED || election->end == END_UNHEALTHY) {
         struct election_action *note = act(actions, ACTION_TELL);
         note->note = NOTE_STAND_BACK;
+        note->end = election->end;
         note->delay_ms = election->config.penalty_ms;
         election->stand_back_until_ns = election->now_ns + ms_to_ns(election->config.penalty_ms);
     }
@@ -342,6 +398,7 @@ static void stand_back(struct election *election, struct election_actions *actio
 
 static void release_over(struct election *election, struct election_actions *actions)
 {
+    election->began_run = false;
     if (ends_after_term(election)) {
         finish(election, actions, final_end(election));
         return;
@@ -419,12 +476,34 @@ static int64_t hold_left_ms(const struct election *election)
     return ran && held_ms < election->config.hold_ms ? election->config.hold_ms - held_ms : 0;
 }
 
+int64_t release_waits_until_ns(const struct election *election)
+{
+    bool too_late = election->now_ns >= election->hooks_until_ns;
+
+    if (election->hooks_left[HOOK_ACQUIRE] > 0)
+        return too_late && election->hook_killed ? INT64_MAX : election->hooks_until_ns;
+    return too_late || election->hooks_left[HOOK_LOSE] == 0 ? election->now_ns
+                                                            : election->hooks_until_ns;
+}
+
+/* What greeted the term has to be gone with it; what mourns it may take its time. */
+static bool waits_for_hooks(struct election *election, struct election_actions *actions)
+{
+    bool too_late = election->now_ns >= election->hooks_until_ns;
+
+    if (election->hooks_left[HOOK_ACQUIRE] > 0 && too_late && !election->hook_killed) {
+        election->hook_killed = true;
+        act(actions, ACTION_KILL_HOOK);
+    }
+    return release_waits_until_ns(election) > election->now_ns;
+}
+
 void release_advance(struct election *election, struct election_actions *actions)
 {
     if (election->now_ns >= election->release_until_ns) {
         tell(actions, NOTE_LEFT);
         release_over(election, actions);
-    } else if (can_send(election)) {
+    } else if (!waits_for_hooks(election, actions) && can_send(election)) {
         struct election_action *release = send_request(election, actions, REQUEST_RELEASE);
         release->end = election->end;
         release->hold_ms = hold_left_ms(election);

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 static const char *const own_variables[] = {
-    "LEADERWRAP_KEY=",    "LEADERWRAP_ID=",    "LEADERWRAP_NAME=",
-    "LEADERWRAP_TTL_MS=", "LEADERWRAP_TOKEN=",
+    "LEADERWRAP_KEY=",   "LEADERWRAP_ID=",    "LEADERWRAP_NAME=",   "LEADERWRAP_TTL_MS=",
+    "LEADERWRAP_TOKEN=", "LEADERWRAP_EVENT=", "LEADERWRAP_REASON=",
 };
 
 #define OWN_COUNT (sizeof own_variables / sizeof own_variables[0])

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "leaderwrap/check.h"
+#include "leaderwrap/companions.h"
 #include "leaderwrap/counter.h"
 #include "leaderwrap/environment.h"
 #include "leaderwrap/inherited.h"
@@ -106,13 +107,17 @@ static int check_command(const struct options *options)
     return environment_exit_status(problem);
 }
 
-static int run(struct candidate *candidate)
+/* Forks all keepers: that of the command has our streams, those of hooks and health checks have
+ * standard error alone. The pipe tells the first of the others' end. */
+static int fork_keepers(struct candidate *candidate, char **environment,
+                        struct supervisor_config *supervisor)
 {
     const struct options *options = &candidate->options;
-    char **environment = environment_build(options, candidate->id);
-    if (environment == NULL)
-        return fail(EXIT_OWN_FAILURE, "out of memory");
-    const struct keeper_config keeper = {
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return -errno;
+    struct keeper_config config = {
         .inherited = &candidate->inherited,
         .command = options->command,
         .builtin = run_counter,
@@ -122,24 +127,42 @@ static int run(struct candidate *candidate)
         .single_run = options->exit_on_lost && options->restart == RESTART_NO,
         .last_will = options->no_release ? NULL : run_will,
         .context = candidate,
+        .pipe = ends[0],
     };
+    int result = supervisor->keeper = keeper_fork(&config, &supervisor->keeper_fd);
+    if (result > 0)
+        result = let_streams_go();
+    config.last_will = NULL;
+    config.single_run = false;
+    config.pipe = ends[1];
+    if (result == 0)
+        result = companions_fork(supervisor->companions, options, &config);
+    close(ends[0]);
+    close(ends[1]);
+    return result;
+}
+
+static int run(struct candidate *candidate)
+{
+    struct companions companions;
     struct supervisor_config supervisor = {
-        .options = options,
+        .options = &candidate->options,
         .inherited = &candidate->inherited,
         .id = candidate->id,
         .seed = candidate->seed,
+        .companions = &companions,
     };
+    char **environment = environment_build(&candidate->options, candidate->id);
 
-    supervisor.keeper = keeper_fork(&keeper, &supervisor.keeper_fd);
+    if (environment == NULL)
+        return fail(EXIT_OWN_FAILURE, "out of memory");
+    int result = fork_keepers(candidate, environment, &supervisor);
     environment_free(environment);
-    if (supervisor.keeper < 0)
-        return fail_errno("cannot start the keeper", -supervisor.keeper);
-    /* Should the keeper die, its tree comes to us. */
+    if (result != 0)
+        return fail_errno("cannot start the keeper", -result);
+    /* Should a keeper die, its tree comes to us. */
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         return fail_errno("cannot become a subreaper", errno);
-    int result = let_streams_go();
-    if (result != 0)
-        return fail_errno("cannot open /dev/null", -result);
     return supervisor_run(&supervisor);
 }
 

@@ -16,8 +16,13 @@
 #include "leaderwrap/store.h"
 #include "option_table.h"
 
-#define DEFAULT_REDIS       "redis://127.0.0.1:6379/0"
-#define DEFAULT_TTL_MS      15000
+#define DEFAULT_REDIS  "redis://127.0.0.1:6379/0"
+#define DEFAULT_TTL_MS 15000
+
+/* Of hooks and health checks, as Docker's. */
+#define DEFAULT_COMPANION_MS   30000
+#define DEFAULT_HEALTH_RETRIES 3
+
 #define DEFAULT_COUNTER_KEY "global_counter"
 #define COUNTER_LEASE_KEY   "leaderwrap:counter"
 #define SHOWN_VALUE         80 /* of a bad value, in an error message */
@@ -407,26 +412,35 @@ static void forget_outer_name(struct raw *raw)
         raw->name = NULL;
 }
 
-/* What --once implies where nothing else was said, and what makes no sense without it. */
+/* Refuses the options of `names` (NULL-terminated), which make no sense without what they are for.
+ */
+static int refuse_given(const struct raw *raw, const char *const *names, const char *what_for,
+                        char *error, size_t size)
+{
+    for (; *names != NULL; names++) {
+        if (is_given(raw, *names)) {
+            snprintf(error, size, "--%s is for %s", *names, what_for);
+            return EXIT_USAGE;
+        }
+    }
+    return 0;
+}
+
+/* What --once implies where nothing else was said, and what makes no sense with or without it. */
 static int check_once(struct options *options, const struct raw *raw, char *error, size_t size)
 {
-    static const char *const only_once[] = {"wait", "hold", "max-runtime", "conflict-exit-code"};
+    static const char *const only_once[] = {"wait", "hold", "max-runtime", "conflict-exit-code",
+                                            NULL};
 
-    if (!options->once) {
-        for (size_t i = 0; i < sizeof only_once / sizeof only_once[0]; i++) {
-            if (is_given(raw, only_once[i])) {
-                snprintf(error, size, "--%s is for --once", only_once[i]);
-                return EXIT_USAGE;
-            }
-        }
-        return 0;
-    }
+    if (!options->once)
+        return refuse_given(raw, only_once, "--once", error, size);
     if (options->command == NULL) {
         snprintf(error, size, "--once needs a command to run");
         return EXIT_USAGE;
     }
-    if (options->restart != RESTART_NO) {
-        snprintf(error, size, "--restart is not for --once: the job is run once");
+    if (options->restart != RESTART_NO || options->health_cmd != NULL) {
+        snprintf(error, size, "--%s is not for --once: the job is run once",
+                 options->health_cmd != NULL ? "health-cmd" : "restart");
         return EXIT_USAGE;
     }
     options->exit_on_lost = true;
@@ -442,15 +456,41 @@ static int check_once(struct options *options, const struct raw *raw, char *erro
 static int check_restart(const struct options *options, const struct raw *raw, char *error,
                          size_t size)
 {
-    static const char *const only_restart[] = {"max-restarts", "penalty"};
+    static const char *const only_restart[] = {"max-restarts", NULL};
+    static const char *const only_failure[] = {"penalty", NULL};
+    bool restarts = options->restart != RESTART_NO;
+    int status = 0;
 
-    for (size_t i = 0; i < sizeof only_restart / sizeof only_restart[0]; i++) {
-        if (options->restart == RESTART_NO && is_given(raw, only_restart[i])) {
-            snprintf(error, size, "--%s is for --restart on-failure or always", only_restart[i]);
+    if (!restarts)
+        status = refuse_given(raw, only_restart, "--restart on-failure or always", error, size);
+    if (status == 0 && !restarts && options->health_cmd == NULL)
+        status = refuse_given(raw, only_failure, "--restart on-failure or always, or --health-cmd",
+                              error, size);
+    return status;
+}
+
+static int check_companions(const struct options *options, const struct raw *raw, char *error,
+                            size_t size)
+{
+    static const char *const only_health[] = {"health-interval", "health-timeout", "health-retries",
+                                              "health-start-period", NULL};
+    static const char *const only_hooks[] = {"hook-timeout", NULL};
+    const char *const *hooks = options->hooks;
+    const char *const commands[] = {options->health_cmd, hooks[HOOK_ACQUIRE], hooks[HOOK_LOSE]};
+    static const char *const names[] = {"health-cmd", "on-acquire", "on-lose"};
+    int status = 0;
+
+    for (int i = 0; i < 3; i++) {
+        if (commands[i] != NULL && commands[i][strspn(commands[i], " \t\n")] == '\0') {
+            snprintf(error, size, "--%s: the command is empty", names[i]);
             return EXIT_USAGE;
         }
     }
-    return 0;
+    if (options->health_cmd == NULL)
+        status = refuse_given(raw, only_health, "--health-cmd", error, size);
+    if (status == 0 && hooks[HOOK_ACQUIRE] == NULL && hooks[HOOK_LOSE] == NULL)
+        status = refuse_given(raw, only_hooks, "--on-acquire and --on-lose", error, size);
+    return status;
 }
 
 int options_parse(struct options *options, int argc, char **argv, char *error, size_t error_size)
@@ -467,6 +507,10 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
     options->counter_key = DEFAULT_COUNTER_KEY;
     options->conflict_exit_code = EXIT_CONFLICT;
     options->penalty_ms = -1;
+    options->hook_timeout_ms = DEFAULT_COMPANION_MS;
+    options->health = (struct health_config){.interval_ms = DEFAULT_COMPANION_MS,
+                                             .timeout_ms = DEFAULT_COMPANION_MS,
+                                             .retries = DEFAULT_HEALTH_RETRIES};
     status = read_environment(options, &raw, error, error_size);
     if (status == 0)
         status = read_line(options, &raw, argc, argv, error, error_size);
@@ -478,6 +522,8 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
         status = check_once(options, &raw, error, error_size);
     if (status == 0)
         status = check_restart(options, &raw, error, error_size);
+    if (status == 0)
+        status = check_companions(options, &raw, error, error_size);
     if (status == 0)
         status = set_key(options, &raw, error, error_size);
     if (status == 0)

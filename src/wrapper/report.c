@@ -198,6 +198,10 @@ static void tell_restart(struct report *report, const struct election_action *ac
                delay);
     if (action->note == NOTE_RESTART)
         log_line(LOG_LEVEL_WARNING, "restart", "starting the command again in %s", delay);
+    else if (action->end == END_UNHEALTHY)
+        log_line(LOG_LEVEL_ERROR, "stand_back",
+                 "the command was unhealthy; standing back for %s so that another node may try",
+                 delay);
     else
         log_line(LOG_LEVEL_ERROR, "stand_back",
                  "the command failed %" PRId64

@@ -32,6 +32,7 @@ struct supervisor {
     struct store *store;
     struct watcher *watcher;
     struct keeper_link *keeper;
+    struct companions *companions;
     struct signals signals;
     struct report report;
     struct notify notify;
@@ -40,6 +41,8 @@ struct supervisor {
     int timer_fd;
     int stop_signal;  /* what asked us to stop; 0: nothing did */
     int child_status; /* exit status of the run that ended last; -1: none ended by itself */
+    bool tree_dead;   /* but not the health check that ran beside it */
+    bool leaving;     /* all is done but a hook */
     enum election_end end;
 };
 
@@ -63,6 +66,8 @@ static const char *reason_of(enum election_end end)
         return "max runtime";
     case END_FAILED:
         return "failed";
+    case END_UNHEALTHY:
+        return "unhealthy";
     case END_CONFIGURATION:
     case END_BUSY:
     case END_UNREACHABLE:
@@ -93,6 +98,28 @@ static void start_tree(struct supervisor *supervisor, const struct election_acti
     if (start)
         supervisor->child_status = -1;
     keeper_link_send(supervisor->keeper, &request);
+}
+
+static void stop_tree(struct supervisor *supervisor, const struct election_action *action)
+{
+    bool kill = action->kind == ACTION_KILL_TREE;
+    int number = supervisor->stop_signal != 0 ? supervisor->stop_signal : SIGTERM;
+
+    companions_command_ending(supervisor->companions);
+    ask_keeper(supervisor, kill ? KEEPER_KILL : KEEPER_STOP, action->run, kill ? SIGKILL : number);
+}
+
+static void run_hook(struct supervisor *supervisor, const struct election_action *action)
+{
+    const char *reason = action->hook == HOOK_LOSE ? reason_of(action->end) : "elected";
+
+    companions_run_hook(supervisor->companions, action, reason);
+}
+
+static void leave_when_done(struct supervisor *supervisor)
+{
+    if (supervisor->leaving && !companions_are_busy(supervisor->companions))
+        uv_stop(&supervisor->loop);
 }
 
 static void send_acquire(struct supervisor *supervisor, const struct election_action *action)
@@ -146,16 +173,20 @@ static void perform(struct supervisor *supervisor, const struct election_action 
     case ACTION_START:
     case ACTION_EXTEND:
         start_tree(supervisor, action);
+        companions_extend(supervisor->companions, &action->deadlines);
         break;
     case ACTION_STOP_TREE:
-        ask_keeper(supervisor, KEEPER_STOP, action->run,
-                   supervisor->stop_signal != 0 ? supervisor->stop_signal : SIGTERM);
-        break;
     case ACTION_KILL_TREE:
-        ask_keeper(supervisor, KEEPER_KILL, action->run, SIGKILL);
+        stop_tree(supervisor, action);
         break;
     case ACTION_ABANDON_KEEPER:
         keeper_link_abandon(supervisor->keeper, "the keeper did not end the command in time");
+        break;
+    case ACTION_RUN_HOOK:
+        run_hook(supervisor, action);
+        break;
+    case ACTION_KILL_HOOK:
+        companions_kill_hook(supervisor->companions);
         break;
     case ACTION_TELL:
         report_note(&supervisor->report, &supervisor->election, action, reply);
@@ -165,12 +196,25 @@ static void perform(struct supervisor *supervisor, const struct election_action 
         break;
     case ACTION_EXIT:
         supervisor->end = action->end;
-        uv_stop(&supervisor->loop);
+        supervisor->leaving = true;
+        companions_kill_hook(supervisor->companions);
+        leave_when_done(supervisor);
         break;
     }
 }
 
-static void feed(struct supervisor *supervisor, struct election_event *event)
+static void arm_timer(const struct supervisor *supervisor)
+{
+    int64_t election_ns = election_wake_at_ns(&supervisor->election);
+    int64_t companions_ns = companions_wake_at_ns(supervisor->companions);
+    int64_t wake_ns = election_ns < companions_ns ? election_ns : companions_ns;
+
+    /* Without its timer this process would sleep past its deadlines. */
+    if (clock_arm_timer(supervisor->timer_fd, wake_ns) != 0)
+        abort();
+}
+
+static void feed_one(struct supervisor *supervisor, struct election_event *event)
 {
     struct election_actions actions;
 
@@ -178,9 +222,17 @@ static void feed(struct supervisor *supervisor, struct election_event *event)
     election_step(&supervisor->election, event, &actions);
     for (size_t i = 0; i < actions.count; i++)
         perform(supervisor, &actions.list[i], event->reply);
-    /* Without its timer this process would sleep past its deadlines. */
-    if (clock_arm_timer(supervisor->timer_fd, election_wake_at_ns(&supervisor->election)) != 0)
-        abort();
+}
+
+static void feed(struct supervisor *supervisor, struct election_event *event)
+{
+    struct election_event over = {.kind = EVENT_HOOK_OVER};
+
+    feed_one(supervisor, event);
+    /* One that cannot be run is over as soon as it is asked for. */
+    while (companions_take_hook(supervisor->companions, &over.hook))
+        feed_one(supervisor, &over);
+    arm_timer(supervisor);
 }
 
 static void feed_kind(struct supervisor *supervisor, enum election_event_kind kind)
@@ -199,6 +251,7 @@ static void on_timer(uv_poll_t *timer, int status, int events)
     /* Re-arming makes the count go away: there may be nothing to read. */
     if (read(supervisor->timer_fd, &expirations, sizeof expirations) < 0 && errno != EAGAIN)
         abort();
+    companions_tick(supervisor->companions);
     feed_kind(supervisor, EVENT_TICK);
 }
 
@@ -252,11 +305,32 @@ static int exit_status(int wait_status)
                                     : WEXITSTATUS(wait_status);
 }
 
+/* The companions' part in what the keeper reports. */
+static void tell_companions(struct supervisor *supervisor, const struct keeper_report *report)
+{
+    switch ((enum keeper_report_kind)report->kind) {
+    case KEEPER_STARTED:
+        companions_command_started(supervisor->companions, supervisor->election.token);
+        break;
+    case KEEPER_STOPPING:
+    case KEEPER_CHILD_EXIT:
+    case KEEPER_TREE_DEAD:
+        companions_command_ending(supervisor->companions);
+        break;
+    case KEEPER_ACK:
+    case KEEPER_EXEC_FAILED:
+    case KEEPER_NOT_STARTED:
+    case KEEPER_STUCK:
+        break;
+    }
+}
+
 static void on_report(void *context, const struct keeper_report *report)
 {
     struct supervisor *supervisor = context;
     struct election_event event = {.run = report->run};
 
+    tell_companions(supervisor, report);
     switch ((enum keeper_report_kind)report->kind) {
     case KEEPER_EXEC_FAILED:
         supervisor->child_status = environment_exit_status(report->value);
@@ -272,7 +346,8 @@ static void on_report(void *context, const struct keeper_report *report)
         event.kind = EVENT_NOT_STARTED;
         break;
     case KEEPER_TREE_DEAD:
-        event.kind = EVENT_TREE_DEAD;
+        supervisor->tree_dead = companions_are_checking(supervisor->companions);
+        event.kind = supervisor->tree_dead ? EVENT_TICK : EVENT_TREE_DEAD;
         break;
     case KEEPER_STUCK:
         event.kind = EVENT_TREE_STUCK;
@@ -292,18 +367,50 @@ static void on_keeper_lost(void *context, const char *why)
     struct supervisor *supervisor = context;
 
     log_line(LOG_LEVEL_ERROR, "keeper_lost", "%s; killing the command and giving up", why);
+    companions_surrender(supervisor->companions, supervisor->keeper);
     feed_kind(supervisor, EVENT_KEEPER_LOST);
 }
 
 static void on_swept(void *context)
 {
-    feed_kind(context, EVENT_TREE_DEAD);
+    struct supervisor *supervisor = context;
+
+    companions_swept(supervisor->companions);
+    feed_kind(supervisor, EVENT_TREE_DEAD);
+}
+
+/* A hook or a check is over. */
+static void on_companion_over(void *context)
+{
+    struct supervisor *supervisor = context;
+    bool waited_for = supervisor->tree_dead && !companions_are_checking(supervisor->companions);
+
+    supervisor->tree_dead = supervisor->tree_dead && !waited_for;
+    feed_kind(supervisor, waited_for ? EVENT_TREE_DEAD : EVENT_TICK);
+    leave_when_done(supervisor);
+}
+
+static void on_unhealthy(void *context)
+{
+    feed_kind(context, EVENT_UNHEALTHY);
+}
+
+/* With a companion out of control the tree is, too: one sweep for all of it. */
+static void on_companion_lost(void *context, const char *why)
+{
+    struct supervisor *supervisor = context;
+
+    companions_surrender(supervisor->companions, supervisor->keeper);
+    keeper_link_abandon(supervisor->keeper, why);
+    leave_when_done(supervisor);
 }
 
 static void on_stop(void *context, int number)
 {
     struct supervisor *supervisor = context;
 
+    if (supervisor->leaving)
+        uv_stop(&supervisor->loop);
     if (supervisor->stop_signal == 0)
         supervisor->stop_signal = number;
     notify_stopping(&supervisor->notify);
@@ -376,6 +483,16 @@ static int open_keeper(struct supervisor *supervisor)
                             config->keeper, patience_ms, &callbacks, supervisor);
 }
 
+static int open_companions(struct supervisor *supervisor)
+{
+    static const struct companions_callbacks callbacks = {
+        .on_over = on_companion_over, .on_unhealthy = on_unhealthy, .on_lost = on_companion_lost};
+    int64_t patience_ms = ack_patience_ms(&supervisor->config->options->timing);
+
+    return companions_open(supervisor->companions, &supervisor->loop, patience_ms, &callbacks,
+                           supervisor);
+}
+
 static int open_redis(struct supervisor *supervisor)
 {
     const struct options *options = supervisor->config->options;
@@ -414,6 +531,8 @@ static int open_all(struct supervisor *supervisor)
     int result = open_keeper(supervisor);
 
     if (result == 0)
+        result = open_companions(supervisor);
+    if (result == 0)
         result = open_timer(supervisor);
     if (result == 0)
         result = open_notify(supervisor);
@@ -431,6 +550,7 @@ static void close_all(struct supervisor *supervisor, int status)
     signals_close(&supervisor->signals);
     if (supervisor->keeper != NULL)
         keeper_link_close(supervisor->keeper);
+    companions_close(supervisor->companions);
     store_free(supervisor->store);
     watcher_free(supervisor->watcher);
     if (supervisor->timer_fd >= 0) {
@@ -463,6 +583,7 @@ static int final_status(const struct supervisor *supervisor)
     case END_KEEPER:
     case END_NOT_STARTED:
     case END_FAILED:
+    case END_UNHEALTHY:
     case END_CONFIGURATION:
     case END_NONE:
         break;
@@ -481,7 +602,8 @@ static void report_end(const struct supervisor *supervisor, int status)
 
 int supervisor_run(const struct supervisor_config *config)
 {
-    struct supervisor supervisor = {.config = config, .timer_fd = -1, .child_status = -1};
+    struct supervisor supervisor = {
+        .config = config, .companions = config->companions, .timer_fd = -1, .child_status = -1};
     const struct options *options = config->options;
     struct election_config election = {
         .timing = options->timing,
@@ -495,6 +617,7 @@ int supervisor_run(const struct supervisor_config *config)
         .restart = options->restart,
         .max_restarts = options->max_restarts,
         .penalty_ms = options->penalty_ms,
+        .hooks = {options->hooks[HOOK_ACQUIRE] != NULL, options->hooks[HOOK_LOSE] != NULL},
         .seed = config->seed,
     };
     int status;

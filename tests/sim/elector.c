@@ -194,6 +194,9 @@ static void perform(struct world *world, struct process *process,
         world->statistics->abandoned++;
         link_lose(world, process);
         break;
+    case ACTION_RUN_HOOK:
+    case ACTION_KILL_HOOK:
+        break;
     case ACTION_TELL:
         check_lost(world, process, action, reply);
         if (action->note == NOTE_RELEASED)
