@@ -59,10 +59,18 @@ static struct parsed assert_accepted(const char *line)
 
 static int clear_environment(void **state)
 {
-    static const char *const names[] = {
-        "LEADERWRAP_KEY",          "LEADERWRAP_NAME",     "LEADERWRAP_TTL", "LEADERWRAP_TOKEN",
-        "LEADERWRAP_PASSWORD",     "LEADERWRAP_ON_LOST",  "REDIS_URL",      "LEADERWRAP_REDIS",
-        "LEADERWRAP_ASSUME_FRESH", "LEADERWRAP_LOG_LEVEL"};
+    static const char *const names[] = {"LEADERWRAP_KEY",
+                                        "LEADERWRAP_NAME",
+                                        "LEADERWRAP_TTL",
+                                        "LEADERWRAP_TOKEN",
+                                        "LEADERWRAP_PASSWORD",
+                                        "LEADERWRAP_ON_LOST",
+                                        "REDIS_URL",
+                                        "LEADERWRAP_REDIS",
+                                        "LEADERWRAP_ASSUME_FRESH",
+                                        "LEADERWRAP_LOG_LEVEL",
+                                        "LEADERWRAP_HEALTH_CMD",
+                                        "LEADERWRAP_ON_LOSE"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         unsetenv(names[i]);
@@ -208,6 +216,55 @@ static void restarts(void **state)
     assert_refused("--once --restart always job", "--restart is not for --once");
 }
 
+static void checks_health(void **state)
+{
+    (void)state;
+    struct parsed parsed = assert_accepted("job");
+    assert_null(parsed.options.health_cmd);
+    options_clear(&parsed.options);
+
+    parsed = assert_accepted("--health-cmd check job");
+    assert_string_equal(parsed.options.health_cmd, "check");
+    const struct health_config *health = &parsed.options.health;
+    assert_true(health->interval_ms == 30000 && health->timeout_ms == 30000);
+    assert_true(health->retries == 3 && health->start_period_ms == 0);
+    options_clear(&parsed.options);
+
+    parsed = assert_accepted("--health-cmd c --health-interval 1s --health-timeout 2s "
+                             "--health-retries 4 --health-start-period 5s --penalty 6s job");
+    assert_true(health->interval_ms == 1000 && health->timeout_ms == 2000);
+    assert_true(health->retries == 4 && health->start_period_ms == 5000);
+    assert_true(parsed.options.penalty_ms == 6000);
+    options_clear(&parsed.options);
+
+    assert_refused("--health-retries 2 job", "--health-retries is for --health-cmd");
+    assert_refused("--health-start-period 2s job", "--health-start-period is for --health-cmd");
+    assert_refused("--health-cmd c --health-retries 0 job", "must be a number from 1 to");
+    assert_refused("--health-cmd c --health-timeout 5 job", "--health-timeout 5: ");
+    assert_refused("--once --health-cmd c job", "--health-cmd is not for --once");
+    setenv("LEADERWRAP_HEALTH_CMD", " \t", 1);
+    assert_refused("job", "--health-cmd: the command is empty");
+}
+
+static void runs_hooks(void **state)
+{
+    (void)state;
+    struct parsed parsed = assert_accepted("--on-acquire a --on-lose l job");
+    assert_string_equal(parsed.options.hooks[HOOK_ACQUIRE], "a");
+    assert_string_equal(parsed.options.hooks[HOOK_LOSE], "l");
+    assert_true(parsed.options.hook_timeout_ms == 30000);
+    options_clear(&parsed.options);
+
+    parsed = assert_accepted("--once --on-lose l --hook-timeout 1s job");
+    assert_null(parsed.options.hooks[HOOK_ACQUIRE]);
+    assert_true(parsed.options.hook_timeout_ms == 1000);
+    options_clear(&parsed.options);
+
+    assert_refused("--hook-timeout 1s job", "--hook-timeout is for --on-acquire and --on-lose");
+    setenv("LEADERWRAP_ON_LOSE", "", 1);
+    assert_refused("job", "--on-lose: the command is empty");
+}
+
 static void mistakes_are_told(void **state)
 {
     (void)state;
@@ -314,6 +371,8 @@ int main(void)
         cmocka_unit_test_setup(once_has_defaults_of_its_own, clear_environment),
         cmocka_unit_test_setup(what_is_for_once_is_for_once, clear_environment),
         cmocka_unit_test_setup(restarts, clear_environment),
+        cmocka_unit_test_setup(checks_health, clear_environment),
+        cmocka_unit_test_setup(runs_hooks, clear_environment),
         cmocka_unit_test_setup(mistakes_are_told, clear_environment),
         cmocka_unit_test_setup(long_values_are_cut_in_messages, clear_environment),
         cmocka_unit_test_setup(a_secret_never_gets_into_an_error, clear_environment),
