@@ -92,8 +92,9 @@ static void send_request(struct world *world, struct process *process,
     struct host *host = &world->hosts[process->host];
     int64_t at = network_arrival(world, host, &process->connection, OUT);
 
-    if (kind == MESSAGE_RELEASE && tree_alive(&process->tree))
-        VIOLATE(world, VIOLATION_RELEASE, "c%u releases while its command is alive", process->id);
+    if (kind == MESSAGE_RELEASE && (tree_alive(&process->tree) || hook_is_greeting(process)))
+        VIOLATE(world, VIOLATION_RELEASE, "c%u releases while its command or hook is alive",
+                process->id);
     if (at < 0) {
         TRACE(world, process, "its request is lost");
         return;
@@ -195,7 +196,10 @@ static void perform(struct world *world, struct process *process,
         link_lose(world, process);
         break;
     case ACTION_RUN_HOOK:
+        hook_run(world, process, action->hook);
+        break;
     case ACTION_KILL_HOOK:
+        hook_kill(world, process);
         break;
     case ACTION_TELL:
         check_lost(world, process, action, reply);
@@ -347,6 +351,14 @@ void elector_stop(struct world *world, struct process *process)
     struct election_event event = {.kind = EVENT_STOP};
 
     TRACE(world, process, "asked to stop");
+    elector_feed(world, process, &event);
+}
+
+void elector_unhealthy(struct world *world, struct process *process)
+{
+    struct election_event event = {.kind = EVENT_UNHEALTHY, .run = process->election.run};
+
+    TRACE(world, process, "command is unhealthy");
     elector_feed(world, process, &event);
 }
 

@@ -124,6 +124,7 @@ static void process_init(struct world *world, struct process *process, uint8_t h
         .restart = host->restart,
         .max_restarts = host->max_restarts,
         .penalty_ms = 2 * host->timing.ttl_ms,
+        .hooks = {host->hooks[HOOK_ACQUIRE], host->hooks[HOOK_LOSE]},
         .seed = draw(world),
     };
 

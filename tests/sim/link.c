@@ -109,6 +109,7 @@ void link_swept(struct world *world, struct process *process)
         return;
     process->link.state = LINK_SWEPT;
     TRACE(world, process, "elector has swept the tree");
+    hook_swept(world, process);
     elector_feed(world, process, &event);
 }
 

@@ -25,7 +25,7 @@ SOURCES = [
     SIM + "/" + name
     for name in (
         "main.c", "schedule.c", "faults.c", "host.c", "network.c", "server.c", "script.c",
-        "elector.c", "link.c", "keeper.c", "tree.c", "queue.c", "trace.c",
+        "elector.c", "link.c", "keeper.c", "tree.c", "hooks.c", "queue.c", "trace.c",
     )
 ] + [
     ELECTION + "/election.c", ELECTION + "/follow.c", ELECTION + "/term.c",
@@ -108,6 +108,9 @@ MUTANTS = [
     ("released when the command ends, not its tree", ELECTION + "/term.c",
      "        note->end = END_COMMAND;\n    }\n}",
      "        note->end = END_COMMAND;\n        release_begin(election, actions);\n    }\n}"),
+    ("released while the hook of its start lives", ELECTION + "/term.c",
+     "    if (election->hooks_left[HOOK_ACQUIRE] > 0)\n        return",
+     "    if (false)\n        return"),
     ("released when told to stop", ELECTION + "/term.c",
      "        act(actions, ACTION_STOP_TREE)->run = election->run;\n    }\n}",
      "        act(actions, ACTION_STOP_TREE)->run = election->run;\n"

@@ -78,6 +78,9 @@ static void random_host(struct world *world, struct host *host, int64_t ttl_ms)
         host->restart = chance(world, 500000) ? RESTART_ALWAYS : RESTART_ON_FAILURE;
         host->max_restarts = between(world, 0, 3);
     }
+    host->checks_health = !host->once && host != &world->hosts[0] && chance(world, 200000);
+    for (int i = 0; i < ELECTION_HOOKS; i++)
+        host->hooks[i] = chance(world, 250000);
     random_timing(world, ttl_ms, &host->timing);
 }
 
@@ -218,6 +221,8 @@ static int64_t ready_at(const struct world *world, const struct event *event,
     case HAPPEN_REPORT:
     case HAPPEN_KEEPER_LOST:
     case HAPPEN_SWEPT:
+    case HAPPEN_UNHEALTHY:
+    case HAPPEN_HOOK_OVER:
         return process->ready_at[CHANNEL_KEEPER];
     case HAPPEN_ACK_DUE:
         /* Before it judges the keeper it reads what the keeper has said. */
@@ -232,6 +237,7 @@ static int64_t ready_at(const struct world *world, const struct event *event,
     case HAPPEN_MAIN_EXIT:
     case HAPPEN_REST_EXIT:
     case HAPPEN_KILLED:
+    case HAPPEN_HOOK_EXIT:
     case HAPPEN_WILL:
         return world->hosts[process->host].suspended_until;
     default:
@@ -286,6 +292,13 @@ static void handle_elector(struct world *world, struct process *process, const s
     case HAPPEN_UNSTALL:
         elector_unstall(world, process);
         break;
+    case HAPPEN_UNHEALTHY:
+        if (event->value == process->tree.serial)
+            elector_unhealthy(world, process);
+        break;
+    case HAPPEN_HOOK_OVER:
+        hook_over(world, process, event->value);
+        break;
     default:
         break;
     }
@@ -315,6 +328,10 @@ static void handle_keeper(struct world *world, struct process *process, const st
         break;
     case HAPPEN_KILLED:
         tree_killed(world, process, event->value);
+        break;
+    case HAPPEN_HOOK_EXIT:
+        if (event->value == process->hooks.serial && process->hooks.busy)
+            hook_exit(world, process);
         break;
     case HAPPEN_WILL:
         keeper_will(world, process);

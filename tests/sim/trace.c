@@ -17,6 +17,7 @@ static const char *const ends[] = {
     [END_CONFIGURATION] = "configuration",
     [END_RUNTIME] = "runtime over",
     [END_FAILED] = "failed too often",
+    [END_UNHEALTHY] = "unhealthy",
     [END_BUSY] = "busy",
     [END_UNREACHABLE] = "unreachable",
 };
@@ -89,6 +90,9 @@ void trace_action(const struct world *world, const struct process *process,
         break;
     case ACTION_KILL_TREE:
         TRACE(world, process, "KILL");
+        break;
+    case ACTION_KILL_HOOK:
+        TRACE(world, process, "KILL the hook");
         break;
     case ACTION_TELL:
         TRACE(world, process, "%s %s", notes[action->note], ends[action->end]);

@@ -71,6 +71,12 @@ static void behave(struct world *world, struct process *process)
         tree->rest_term_ns = time_to_end(world, process);
     }
     tree->stuck = chance(world, plan->command_trouble_ppm / 20);
+    if (world->now < plan->quiet_at && world->hosts[process->host].checks_health &&
+        chance(world, 500000)) {
+        count_fault(world, FAULT_COMMAND_UNHEALTHY);
+        queue_event(world, world->now + between(world, 0, 2 * plan->ttl_ns), HAPPEN_UNHEALTHY,
+                    number_of(world, process), tree->serial);
+    }
     if (world->now < plan->quiet_at && chance(world, plan->command_end_ppm)) {
         count_fault(world, FAULT_COMMAND_ENDS);
         queue_event(world, world->now + between(world, 0, 3 * plan->ttl_ns), HAPPEN_MAIN_EXIT,

@@ -72,6 +72,7 @@ enum fault {
     FAULT_COMMAND_DEAF, /* ignores TERM */
     FAULT_COMMAND_FORKS,
     FAULT_COMMAND_STUCK, /* survives KILL for a while */
+    FAULT_COMMAND_UNHEALTHY,
     FAULT_EXEC_FAILS,
     FAULT_FORK_FAILS,
     FAULTS,
@@ -83,7 +84,7 @@ enum violation {
     VIOLATION_NONE,
     VIOLATION_OVERLAP, /* two trees alive at the same time */
     VIOLATION_TOKEN,   /* a tree started with a token not above all earlier ones */
-    VIOLATION_RELEASE, /* sent while the tree was alive */
+    VIOLATION_RELEASE, /* sent while the tree, or the hook that greeted the term, was alive */
     VIOLATION_UNKNOWN, /* a tree started without a granted request of its own */
     VIOLATION_LOST,    /* a term given up as lost without a foreign holder or a higher token */
     VIOLATION_LIVENESS,
@@ -124,6 +125,8 @@ enum happening {
     HAPPEN_SWEPT,
     HAPPEN_STOP,
     HAPPEN_UNSTALL,
+    HAPPEN_UNHEALTHY, /* what the checks of the command come to */
+    HAPPEN_HOOK_OVER,
     HAPPEN_SUBSCRIBE,
     HAPPEN_REQUEST, /* to the keeper */
     HAPPEN_HANGUP,
@@ -131,6 +134,7 @@ enum happening {
     HAPPEN_MAIN_EXIT,
     HAPPEN_REST_EXIT,
     HAPPEN_KILLED,
+    HAPPEN_HOOK_EXIT,
     HAPPEN_WILL,
     HAPPEN_EXECUTE, /* a request has reached its server */
     HAPPEN_ACKNOWLEDGED,
@@ -275,6 +279,8 @@ struct host {
     int64_t max_runtime_ms;
     enum restart_policy restart;
     int64_t max_restarts;
+    bool checks_health;
+    bool hooks[ELECTION_HOOKS];
     bool assume_fresh;
     int64_t hold_ms;
 };
@@ -348,6 +354,15 @@ enum link_state {
     LINK_SWEPT,
 };
 
+struct hooks {
+    bool busy;
+    bool waiting;
+    enum election_hook current;
+    enum election_hook next;
+    uint32_t serial;
+    int64_t end_at;
+};
+
 /* The elector's end of the keeper. */
 struct keeper_end {
     enum link_state state;
@@ -374,6 +389,7 @@ struct process {
     struct keeper_end link;
     struct keeper keeper;
     struct tree tree;
+    struct hooks hooks;
     uint64_t confirmed_token; /* of the last positive answer that was delivered */
     int64_t will_until;
     struct election_actions stalled;
@@ -504,6 +520,7 @@ void elector_tick(struct world *world, struct process *process);
 void elector_reply(struct world *world, struct process *process, uint16_t number);
 void elector_push(struct world *world, struct process *process, uint16_t number);
 void elector_stop(struct world *world, struct process *process);
+void elector_unhealthy(struct world *world, struct process *process);
 void elector_unstall(struct world *world, struct process *process);
 /* Freezes it until `until`; what happens meanwhile waits. */
 void elector_freeze(struct world *world, struct process *process, int64_t until);
@@ -544,6 +561,16 @@ void tree_main_exit(struct world *world, struct process *process);
 void tree_rest_exit(struct world *world, struct process *process);
 void tree_vanish(struct world *world, struct process *process);
 void tree_check_overlaps(struct world *world);
+
+/* ---- hooks.c ---- */
+
+/* Whether HOOK_ACQUIRE is alive, which no release may see. */
+bool hook_is_greeting(const struct process *process);
+void hook_run(struct world *world, struct process *process, enum election_hook hook);
+void hook_kill(struct world *world, struct process *process);
+void hook_exit(struct world *world, struct process *process);
+void hook_over(struct world *world, struct process *process, enum election_hook hook);
+void hook_swept(struct world *world, struct process *process);
 
 /* ---- faults.c ---- */
 

@@ -1,0 +1,91 @@
+/* The hooks: one at a time below a keeper of their own, which is as good as its word. */
+#include "world.h"
+
+static uint8_t number_of(const struct world *world, const struct process *process)
+{
+    return (uint8_t)(process - world->processes);
+}
+
+bool hook_is_greeting(const struct process *process)
+{
+    return process->hooks.busy && process->hooks.current == HOOK_ACQUIRE;
+}
+
+static void start(struct world *world, struct process *process, enum election_hook hook)
+{
+    struct hooks *hooks = &process->hooks;
+
+    hooks->busy = true;
+    hooks->current = hook;
+    hooks->serial++;
+    hooks->end_at =
+        world->now + (chance(world, 700000) ? between(world, 0, 20 * NS_PER_MS)
+                                            : between(world, 0, 2 * world->plan.ttl_ns));
+    queue_event(world, hooks->end_at, HAPPEN_HOOK_EXIT, number_of(world, process), hooks->serial);
+    TRACE(world, process, "hook %d runs for %.3f s", hook,
+          (double)(hooks->end_at - world->now) / 1e9);
+}
+
+void hook_run(struct world *world, struct process *process, enum election_hook hook)
+{
+    struct hooks *hooks = &process->hooks;
+
+    if (process->link.state != LINK_UP) {
+        queue_event(world, world->now, HAPPEN_HOOK_OVER, number_of(world, process), hook);
+    } else if (!hooks->busy) {
+        start(world, process, hook);
+    } else {
+        if (hooks->waiting)
+            queue_event(world, world->now, HAPPEN_HOOK_OVER, number_of(world, process),
+                        hooks->next);
+        hooks->waiting = true;
+        hooks->next = hook;
+    }
+}
+
+void hook_kill(struct world *world, struct process *process)
+{
+    struct hooks *hooks = &process->hooks;
+
+    if (hooks->waiting && hooks->next == HOOK_ACQUIRE) {
+        hooks->waiting = false;
+        queue_event(world, world->now, HAPPEN_HOOK_OVER, number_of(world, process), HOOK_ACQUIRE);
+    }
+    if (hook_is_greeting(process))
+        queue_event(world, world->now + between(world, 0, 5 * NS_PER_MS), HAPPEN_HOOK_EXIT,
+                    number_of(world, process), hooks->serial);
+}
+
+/* Its end, for whatever reason; the elector is told, if it listens. */
+void hook_exit(struct world *world, struct process *process)
+{
+    struct hooks *hooks = &process->hooks;
+
+    TRACE(world, process, "hook %d ends", hooks->current);
+    hooks->busy = false;
+    queue_event(world, world->now, HAPPEN_HOOK_OVER, number_of(world, process), hooks->current);
+    if (!hooks->waiting)
+        return;
+    hooks->waiting = false;
+    start(world, process, hooks->next);
+}
+
+void hook_over(struct world *world, struct process *process, enum election_hook hook)
+{
+    struct election_event event = {.kind = EVENT_HOOK_OVER, .hook = hook};
+
+    elector_feed(world, process, &event);
+}
+
+/* The elector's sweep has ended what there was. */
+void hook_swept(struct world *world, struct process *process)
+{
+    struct hooks *hooks = &process->hooks;
+
+    if (hooks->waiting)
+        queue_event(world, world->now, HAPPEN_HOOK_OVER, number_of(world, process), hooks->next);
+    hooks->waiting = false;
+    if (hooks->busy)
+        hook_exit(world, process);
+    hooks->serial++;
+}
