@@ -147,6 +147,16 @@ static void send_release(struct supervisor *supervisor, const struct election_ac
     store_send_release(supervisor->store, action->request, action->nonce, &release);
 }
 
+/* A command that we had to end while nobody asked us to has no status worth telling. */
+static void forget_status(struct supervisor *supervisor, const struct election_action *action)
+{
+    bool cut_short =
+        action->end == END_LOST || action->end == END_DEADLINE || action->end == END_UNHEALTHY;
+
+    if (action->note == NOTE_TERM_OVER && cut_short)
+        supervisor->child_status = -1;
+}
+
 static void perform(struct supervisor *supervisor, const struct election_action *action,
                     const struct lease_reply *reply)
 {
@@ -189,6 +199,7 @@ static void perform(struct supervisor *supervisor, const struct election_action 
         companions_kill_hook(supervisor->companions);
         break;
     case ACTION_TELL:
+        forget_status(supervisor, action);
         report_note(&supervisor->report, &supervisor->election, action, reply);
         notify_status(&supervisor->notify, supervisor->report.status);
         if (action->note == NOTE_WAITING || action->note == NOTE_ELECTED)

@@ -48,41 +48,6 @@ def wait_hold_over(redis, key=KEY):
 # The exit status of a job that ran
 
 
-@pytest.mark.parametrize("code", [0, 1, 3, 69, 75, 79, 124, 125, 255])
-def test_its_own_status(arena, redis, code):
-    done = job(arena, redis, "exit %d" % code)
-    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
-    assert record(redis)["st"] == "free"
-
-
-@pytest.mark.parametrize("name", ["TERM", "KILL", "SEGV", "INT", "PIPE"])
-def test_a_signal_of_its_own(arena, redis, name):
-    number = signal.Signals["SIG" + name]
-    assert job(arena, redis, "ulimit -c 0; kill -%s $$" % name).returncode == 128 + number
-
-
-def test_a_core_dump(arena, redis):
-    done = job(arena, redis, "cd %s; ulimit -c unlimited; kill -QUIT $$" % arena.folder)
-    assert done.returncode == 128 + signal.SIGQUIT
-
-
-@pytest.mark.parametrize("command, status", [("/nowhere", 127), ("/etc/passwd", 126)])
-def test_no_job(arena, redis, command, status):
-    done = arena.run("--once", "--redis", redis.url(), "--", command)
-    assert done.returncode == status
-
-
-def test_its_own_status_when_redis_is_gone_by_then(arena, redis):
-    script = 'until [ -e "$0" ]; do sleep 0.05; done; exit 7'
-    gone = arena.folder / "gone"
-    worker = start(arena, redis, "--assume-fresh", command=["sh", "-c", script, gone])
-    worker.wait_event("started")
-    redis.kill()
-    gone.touch()
-    assert worker.wait() == 7
-    assert worker.find("left")
-
-
 @pytest.mark.parametrize("options", [(), ("--grace", "200ms")])
 def test_stopped_by_a_person(arena, redis, options):
     worker = start(arena, redis, "--assume-fresh", *options)
@@ -157,13 +122,6 @@ def test_no_renewal_in_time(arena, redis):
     redis.thaw()
 
 
-def test_its_keeper_is_killed(arena, redis):
-    worker = start(arena, redis, "--assume-fresh")
-    worker.wait_event("started")
-    processes.send(worker.keeper, signal.SIGKILL)
-    assert worker.wait() == 125
-
-
 HANGING = {
     "ends": "sleep 600",
     "obeys": "trap 'exit 0' TERM; while :; do sleep 0.05; done",
@@ -178,10 +136,6 @@ def test_the_job_takes_too_long(arena, redis, script):
     assert "took too long" in done.stderr
     assert history(redis)[-1]["reason"] == "max runtime"
     assert record(redis)["st"] == "free"
-
-
-def test_a_job_in_time_is_left_alone(arena, redis):
-    assert job(arena, redis, "exit 6", "--max-runtime", "60s").returncode == 6
 
 
 # Waiting

@@ -34,23 +34,10 @@ def test_a_failure_is_started_again_in_the_same_term(arena, redis):
     assert [entry["event"] for entry in history(redis)] == ["begin", "end"]
 
 
-def test_a_success_is_the_end_of_it(arena, redis):
-    worker = service(arena, redis, "exit 0", "--assume-fresh", "--restart", "on-failure")
-    assert worker.wait() == 0
-
-
 def test_always_is_always(arena, redis):
     worker = service(arena, redis, "exit 0", "--assume-fresh", "--restart", "always")
     worker.wait_event("restart", after=worker.wait_event("restart"))
     assert worker.stop() == 0
-
-
-@pytest.mark.parametrize("policy", ["no", "on-failure", "always"])
-def test_stopped_while_it_runs(arena, redis, policy):
-    worker = service(arena, redis, "exec sleep 600", "--assume-fresh", "--restart", policy)
-    worker.wait_child()
-    assert worker.stop() == 128 + signal.SIGTERM
-    assert not worker.find("restart")
 
 
 def test_a_signal_is_a_failure(arena, redis):

@@ -165,14 +165,6 @@ def test_a_killed_keeper_is_a_failure_of_leaderwrap(redis, witness):
     assert redis.command("GET", "test") is None
 
 
-def test_a_keeper_killed_while_it_follows(arena, redis):
-    occupy(arena, redis)
-    worker = arena.worker(command=["true"], redis=redis, **CALM)
-    worker.wait_event("waiting")
-    processes.send(worker.keeper, signal.SIGKILL)
-    assert worker.wait() == 125
-
-
 # The lease was lost
 
 
