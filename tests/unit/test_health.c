@@ -9,7 +9,7 @@
 #include "leaderwrap/clock.h"
 #include "leaderwrap/health.h"
 
-#define BEGAN_MS 5000
+#define BEGAN_MS INT64_C(5000)
 
 static struct health begun(int64_t start_period_ms)
 {
