@@ -65,6 +65,7 @@ struct lease_reply {
     enum lease_verdict verdict;
     enum lease_failure failure;
     struct lease_record record;
+    enum lease_state before;    /* LEASE_GRANTED: of the record until then; else ABSENT */
     char text[LEASE_TEXT_SIZE]; /* LEASE_FAILED: the error, ready to be shown */
     char
         warning[LEASE_TEXT_SIZE]; /* a side effect that was refused (history, events); else empty */

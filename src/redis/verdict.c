@@ -26,6 +26,7 @@ enum field {
     FIELD_HOLD_LEFT,
     FIELD_FOREIGN,
     FIELD_WARNING,
+    FIELD_BEFORE,
     FIELDS,
 };
 
@@ -99,6 +100,7 @@ int verdict_parse(const redisReply *reply, enum verdict_of of, struct lease_repl
 {
     struct lease_record record = {0};
     enum lease_verdict verdict;
+    enum lease_state before;
     char warning[LEASE_TEXT_SIZE];
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != FIELDS)
@@ -108,7 +110,12 @@ int verdict_parse(const redisReply *reply, enum verdict_of of, struct lease_repl
             return -1;
     }
     if (parse_verdict(reply->element[FIELD_VERDICT], of, &verdict) != 0 ||
-        parse_record(reply->element, &record) != 0)
+        parse_record(reply->element, &record) != 0 ||
+        state_parse(reply->element[FIELD_BEFORE]->str, reply->element[FIELD_BEFORE]->len,
+                    &before) != 0)
+        return -1;
+    /* Each grant ends a state of the record, and nothing else does. */
+    if ((verdict == LEASE_GRANTED) != (before != LEASE_ABSENT))
         return -1;
     /* A term that begins or goes on without a token, or with nobody's record, is none. */
     if ((verdict == LEASE_GRANTED || verdict == LEASE_RENEWED) &&
@@ -116,6 +123,7 @@ int verdict_parse(const redisReply *reply, enum verdict_of of, struct lease_repl
         return -1;
     answer->verdict = verdict;
     answer->record = record;
+    answer->before = before;
     copy_text(reply->element[FIELD_WARNING], warning, sizeof(warning));
     answer->warning[0] = '\0';
     if (warning[0] != '\0')

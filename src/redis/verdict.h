@@ -14,8 +14,9 @@ enum verdict_of {
     VERDICT_OF_RELEASE,
 };
 
-/* Fills verdict, record and warning of `*answer` from what the script of `of` answered. Returns 0,
- * or -1 for a reply that no such script makes (an error reply too); then `*answer` is untouched. */
+/* Fills verdict, record, before and warning of `*answer` from what the script of `of` answered.
+ * Returns 0, or -1 for a reply that no such script makes (an error reply too); then `*answer` is
+ * untouched. */
 int verdict_parse(const struct redisReply *reply, enum verdict_of of, struct lease_reply *answer);
 
 #endif

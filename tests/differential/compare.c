@@ -8,7 +8,7 @@
 
 #define ARGS_MAX    20
 #define NUMBER_SIZE 24
-#define FIELDS      12
+#define FIELDS      13
 
 static void expect(struct test *test, const char *what, const char *real, const char *model)
 {
@@ -27,8 +27,8 @@ static void expect(struct test *test, const char *what, const char *real, const 
 static void real_answer_text(const redisReply *reply, char *text)
 {
     static const char *const names[FIELDS] = {
-        "",        " st=",  " id=",  " name=",      " tok=",     " ver=",
-        " ident=", " ttl=", " age=", " hold left=", " foreign=", " warning=",
+        "",      " st=",  " id=",        " name=",    " tok=",     " ver=",    " ident=",
+        " ttl=", " age=", " hold left=", " foreign=", " warning=", " before=",
     };
     size_t used = 0;
 

@@ -104,6 +104,8 @@ MUTANTS = [
     ("a refused SET leaves the record unwritten", SIM + "/script.c",
      "    save(call);\n    if (call->partly)\n        return false;\n",
      "    if (call->partly)\n        return false;\n    save(call);\n"),
+    ("a grant does not say what it ended", SIM + "/script.c",
+     "    call->message->before = before;\n", ""),
     ("the replid does not count", SIM + "/server.c", "| ++world->last_replid", "| 1"),
     # the scripts
     ("Lua: a hold is not over when until == now", SCRIPTS + "/acquire.lua",
@@ -111,6 +113,8 @@ MUTANTS = [
     ("Lua: the longer ttl is dropped by a vacancy", SCRIPTS + "/acquire.lua",
      "record.ttl = math.max(record.ttl, MY_TTL)", "record.ttl = MY_TTL"),
     ("Lua: server clock without the 10 ms", SCRIPTS + "/acquire.lua", " * 1.01 + 10", " * 1.01"),
+    ("Lua: a grant ends what it has written", SCRIPTS + "/acquire.lua",
+     "answer('GRANTED', record, '', before)", "answer('GRANTED', record, '', record.st)"),
     ("Lua: a claim of another incarnation", SCRIPTS + "/renew.lua",
      "is_certain(record) and record.st == 'held' and mine", "record.st == 'held' and mine"),
     ("Lua: release without the version", SCRIPTS + "/release.lua",

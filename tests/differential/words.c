@@ -91,11 +91,12 @@ void answer_text(const struct test *test, const struct message *answer, char *te
     version_text(record->version, version);
     snprintf(text, TEXT_SIZE,
              "%s st='%s' id='%s' name='%s' tok='%" PRIu64 "' ver='%s' ident='%s' ttl='%" PRId64
-             "' age='%" PRId64 "' hold left='%" PRId64 "' foreign='%.*s' warning=''",
+             "' age='%" PRId64 "' hold left='%" PRId64 "' foreign='%.*s' warning='' before='%s'",
              verdict_text(answer->verdict), state_text(record->state), id_text(record->id),
              name_text(record->id, name), record->token, version, ident_text(test, record->ident),
              record->ttl_ms, answer->age_ms, answer->hold_left_ms, ANSWER_CUT,
-             answer->foreign ? foreign_text(test->server->data.holder) : "");
+             answer->foreign ? foreign_text(test->server->data.holder) : "",
+             state_text(answer->before));
 }
 
 void append_event_text(const struct test *test, const struct message *push, char *text)

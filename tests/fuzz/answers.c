@@ -104,7 +104,7 @@ static bool is_one_of(const struct answer *answer, enum answer_field field,
 
 bool answer_read(const uint8_t *reply, size_t size, struct answer *answer)
 {
-    static const char head[] = "*12\r\n";
+    static const char head[] = "*13\r\n";
     static const char *const verdicts[] = {"GRANTED",  "REFUSED",  "RENEWED", "LOST",
                                            "RELEASED", "NOT_HELD", NULL};
     static const char *const states[] = {"", "free", "held", "hold", "vacant", NULL};
@@ -126,8 +126,9 @@ bool answer_read(const uint8_t *reply, size_t size, struct answer *answer)
         used += length;
     }
     return used == size && is_one_of(answer, ANSWER_VERDICT, verdicts) &&
-           is_one_of(answer, ANSWER_STATE, states) && answer->field[ANSWER_VERSION].length <= 16 &&
-           answer->field[ANSWER_IDENT].length <= 81 &&
+           is_one_of(answer, ANSWER_STATE, states) && is_one_of(answer, ANSWER_BEFORE, states) &&
+           answer_is(answer, ANSWER_VERDICT, "GRANTED") != answer_is(answer, ANSWER_BEFORE, "") &&
+           answer->field[ANSWER_VERSION].length <= 16 && answer->field[ANSWER_IDENT].length <= 81 &&
            read_number(&answer->field[ANSWER_TOKEN], TOKEN_MOST, &answer->token) &&
            read_number(&answer->field[ANSWER_TTL], TTL_MOST, &answer->ttl_ms) &&
            read_number(&answer->field[ANSWER_AGE], MS_MOST, &answer->age_ms) &&

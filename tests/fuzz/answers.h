@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ANSWER_FIELDS 12
+#define ANSWER_FIELDS 13
 
 enum answer_field {
     ANSWER_VERDICT,
@@ -25,6 +25,7 @@ enum answer_field {
     ANSWER_HOLD_LEFT,
     ANSWER_FOREIGN,
     ANSWER_WARNING,
+    ANSWER_BEFORE,
 };
 
 struct answer_text {

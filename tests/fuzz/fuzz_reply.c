@@ -82,6 +82,12 @@ static void check_text(const struct answer_text *field, const char *got, size_t 
         ORACLE((uint8_t)got[i] == field->text[i] || (field->text[i] == 0 && got[i] == '?'));
 }
 
+static const char *const states[] = {[LEASE_ABSENT] = "",
+                                     [LEASE_FREE] = "free",
+                                     [LEASE_HELD] = "held",
+                                     [LEASE_HOLD] = "hold",
+                                     [LEASE_VACANT] = "vacant"};
+
 static void check_record(const struct answer *answer, const struct lease_record *record)
 {
     ORACLE(record->token == answer->token);
@@ -93,6 +99,13 @@ static void check_record(const struct answer *answer, const struct lease_record 
     check_text(&answer->field[ANSWER_VERSION], record->version, sizeof record->version);
     check_text(&answer->field[ANSWER_IDENT], record->ident, sizeof record->ident);
     check_text(&answer->field[ANSWER_FOREIGN], record->foreign, sizeof record->foreign);
+}
+
+static void check_reply(const struct answer *answer, const struct lease_reply *reply)
+{
+    check_record(answer, &reply->record);
+    ORACLE(reply->before <= LEASE_VACANT &&
+           answer_is(answer, ANSWER_BEFORE, states[reply->before]));
 }
 
 static void fuzz_reply(const uint8_t *data, size_t size)
@@ -112,7 +125,7 @@ static void fuzz_reply(const uint8_t *data, size_t size)
         bool accepted = verdict_parse(reply, (enum verdict_of)of, &got) == 0;
         ORACLE(accepted == (documented && is_of(&answer, (enum verdict_of)of)));
         if (accepted)
-            check_record(&answer, &got.record);
+            check_reply(&answer, &got);
         else
             ORACLE(memcmp(&got, &before, sizeof got) == 0);
     }
@@ -121,10 +134,6 @@ static void fuzz_reply(const uint8_t *data, size_t size)
 
 static void fuzz_event(const uint8_t *data, size_t size)
 {
-    static const char *const states[] = {[LEASE_FREE] = "free",
-                                         [LEASE_HELD] = "held",
-                                         [LEASE_HOLD] = "hold",
-                                         [LEASE_VACANT] = "vacant"};
     struct lease_event event;
     struct lease_event again;
     char text[LEASE_IDENT_SIZE + LEASE_NONCE_SIZE + LEASE_NAME_MAX + 96];

@@ -353,6 +353,7 @@ static void say_answer(struct input *input)
     static const char *const verdicts[] = {"GRANTED", "REFUSED",  "RENEWED",
                                            "LOST",    "RELEASED", "NOT_HELD"};
     static const char *const states[] = {"held", "free", "hold", "vacant", ""};
+    static const char *const befores[] = {"held", "vacant", "hold", ""};
     static const char *const ids[] = {ID, "other#0", "", ID};
     char token[24];
     char text[1024];
@@ -360,6 +361,8 @@ static void say_answer(struct input *input)
     uint8_t kind = take_byte(input);
     uint8_t detail = take_byte(input);
     uint8_t twist = take_byte(input);
+
+    const char *before = kind >= 30 ? befores[(kind / 30) % 4] : kind % 6 == 0 ? "free" : "";
 
     snprintf(token, sizeof token, "%" PRIu64, world.token + (detail >> 4) % 4);
     const char *words[ANSWER_FIELDS] = {verdicts[kind % 6],
@@ -373,7 +376,8 @@ static void say_answer(struct input *input)
                                         (detail & 4) != 0 ? "20000" : "0",
                                         "0",
                                         (detail & 0x80) != 0 ? "foreign" : "",
-                                        ""};
+                                        "",
+                                        before};
     used += (size_t)sprintf(text, "*%d\r\n", ANSWER_FIELDS);
     for (int i = 0; i < ANSWER_FIELDS; i++)
         used += (size_t)sprintf(text + used, "$%zu\r\n%s\r\n", strlen(words[i]), words[i]);

@@ -62,6 +62,8 @@ MUTANTS = [
      "reply->element[i] == NULL"),
     ("a grant without a token", "reply", "src/redis/verdict.c",
      "(record.token == 0 || record.state != LEASE_HELD)", "(record.state != LEASE_HELD)"),
+    ("a grant that ends nothing", "reply", "src/redis/verdict.c",
+     "    if ((verdict == LEASE_GRANTED) != (before != LEASE_ABSENT))\n        return -1;\n", ""),
     ("a number may overflow", "reply", "src/redis/words.c",
      " || result > (max - digit) / 10", ""),
     ("an answer to another question", "reply", "src/redis/verdict.c",

@@ -311,6 +311,7 @@ void elector_reply(struct world *world, struct process *process, uint16_t number
     reply->request = message->request;
     reply->verdict = message->verdict;
     reply->failure = message->failure;
+    reply->before = message->before;
     if (message->verdict != LEASE_FAILED) {
         record->state = message->record.state;
         record->token = message->record.token;

@@ -98,6 +98,7 @@ static void answer(struct call *call, enum lease_verdict verdict)
     const struct record *record = &call->record;
 
     message->verdict = verdict;
+    message->before = LEASE_ABSENT;
     message->record = *record;
     if (record->missing)
         message->record.state = LEASE_ABSENT;
@@ -177,6 +178,7 @@ static void acquire(struct call *call)
         answer(call, LEASE_REFUSED);
         return;
     }
+    enum lease_state before = record->state;
     uint64_t token = higher(record->token + 1, call->message->token + 1);
     token = higher(token, call->microseconds);
     if (!own(call, token)) {
@@ -185,6 +187,7 @@ static void acquire(struct call *call)
     }
     announce(call, -1);
     answer(call, LEASE_GRANTED);
+    call->message->before = before;
 }
 
 /* ---- renew ---- */

@@ -210,6 +210,7 @@ struct message {
     enum lease_verdict verdict;
     enum lease_failure failure;
     struct record record;
+    enum lease_state before; /* granted: of the record until then */
     int64_t age_ms;
     int64_t hold_left_ms;
     bool foreign;

@@ -414,6 +414,7 @@ static void assume_fresh_needs_an_unseen_and_empty_key(void **state)
     assert_string_equal(anna->answer.record.foreign, BERT);
     ask("FLUSHALL");
     assert_int_equal(acquire_with(anna, fresh), LEASE_GRANTED);
+    assert_int_equal(anna->answer.before, LEASE_FREE);
 }
 
 static void foreign_value_in_the_key_blocks(void **state)
@@ -780,6 +781,25 @@ static void hold_keeps_everybody_out_until_it_is_over(void **state)
     set_field("until", "1000");
     assert_int_equal(acquire(bert), LEASE_GRANTED);
     assert_field("until", "0");
+}
+
+static void grant_says_what_it_has_ended(void **state)
+{
+    struct candidate *anna = *state;
+    struct candidate *bert = anna + 1;
+
+    take(anna);
+    assert_int_equal(anna->answer.before, LEASE_VACANT);
+    uint64_t token = take(bert);
+    assert_int_equal(bert->answer.before, LEASE_HELD);
+    release(bert, token);
+    assert_int_equal(bert->answer.before, LEASE_ABSENT);
+    take(anna);
+    assert_int_equal(anna->answer.before, LEASE_FREE);
+    set_field("st", "hold");
+    set_field("until", "1");
+    take(bert);
+    assert_int_equal(bert->answer.before, LEASE_HOLD);
 }
 
 static void short_hold_ends_by_itself(void **state)
@@ -1330,6 +1350,7 @@ int main(void)
         TEST(release_of_a_version_that_is_not_ours_does_nothing),
         TEST(release_leaves_a_foreign_key_alone),
         TEST(hold_keeps_everybody_out_until_it_is_over),
+        TEST(grant_says_what_it_has_ended),
         TEST(short_hold_ends_by_itself),
         TEST(erase_leaves_nothing),
         TEST(history_stays_short),

@@ -13,7 +13,7 @@
 #include "../../src/redis/verdict.h"
 #include "leaderwrap/duration.h"
 
-#define FIELDS 12
+#define FIELDS 13
 #define IDENT  "0123456789012345678901234567890123456789/0123456789012345678901234567890123456789"
 
 static const char *const sample[FIELDS] = {
@@ -27,6 +27,7 @@ static const char *const sample[FIELDS] = {
     "15000",
     "1200",
     "0",
+    "",
     "",
     "",
 };
@@ -70,10 +71,28 @@ static int parse_with(int field, const char *value, enum verdict_of of, struct l
     return result;
 }
 
+/* The same with another verdict and what a grant has ended. */
+static int parse_verdict(const char *verdict, const char *before, enum verdict_of of,
+                         struct lease_reply *answer)
+{
+    const char *fields[FIELDS];
+    redisReply *reply;
+    int result;
+
+    memcpy(fields, sample, sizeof(fields));
+    fields[0] = verdict;
+    fields[FIELDS - 1] = before;
+    reply = make(fields, FIELDS);
+    memset(answer, 0, sizeof(*answer));
+    result = verdict_parse(reply, of, answer);
+    freeReplyObject(reply);
+    return result;
+}
+
 static void reads_every_field(void **state)
 {
     static const char *const fields[FIELDS] = {
-        "REFUSED", "hold", "id", "name", "7", "v", "-", "1", "2", "3", "other", "OOM full",
+        "REFUSED", "hold", "id", "name", "7", "v", "-", "1", "2", "3", "other", "OOM full", "",
     };
     redisReply *reply = make(fields, FIELDS);
     struct lease_reply answer = {.request = 5};
@@ -93,6 +112,7 @@ static void reads_every_field(void **state)
     assert_int_equal(answer.record.hold_left_ms, 3);
     assert_string_equal(answer.record.foreign, "other");
     assert_non_null(strstr(answer.warning, "OOM full"));
+    assert_int_equal(answer.before, LEASE_ABSENT);
     freeReplyObject(reply);
 }
 
@@ -125,8 +145,10 @@ static void knows_each_verdict_of_its_own_script_only(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        const char *before = words[i].verdict == LEASE_GRANTED ? "free" : "";
+
         for (int of = VERDICT_OF_ACQUIRE; of <= VERDICT_OF_RELEASE; of++) {
-            int result = parse_with(0, words[i].word, (enum verdict_of)of, &answer);
+            int result = parse_verdict(words[i].word, before, (enum verdict_of)of, &answer);
 
             assert_int_equal(result, of == (int)words[i].of ? 0 : -1);
             if (result == 0)
@@ -176,6 +198,8 @@ static void refuses_broken_fields(void **state)
         {8, "-5"},
         {8, "9223372036855"},
         {9, "9223372036855"},
+        {12, "held"},
+        {12, "absent"},
     };
     struct lease_reply answer;
 
@@ -184,6 +208,23 @@ static void refuses_broken_fields(void **state)
         if (parse_with(broken[i].field, broken[i].value, VERDICT_OF_ACQUIRE, &answer) != -1)
             fail_msg("field %d: %s", broken[i].field, broken[i].value);
     }
+}
+
+static void knows_what_a_grant_has_ended(void **state)
+{
+    static const char *const words[] = {"", "free", "held", "hold", "vacant"};
+    struct lease_reply answer;
+
+    (void)state;
+    for (int i = LEASE_FREE; i <= LEASE_VACANT; i++) {
+        assert_int_equal(parse_verdict("GRANTED", words[i], VERDICT_OF_ACQUIRE, &answer), 0);
+        assert_int_equal(answer.before, i);
+        assert_int_equal(answer.record.state, LEASE_HELD);
+    }
+    assert_int_equal(parse_verdict("GRANTED", "", VERDICT_OF_ACQUIRE, &answer), -1);
+    assert_int_equal(parse_verdict("GRANTED", "HELD", VERDICT_OF_ACQUIRE, &answer), -1);
+    assert_int_equal(parse_verdict("RENEWED", "held", VERDICT_OF_RENEW, &answer), -1);
+    assert_int_equal(parse_verdict("RELEASED", "held", VERDICT_OF_RELEASE, &answer), -1);
 }
 
 static void refuses_a_term_without_a_token(void **state)
@@ -196,6 +237,7 @@ static void refuses_a_term_without_a_token(void **state)
     memcpy(fields, sample, sizeof(fields));
     fields[0] = "GRANTED";
     fields[4] = "0";
+    fields[12] = "free";
     reply = make(fields, FIELDS);
     assert_int_equal(verdict_parse(reply, VERDICT_OF_ACQUIRE, &answer), -1);
     freeReplyObject(reply);
@@ -241,7 +283,7 @@ static int parse_wire(const char *wire, size_t length)
     return result;
 }
 
-#define TWELVE(text) text text text text text text text text text text text text
+#define THIRTEEN(text) text text text text text text text text text text text text text
 
 static void refuses_other_shapes(void **state)
 {
@@ -254,9 +296,9 @@ static void refuses_other_shapes(void **state)
         "*0\r\n",
         "*-1\r\n",
         "*1\r\n$7\r\nREFUSED\r\n",
-        "*12\r\n" TWELVE(":1\r\n"),
-        "*12\r\n" TWELVE("$-1\r\n"),
-        "*12\r\n" TWELVE("*0\r\n"),
+        "*13\r\n" THIRTEEN(":1\r\n"),
+        "*13\r\n" THIRTEEN("$-1\r\n"),
+        "*13\r\n" THIRTEEN("*0\r\n"),
     };
     const char *many[FIELDS + 1];
     struct lease_reply answer = {0};
@@ -311,6 +353,7 @@ int main(void)
         cmocka_unit_test(knows_each_verdict_of_its_own_script_only),
         cmocka_unit_test(knows_each_state),
         cmocka_unit_test(refuses_broken_fields),
+        cmocka_unit_test(knows_what_a_grant_has_ended),
         cmocka_unit_test(refuses_a_term_without_a_token),
         cmocka_unit_test(cuts_long_texts),
         cmocka_unit_test(refuses_other_shapes),

@@ -68,6 +68,7 @@ return run(function()
     if foreign ~= '' or not may_have_it(record) then
         return answer('REFUSED', record, foreign)
     end
+    local before = record.st
     grant(record)
-    return answer('GRANTED', record, '')
+    return answer('GRANTED', record, '', before)
 end)

@@ -6,8 +6,8 @@
 --       4 name of the asker   5 ttl in ms                  6 nonce of this request
 --
 -- Every script answers {verdict, st, id, name, tok, ver, ident, ttl, age, hold left, value of a
--- foreign K, warning}, all of them strings, as of after what it did. A script that was refused a
--- command answers an error, and what it had done before that stays done.
+-- foreign K, warning, st that a grant has ended or ''}, all of them strings, as of after what it did.
+-- A script that was refused a command answers an error, and what it had done before that stays done.
 
 local K, TERM, HISTORY = KEYS[1], KEYS[2], KEYS[3]
 local CHANNEL, SERVER_CLOCK = ARGV[1], ARGV[2] == 'server-clock'
@@ -179,7 +179,7 @@ local function announce(record, listeners)
         text(record.tok), text(record.ttl), text(listeners), record.name}, '|'))
 end
 
-local function answer(verdict, record, foreign)
+local function answer(verdict, record, foreign, before)
     return {
         verdict,
         STATES[record.st] and record.st or '',
@@ -193,6 +193,7 @@ local function answer(verdict, record, foreign)
         text(record.st == 'hold' and math.max(0, record.hold_until - NOW) or 0),
         string.sub(foreign, 1, 81),
         string.sub(warning, 1, 255),
+        before or '',
     }
 end
 
