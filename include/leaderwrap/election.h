@@ -75,6 +75,7 @@ struct election_config {
     int64_t wait_ms;        /* INT64_MAX: for ever */
     int64_t hold_ms;        /* the lease is kept for at least so long after it was acquired */
     int64_t max_runtime_ms; /* of the command; 0: no limit */
+    int64_t lock_delay_ms;  /* before the command, where the last term may not have been released */
     enum restart_policy restart;
     int64_t max_restarts;       /* failures in a row, then another node may try; 0: no limit */
     int64_t penalty_ms;         /* how long we stand back then */
@@ -133,9 +134,10 @@ enum election_action_kind {
 
 /* What ACTION_TELL says. The words are the wrapper's. */
 enum election_note {
-    NOTE_WAITING, /* refused; the reply's record says who leads */
-    NOTE_BUSY,    /* the same, or what was said then still holds, and there is no more waiting */
-    NOTE_ELECTED, /* with `token` */
+    NOTE_WAITING,    /* refused; the reply's record says who leads */
+    NOTE_BUSY,       /* the same, or what was said then still holds, and there is no more waiting */
+    NOTE_ELECTED,    /* with `token` */
+    NOTE_LOCK_DELAY, /* the same, but the command is started in `delay_ms` */
     NOTE_RENEWED,
     NOTE_RENEWAL_FAILED, /* an error reply, or (no reply at hand) a time-out or a lost connection */
     NOTE_ASK_FAILED,     /* the same for an acquire */
@@ -246,10 +248,11 @@ struct election {
     int64_t renew_at_ns;
     int64_t runtime_over_ns; /* INT64_MAX: never */
     int64_t run_began_ns;
-    int64_t restart_at_ns; /* no tree is there, and one is started then; INT64_MAX: no pause */
-    bool failed;           /* how the command of the last run ended */
-    int64_t quick_ends;    /* in a row: runs that were too short to be healthy */
-    int64_t failures;      /* in a row */
+    int64_t restart_at_ns;  /* no tree is there, and one is started then; INT64_MAX: no pause */
+    int64_t delay_until_ns; /* what --lock-delay makes of the present lease: no command before it */
+    bool failed;            /* how the command of the last run ended */
+    int64_t quick_ends;     /* in a row: runs that were too short to be healthy */
+    int64_t failures;       /* in a row */
     int64_t stand_back_until_ns;    /* no question before this */
     bool began_run;                 /* the command was started in this term, or was to be */
     int hooks_left[ELECTION_HOOKS]; /* HOOK_OVER is owed so many times */

@@ -134,15 +134,25 @@ static void claim(struct election *election, struct election_actions *actions, u
     election->state = ELECTION_ACQUIRING;
 }
 
+/* How long no command may run under a lease that was granted on a record in the state `before`.
+ * What a lost answer said is not known. */
+static int64_t lock_delay_ns(const struct election *election, enum lease_state before)
+{
+    bool released = before == LEASE_FREE || before == LEASE_HOLD;
+    return released ? 0 : ms_to_ns(election->config.lock_delay_ms);
+}
+
 /* The lease is ours by a request sent at `sent_ns`: lead, or give it back if nobody wants it now.
  */
-static void granted(struct election *election, struct election_actions *actions, uint64_t token,
-                    int64_t sent_ns)
+static void granted(struct election *election, struct election_actions *actions,
+                    const struct lease_reply *reply, int64_t sent_ns)
 {
     struct deadlines deadlines = timing_deadlines(&election->config.timing, sent_ns);
+    uint64_t token = reply->record.token;
 
     election->token = token;
     election->granted_ns = election->now_ns;
+    election->delay_until_ns = election->now_ns + lock_delay_ns(election, reply->before);
     election->deadlines = deadlines;
     memcpy(election->version, election->pending.nonce, sizeof election->version);
     if (election->stop_asked) {
@@ -211,13 +221,13 @@ void follow_reply(struct election *election, struct election_actions *actions,
     case LEASE_GRANTED:
         /* A server that repeats a token is broken or hostile: it must not make us lead. */
         if (kind == REQUEST_ACQUIRE && record->token > election->used_token)
-            granted(election, actions, record->token, sent_ns);
+            granted(election, actions, reply, sent_ns);
         else
             failed(election, actions, LEASE_FAILURE_TRANSIENT);
         break;
     case LEASE_RENEWED:
         if (kind == REQUEST_CLAIM && record->token == election->token)
-            granted(election, actions, election->token, sent_ns);
+            granted(election, actions, reply, sent_ns);
         else
             failed(election, actions, LEASE_FAILURE_TRANSIENT);
         break;

@@ -55,6 +55,25 @@ static void begin_run(struct election *election, struct election_actions *action
     }
 }
 
+/* Starts the tree, or lets the term begin without one, for the lock delay. The keeper has nothing
+ * to do then, and no last will: where the wrapper is killed meanwhile the lease is left to its TTL.
+ */
+static void begin_first_run(struct election *election, struct election_actions *actions)
+{
+    int64_t delay_ns = election->delay_until_ns - election->now_ns;
+
+    if (delay_ns > 0) {
+        election->restart_at_ns = election->delay_until_ns;
+        election->runtime_over_ns = INT64_MAX;
+    } else {
+        begin_run(election, actions);
+    }
+    struct election_action *note = act(actions, ACTION_TELL);
+    note->note = delay_ns > 0 ? NOTE_LOCK_DELAY : NOTE_ELECTED;
+    note->token = election->token;
+    note->delay_ms = delay_ns > 0 ? delay_ns / NS_PER_MS : 0;
+}
+
 void term_begin(struct election *election, struct election_actions *actions, uint64_t token,
                 int64_t sent_ns)
 {
@@ -67,10 +86,7 @@ void term_begin(struct election *election, struct election_actions *actions, uin
     election->end = END_NONE;
     election->failures = 0;
     election->quick_ends = 0;
-    begin_run(election, actions);
-    struct election_action *note = act(actions, ACTION_TELL);
-    note->note = NOTE_ELECTED;
-    note->token = token;
+    begin_first_run(election, actions);
     if (election->watching) {
         election->watching = false;
         act(actions, ACTION_UNWATCH);
@@ -142,7 +158,7 @@ void term_end(struct election *election, struct election_actions *actions, enum 
     }
     election->state = ELECTION_STOPPING;
     if (election->restart_at_ns != INT64_MAX && end != END_KEEPER) {
-        /* In the pause before a restart there is no tree to end. */
+        /* In the pause before a start there is no tree to end. */
         term_over(election, actions);
     } else if (end == END_KEEPER) {
         election->restart_at_ns = INT64_MAX;
@@ -467,12 +483,15 @@ void release_reply(struct election *election, struct election_actions *actions,
     }
 }
 
-/* What is left of --hold. Where the command did not run somebody else may try at once. */
+/* What is left of --hold. Where the command did not run somebody else may try at once; but not
+ * before a lock delay is over, for to him the record will say that the term was released. */
 static int64_t hold_left_ms(const struct election *election)
 {
     int64_t held_ms = (election->now_ns - election->granted_ns) / NS_PER_MS;
     bool ran = election->run > 0 && election->end != END_NOT_STARTED;
 
+    if (election->now_ns < election->delay_until_ns)
+        return (election->delay_until_ns - election->now_ns) / NS_PER_MS + 1;
     return ran && held_ms < election->config.hold_ms ? election->config.hold_ms - held_ms : 0;
 }
 

@@ -120,9 +120,12 @@ static void send_request(struct world *world, struct process *process,
     queue_message(world, at, HAPPEN_EXECUTE, NOBODY, number);
 }
 
-static void note_leader(struct world *world)
+/* Whoever still waits for the end of its lock delay leads nothing yet. */
+static void note_leader(struct world *world, const struct process *process)
 {
-    if (world->now >= world->plan.quiet_at && world->leader_at == NEVER) {
+    bool waits = process->election.now_ns < process->election.delay_until_ns;
+
+    if (world->now >= world->plan.quiet_at && world->leader_at == NEVER && !waits) {
         world->leader_at = world->now;
         uint64_t waited_ms = (uint64_t)((world->now - world->plan.quiet_at) / NS_PER_MS);
         if (waited_ms > world->statistics->longest_wait_ms)
@@ -138,7 +141,7 @@ static void start_tree(struct world *world, struct process *process,
                 process->id, (unsigned long long)action->token);
     if (action->kind == ACTION_EXTEND)
         world->statistics->renewals++;
-    note_leader(world);
+    note_leader(world, process);
     link_send(world, process, action->kind == ACTION_START ? KEEPER_START : KEEPER_EXTEND, action);
 }
 
@@ -203,6 +206,8 @@ static void perform(struct world *world, struct process *process,
         break;
     case ACTION_TELL:
         check_lost(world, process, action, reply);
+        if (action->note == NOTE_LOCK_DELAY)
+            world->statistics->delays++;
         if (action->note == NOTE_RELEASED)
             world->statistics->releases++;
         break;

@@ -121,6 +121,7 @@ static void process_init(struct world *world, struct process *process, uint8_t h
         .wait_ms = host->wait_ms,
         .hold_ms = host->hold_ms,
         .max_runtime_ms = host->max_runtime_ms,
+        .lock_delay_ms = host->lock_delay_ms,
         .restart = host->restart,
         .max_restarts = host->max_restarts,
         .penalty_ms = 2 * host->timing.ttl_ms,

@@ -145,6 +145,7 @@ static void add_up(struct statistics *sum, const struct statistics *one)
     sum->elections += one->elections;
     sum->takeovers += one->takeovers;
     sum->claims += one->claims;
+    sum->delays += one->delays;
     sum->releases += one->releases;
     sum->renewals += one->renewals;
     sum->wills += one->wills;
@@ -165,9 +166,9 @@ static void print_statistics(const struct statistics *sum, int64_t elapsed_ms)
            (double)sum->simulated_ms / 1e3 / 86400 / 365.25, sum->events, sum->steps);
     printf("%" PRIu64 " elections, %" PRIu64 " of them by another candidate than before, %" PRIu64
            " renewals, %" PRIu64 " releases, %" PRIu64 " last wills, %" PRIu64
-           " lost answers taken up, %" PRIu64 " keepers given up\n",
+           " lost answers taken up, %" PRIu64 " keepers given up, %" PRIu64 " lock delays\n",
            sum->elections, sum->takeovers, sum->renewals, sum->releases, sum->wills, sum->claims,
-           sum->abandoned);
+           sum->abandoned, sum->delays);
     printf("longest wait for a leader after the last fault: %.3f s\n",
            (double)sum->longest_wait_ms / 1e3);
     for (int i = 0; i < FAULTS; i++)

@@ -94,7 +94,7 @@ MUTANTS = [
      "        election->renew_at_ns"),
     ("a lost grant is led on without a renewal", ELECTION + "/follow.c",
      "            claim(election, actions, record->token);",
-     "            granted(election, actions, record->token, sent_ns);"),
+     "            granted(election, actions, reply, sent_ns);"),
     ("late reply accepted", ELECTION + "/election.c",
      "kind == REQUEST_NONE || reply->request != election->pending.number",
      "kind == REQUEST_NONE"),
@@ -103,6 +103,19 @@ MUTANTS = [
      "record->state == LEASE_HELD &&"),
     ("a request is waited for for ever", ELECTION + "/election.c",
      "election->now_ns >= election->pending.sent_ns + timeout_ns", "false"),
+
+    # the lock delay
+    ("no lock delay", ELECTION + "/follow.c",
+     "    return released ? 0 : ms_to_ns(election->config.lock_delay_ms);",
+     "    (void)released;\n    return 0;"),
+    ("a lost grant needs no lock delay", ELECTION + "/follow.c",
+     "before == LEASE_FREE || before == LEASE_HOLD;",
+     "before == LEASE_FREE || before == LEASE_HOLD || before == LEASE_ABSENT;"),
+    ("a vacant record taken for a released one", ELECTION + "/follow.c",
+     "before == LEASE_FREE || before == LEASE_HOLD;",
+     "before == LEASE_FREE || before == LEASE_HOLD || before == LEASE_VACANT;"),
+    ("the rest of a lock delay is not left behind", ELECTION + "/term.c",
+     "    if (election->now_ns < election->delay_until_ns)\n", "    if (false)\n"),
 
     # ending
     ("released when the command ends, not its tree", ELECTION + "/term.c",

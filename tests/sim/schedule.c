@@ -12,6 +12,7 @@ const char *const violation_names[VIOLATIONS] = {
     [VIOLATION_TOKEN] = "token does not grow",
     [VIOLATION_RELEASE] = "release before the tree is gone",
     [VIOLATION_UNKNOWN] = "led without a granted request",
+    [VIOLATION_DELAY] = "started within a lock delay",
     [VIOLATION_LOST] = "term given up without proof",
     [VIOLATION_LIVENESS] = "no leader after the faults ended",
     [VIOLATION_RUNAWAY] = "runaway",
@@ -139,10 +140,13 @@ static void random_hosts(struct world *world)
     bool same = !plan->wild_clock || chance(world, 400000);
     int64_t shortest_ms = ttl_ms;
     int64_t longest_ms = ttl_ms;
+    int64_t delay_ms = chance(world, 400000) ? between(world, 1, 2 * ttl_ms) : 0;
 
     for (int i = 0; i < plan->hosts; i++) {
         int64_t own_ms = same ? ttl_ms : between(world, 30, 150) * 100;
         random_host(world, &world->hosts[i], own_ms);
+        /* With one delay for all it can be told what the others have to wait for. */
+        world->hosts[i].lock_delay_ms = plan->steady_clock ? delay_ms : between(world, 0, delay_ms);
         longest_ms = own_ms > longest_ms ? own_ms : longest_ms;
         shortest_ms = own_ms < shortest_ms ? own_ms : shortest_ms;
     }
@@ -150,8 +154,9 @@ static void random_hosts(struct world *world)
     plan->clock_window_us = shortest_ms * 1000 / 6;
     plan->quiet_at = plan->ttl_ns / 4 * between(world, 12, 40);
     plan->fault_every_ns = plan->quiet_at / between(world, 1, 12);
-    /* Two TTLs and a second, by clocks of which none is more than 1 % off. */
-    plan->bound_ns = 2 * plan->ttl_ns + 1000 * NS_PER_MS + plan->ttl_ns / 50;
+    /* Two TTLs, a lock delay and a second, by clocks of which none is more than 1 % off. */
+    int64_t longest_ns = 2 * plan->ttl_ns + delay_ms * NS_PER_MS;
+    plan->bound_ns = longest_ns + longest_ns / 100 + 1000 * NS_PER_MS;
 }
 
 static void random_servers(struct world *world)
@@ -183,6 +188,7 @@ static void reset(struct world *world, uint64_t seed, bool tracing)
     world->highest_token = 0;
     world->last_leader = 0;
     world->leader_at = NEVER;
+    world->delayed_until = 0;
     world->event_count = 0;
     world->snapshot_count = 0;
     world->violation = VIOLATION_NONE;

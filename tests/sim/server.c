@@ -84,6 +84,24 @@ static void answer_error(struct message *message, enum lease_failure failure)
     message->failure = failure;
 }
 
+/* Notes a grant that the last term did not release: by any two clocks the lock delay is not over
+ * before 99 % of it. What is written to a detached server is lost, and counts for its own term. */
+static void note_grant(struct world *world, const struct server *server,
+                       const struct message *message)
+{
+    struct process *process = &world->processes[message->process];
+    int64_t delay_ns = world->hosts[process->host].lock_delay_ms * NS_PER_MS;
+    int64_t until = world->now + delay_ns / 100 * 99;
+
+    if (message->verdict != LEASE_GRANTED || message->serial != process->serial ||
+        (message->before != LEASE_HELD && message->before != LEASE_VACANT))
+        return;
+    process->delayed_token = message->record.token;
+    process->delayed_until = until;
+    if (!server->detached && until > world->delayed_until)
+        world->delayed_until = until;
+}
+
 static void execute(struct world *world, struct server *server, struct message *message)
 {
     enum error_kind errors = server->errors_until > world->now ? server->errors : ERROR_KINDS;
@@ -100,11 +118,13 @@ static void execute(struct world *world, struct server *server, struct message *
         break;
     case ERROR_EXECUTED:
         script_run(world, server, message);
+        note_grant(world, server, message);
         answer_error(message, LEASE_FAILURE_TRANSIENT);
         break;
     case ERROR_PARTLY:
     case ERROR_KINDS:
         script_run(world, server, message);
+        note_grant(world, server, message);
         break;
     }
     if (world->tracing)

@@ -27,6 +27,7 @@ static const char *const notes[] = {
     [NOTE_RESTART] = "pauses before a restart",
     [NOTE_STAND_BACK] = "stands back",
     [NOTE_ELECTED] = "ELECTED",
+    [NOTE_LOCK_DELAY] = "ELECTED, with a lock delay",
     [NOTE_RENEWED] = "renewed",
     [NOTE_RENEWAL_FAILED] = "renewal failed",
     [NOTE_ASK_FAILED] = "asking failed",

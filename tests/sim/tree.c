@@ -84,6 +84,22 @@ static void behave(struct world *world, struct process *process)
     }
 }
 
+/* A term that was granted after an unclean end waits for its own lock delay; and where nothing is
+ * done to the server's clock, what is left of it when it ends early keeps everybody else waiting.
+ */
+static void check_delay(struct world *world, const struct process *process, uint64_t token)
+{
+    const struct plan *plan = &world->plan;
+    bool for_all = plan->steady_clock && !plan->serving_without_wait && world->now < plan->quiet_at;
+
+    if (token == process->delayed_token && world->now < process->delayed_until)
+        VIOLATE(world, VIOLATION_DELAY, "c%u starts %.3f s before its lock delay is over",
+                process->id, (double)(process->delayed_until - world->now) / 1e9);
+    if (for_all && world->now < world->delayed_until)
+        VIOLATE(world, VIOLATION_DELAY, "c%u starts %.3f s before somebody's lock delay is over",
+                process->id, (double)(world->delayed_until - world->now) / 1e9);
+}
+
 void tree_start(struct world *world, struct process *process, uint64_t token)
 {
     struct tree *tree = &process->tree;
@@ -100,6 +116,7 @@ void tree_start(struct world *world, struct process *process, uint64_t token)
         VIOLATE(world, VIOLATION_TOKEN, "token %llu of c%u is not above %llu",
                 (unsigned long long)token, process->id, (unsigned long long)world->highest_token);
     world->highest_token = token;
+    check_delay(world, process, token);
     behave(world, process);
     tree_check_overlaps(world);
 }

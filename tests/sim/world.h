@@ -86,6 +86,7 @@ enum violation {
     VIOLATION_TOKEN,   /* a tree started with a token not above all earlier ones */
     VIOLATION_RELEASE, /* sent while the tree, or the hook that greeted the term, was alive */
     VIOLATION_UNKNOWN, /* a tree started without a granted request of its own */
+    VIOLATION_DELAY,   /* a tree started within a lock delay */
     VIOLATION_LOST,    /* a term given up as lost without a foreign holder or a higher token */
     VIOLATION_LIVENESS,
     VIOLATION_RUNAWAY, /* far too many events, or actions */
@@ -102,6 +103,7 @@ struct statistics {
     uint64_t elections; /* trees started */
     uint64_t takeovers; /* by another candidate than the one before */
     uint64_t claims;    /* grants whose answer was lost, taken up later */
+    uint64_t delays;    /* terms that began with a lock delay */
     uint64_t releases;
     uint64_t renewals;
     uint64_t wills;
@@ -284,6 +286,7 @@ struct host {
     bool hooks[ELECTION_HOOKS];
     bool assume_fresh;
     int64_t hold_ms;
+    int64_t lock_delay_ms;
 };
 
 enum direction {
@@ -392,6 +395,8 @@ struct process {
     struct tree tree;
     struct hooks hooks;
     uint64_t confirmed_token; /* of the last positive answer that was delivered */
+    uint64_t delayed_token;   /* of the last grant after an unclean end */
+    int64_t delayed_until;    /* no command of that term starts before */
     int64_t will_until;
     struct election_actions stalled;
     size_t stalled_from;
@@ -435,7 +440,8 @@ struct world {
     uint32_t last_process;
     uint64_t highest_token;
     uint32_t last_leader;
-    int64_t leader_at; /* when one was first confirmed after the last fault */
+    int64_t leader_at;     /* when one was first confirmed after the last fault */
+    int64_t delayed_until; /* where all have the same lock delay: no command at all before this */
     uint64_t event_count;
 
     enum violation violation;
