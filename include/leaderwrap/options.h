@@ -49,6 +49,7 @@ struct options {
     enum restart_policy restart;
     int64_t max_restarts; /* 0: no limit */
     int64_t penalty_ms;
+    int64_t lock_delay_ms; /* 0: none */
     bool once;
     int64_t wait_ms;        /* INT64_MAX: for ever */
     int64_t hold_ms;        /* 0: none */

@@ -197,7 +197,7 @@ static void print_numbers(const struct options *options)
         {"dead (KILL) after a last renewal", timing->kill_after_ms},
         {"lease counted as expired after", timing->expire_after_ms},
         {"outage of redis that is ridden out", timing->tolerated_outage_ms},
-        {"failover after a crash, at worst", timing->worst_failover_ms},
+        {"failover after a crash, at worst", timing->worst_failover_ms + options->lock_delay_ms},
     };
     char server[128], time[32];
 

@@ -21,6 +21,11 @@ const struct option_spec option_specs[] = {
     {NULL, "retry", 0, OPTION_DURATION, "TIME",
      "a follower asks at least this often; default 5s, or ttl if that is shorter",
      IN_RAW(timing.retry_ms)},
+    {NULL, "lock-delay", 0, OPTION_DELAY, "TIME",
+     "where the last leader did not release the lease: how long the next one waits before it "
+     "starts "
+     "the command; default 0",
+     IN_OPTIONS(lock_delay_ms)},
 
     {"Service", "on-lost", 0, OPTION_CHOICE, "wait|exit",
      "after a lost lease: stand by again (default), or exit with 79", IN_OPTIONS(exit_on_lost),

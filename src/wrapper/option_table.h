@@ -31,7 +31,8 @@ enum option_kind {
     OPTION_FORMAT,
     OPTION_MODE,
     OPTION_REDIS,
-    OPTION_PATIENCE, /* 0, a duration or "forever" */
+    OPTION_DELAY,    /* 0 or a duration */
+    OPTION_PATIENCE, /* the same or "forever" */
     OPTION_STATUS,
     OPTION_COUNT,
     OPTION_RESTART,

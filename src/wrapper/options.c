@@ -102,14 +102,20 @@ static bool parse_restart(const char *text, enum restart_policy *policy)
 }
 
 /* Returns NULL, or what is wrong. */
+static const char *parse_delay(const char *text, int64_t *delay_ms)
+{
+    if (strcmp(text, "0") != 0)
+        return duration_parse(text, delay_ms);
+    *delay_ms = 0;
+    return NULL;
+}
+
+/* Ditto. */
 static const char *parse_patience(const char *text, int64_t *wait_ms)
 {
-    if (strcmp(text, "forever") == 0)
-        *wait_ms = INT64_MAX;
-    else if (strcmp(text, "0") == 0)
-        *wait_ms = 0;
-    else
-        return duration_parse(text, wait_ms);
+    if (strcmp(text, "forever") != 0)
+        return parse_delay(text, wait_ms);
+    *wait_ms = INT64_MAX;
     return NULL;
 }
 
@@ -166,6 +172,9 @@ static int store_value(const struct option_spec *spec, const char *value,
         break;
     case OPTION_MODE:
         break;
+    case OPTION_DELAY:
+        problem = parse_delay(value, field);
+        return problem == NULL ? 0 : complain(error, size, origin, problem);
     case OPTION_PATIENCE:
         problem = parse_patience(value, field);
         return problem == NULL ? 0 : complain(error, size, origin, problem);

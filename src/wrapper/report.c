@@ -45,7 +45,8 @@ void report_start(struct report *report)
     duration_format(stop, sizeof stop, timing->stop_after_ms);
     duration_format(kill, sizeof kill, timing->kill_after_ms);
     duration_format(outage, sizeof outage, timing->tolerated_outage_ms);
-    duration_format(failover, sizeof failover, timing->worst_failover_ms);
+    duration_format(failover, sizeof failover,
+                    timing->worst_failover_ms + report->options->lock_delay_ms);
     if (report->options->once) {
         log_line(LOG_LEVEL_INFO, "start",
                  "%.60s runs once if the lease \"%.80s\" at redis %s can be had: ttl %s, renewed "
@@ -129,7 +130,7 @@ static void describe_holder(const struct lease_record *record, char *buffer, siz
         snprintf(buffer, size,
                  "redis may have forgotten an earlier leader, so one TTL is waited out");
     else if (record->state == LEASE_HOLD)
-        snprintf(buffer, size, "%s has run and keeps the lease closed", record->name);
+        snprintf(buffer, size, "%s has left and keeps the lease closed", record->name);
     else if (record->state == LEASE_HELD)
         snprintf(buffer, size, "%s leads with token %" PRIu64, record->name, record->token);
     else
@@ -161,6 +162,41 @@ static void tell_waiting(struct report *report, const struct lease_record *recor
     snprintf(report->told_waiting, sizeof report->told_waiting, "%s", holder);
     log_line(repeated ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "waiting", "standing by: %s%s", holder,
              left);
+}
+
+static void set_leading(struct report *report, const struct election *election)
+{
+    char delay[32];
+
+    if (election->restart_at_ns == INT64_MAX) {
+        set_status(report, "leading with token %" PRIu64, election->token);
+        return;
+    }
+    duration_format(delay, sizeof delay, (election->restart_at_ns - election->now_ns) / NS_PER_MS);
+    set_status(report, "leading with token %" PRIu64 "; starting the command in %s",
+               election->token, delay);
+}
+
+static void tell_elected(struct report *report, const struct election *election,
+                         const struct election_action *action)
+{
+    char delay[32];
+
+    log_set_token(action->token);
+    set_leading(report, election);
+    report->told_waiting[0] = '\0';
+    if (action->note == NOTE_ELECTED) {
+        log_line(LOG_LEVEL_INFO, "elected",
+                 "elected: %s leads with token %" PRIu64 "; starting the command",
+                 report->options->name, action->token);
+        return;
+    }
+    duration_format(delay, sizeof delay, action->delay_ms);
+    log_line(LOG_LEVEL_INFO, "elected",
+             "elected: %s leads with token %" PRIu64
+             "; the last term is not known to have ended with a release: starting the command in "
+             "%s",
+             report->options->name, action->token, delay);
 }
 
 static void tell_failed(const char *event, const char *what, const struct lease_reply *reply)
@@ -277,17 +313,13 @@ void report_note(struct report *report, const struct election *election,
         tell_busy(report, reply);
         break;
     case NOTE_ELECTED:
-        log_set_token(action->token);
-        set_status(report, "leading with token %" PRIu64, action->token);
-        report->told_waiting[0] = '\0';
-        log_line(LOG_LEVEL_INFO, "elected",
-                 "elected: %s leads with token %" PRIu64 "; starting the command",
-                 report->options->name, action->token);
+    case NOTE_LOCK_DELAY:
+        tell_elected(report, election, action);
         break;
     case NOTE_RENEWED: {
         char ttl[32];
         duration_format(ttl, sizeof ttl, election->config.timing.ttl_ms);
-        set_status(report, "leading with token %" PRIu64, election->token);
+        set_leading(report, election);
         log_line(LOG_LEVEL_DEBUG, "renewed", "leading: lease renewed for another %s", ttl);
         report->told_trouble[0] = '\0';
         break;

@@ -202,7 +202,8 @@ static void perform(struct supervisor *supervisor, const struct election_action 
         forget_status(supervisor, action);
         report_note(&supervisor->report, &supervisor->election, action, reply);
         notify_status(&supervisor->notify, supervisor->report.status);
-        if (action->note == NOTE_WAITING || action->note == NOTE_ELECTED)
+        if (action->note == NOTE_WAITING || action->note == NOTE_ELECTED ||
+            action->note == NOTE_LOCK_DELAY)
             notify_ready(&supervisor->notify);
         break;
     case ACTION_EXIT:
@@ -625,6 +626,7 @@ int supervisor_run(const struct supervisor_config *config)
         .wait_ms = options->wait_ms,
         .hold_ms = options->hold_ms,
         .max_runtime_ms = options->max_runtime_ms,
+        .lock_delay_ms = options->lock_delay_ms,
         .restart = options->restart,
         .max_restarts = options->max_restarts,
         .penalty_ms = options->penalty_ms,

@@ -54,6 +54,22 @@ def test_a_leader_is_ready_and_says_so(arena, redis, manager):
     assert [m for m in manager.messages if m.startswith("READY")] == ["READY=1\n"]
 
 
+def test_a_leader_that_waits_for_its_lock_delay_says_so(arena, redis, manager):
+    worker = arena.worker(
+        *("--lock-delay", "60s"),
+        command=["sleep", 600],
+        redis=redis,
+        env=told_of(arena),
+        key=KEY,
+        ttl="2s",
+    )
+    token = worker.wait_event("elected")["token"]
+    leading = "leading with token %d; starting the command in " % token
+    assert manager.hear("STATUS=leading").startswith(leading[len("leading") :] + "1 min")
+    # A renewal tells how long it still takes.
+    assert manager.hear("STATUS=" + leading).endswith(" s")
+
+
 def test_a_follower_is_ready_and_says_who_leads(arena, redis, manager):
     leader = arena.worker("--assume-fresh", command=["sleep", 600], redis=redis, **CALM)
     token = leader.wait_event("elected")["token"]

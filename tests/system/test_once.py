@@ -198,7 +198,7 @@ def test_a_hold_keeps_the_next_ones_out(arena, redis):
     assert record(redis)["st"] == "hold"
     assert redis.command("GET", KEY) is None
     done = job(arena, redis, "echo ran", "--log-level", "info")
-    assert done.returncode == 75 and "has run and keeps the lease closed" in done.stderr
+    assert done.returncode == 75 and "has left and keeps the lease closed" in done.stderr
     wait_hold_over(redis)
     # From the grant on, not from the end of the job.
     assert boottime_ns() - began_ns >= 3 * SECOND_NS

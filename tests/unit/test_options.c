@@ -59,17 +59,12 @@ static struct parsed assert_accepted(const char *line)
 
 static int clear_environment(void **state)
 {
-    static const char *const names[] = {"LEADERWRAP_KEY",
-                                        "LEADERWRAP_NAME",
-                                        "LEADERWRAP_TTL",
-                                        "LEADERWRAP_TOKEN",
-                                        "LEADERWRAP_PASSWORD",
-                                        "LEADERWRAP_ON_LOST",
-                                        "REDIS_URL",
-                                        "LEADERWRAP_REDIS",
-                                        "LEADERWRAP_ASSUME_FRESH",
-                                        "LEADERWRAP_LOG_LEVEL",
-                                        "LEADERWRAP_HEALTH_CMD",
+    static const char *const names[] = {"LEADERWRAP_KEY",        "LEADERWRAP_NAME",
+                                        "LEADERWRAP_TTL",        "LEADERWRAP_TOKEN",
+                                        "LEADERWRAP_PASSWORD",   "LEADERWRAP_ON_LOST",
+                                        "LEADERWRAP_LOCK_DELAY", "REDIS_URL",
+                                        "LEADERWRAP_REDIS",      "LEADERWRAP_ASSUME_FRESH",
+                                        "LEADERWRAP_LOG_LEVEL",  "LEADERWRAP_HEALTH_CMD",
                                         "LEADERWRAP_ON_LOSE"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -171,6 +166,24 @@ static void once_has_defaults_of_its_own(void **state)
     parsed = assert_accepted("--once --wait 90s job");
     assert_int_equal(parsed.options.wait_ms, 90000);
     options_clear(&parsed.options);
+}
+
+static void a_lock_delay_is_a_duration_or_0(void **state)
+{
+    (void)state;
+    struct parsed parsed = assert_accepted("job");
+    assert_int_equal(parsed.options.lock_delay_ms, 0);
+    options_clear(&parsed.options);
+    setenv("LEADERWRAP_LOCK_DELAY", "30s", 1);
+    parsed = assert_accepted("job");
+    assert_int_equal(parsed.options.lock_delay_ms, 30000);
+    options_clear(&parsed.options);
+    parsed = assert_accepted("--lock-delay 0 job");
+    assert_int_equal(parsed.options.lock_delay_ms, 0);
+    options_clear(&parsed.options);
+    assert_refused("--lock-delay 5 job", "--lock-delay 5: has no unit");
+    assert_refused("--lock-delay forever job", "--lock-delay forever: ");
+    assert_refused("--lock-delay -1s job", "--lock-delay -1s: ");
 }
 
 static void what_is_for_once_is_for_once(void **state)
@@ -369,6 +382,7 @@ int main(void)
         cmocka_unit_test_setup(the_command_line_wins_over_the_environment, clear_environment),
         cmocka_unit_test_setup(a_bad_environment_names_its_variable, clear_environment),
         cmocka_unit_test_setup(once_has_defaults_of_its_own, clear_environment),
+        cmocka_unit_test_setup(a_lock_delay_is_a_duration_or_0, clear_environment),
         cmocka_unit_test_setup(what_is_for_once_is_for_once, clear_environment),
         cmocka_unit_test_setup(restarts, clear_environment),
         cmocka_unit_test_setup(checks_health, clear_environment),
