@@ -124,8 +124,8 @@ enum election_action_kind {
     ACTION_STOP_TREE,      /* politely; `run` */
     ACTION_KILL_TREE,      /* at once; `run` */
     ACTION_ABANDON_KEEPER, /* it missed the deadline: do its work */
-    /* Run it when no other hook runs any more; `hook`, `token`, `end`, `deadlines` of HOOK_ACQUIRE,
-     * which EXTEND moves as well. HOOK_OVER is owed. */
+    /* Run it when no other hook runs any more; `hook`, `token`, and of HOOK_ACQUIRE `before` and
+     * `deadlines`, which EXTEND moves as well, of HOOK_LOSE `end`. HOOK_OVER is owed. */
     ACTION_RUN_HOOK,
     ACTION_KILL_HOOK, /* HOOK_ACQUIRE has no more time */
     ACTION_TELL,      /* `note`: something a person should know */
@@ -157,6 +157,7 @@ struct election_action {
     enum election_note note;
     enum election_end end;
     enum election_hook hook;
+    enum lease_state before; /* as of struct lease_reply; ABSENT: not known */
     uint32_t run;
     uint64_t request;
     uint64_t token;
@@ -244,7 +245,8 @@ struct election {
     uint64_t token;
     char version[LEASE_NONCE_SIZE]; /* of the record, as this term last wrote it in time */
     struct deadlines deadlines;
-    int64_t granted_ns; /* when the present lease was heard of; what --hold counts from */
+    enum lease_state before; /* how the record of the present lease was until the grant */
+    int64_t granted_ns;      /* when the present lease was heard of; what --hold counts from */
     int64_t renew_at_ns;
     int64_t runtime_over_ns; /* INT64_MAX: never */
     int64_t run_began_ns;

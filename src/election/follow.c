@@ -152,6 +152,7 @@ static void granted(struct election *election, struct election_actions *actions,
 
     election->token = token;
     election->granted_ns = election->now_ns;
+    election->before = reply->before;
     election->delay_until_ns = election->now_ns + lock_delay_ns(election, reply->before);
     election->deadlines = deadlines;
     memcpy(election->version, election->pending.nonce, sizeof election->version);

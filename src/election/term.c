@@ -25,6 +25,7 @@ static void run_hook(struct election *election, struct election_actions *actions
     run->hook = hook;
     run->token = election->token;
     run->end = election->end;
+    run->before = election->before;
     run->deadlines = election->deadlines;
     election->hooks_left[hook]++;
 }

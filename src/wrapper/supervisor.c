@@ -77,6 +77,22 @@ static const char *reason_of(enum election_end end)
     return "none";
 }
 
+/* How the term before ended, as far as the grant says. */
+static const char *grounds_of(enum lease_state before)
+{
+    switch (before) {
+    case LEASE_FREE:
+    case LEASE_HOLD:
+        return "released";
+    case LEASE_HELD:
+        return "expired";
+    case LEASE_VACANT:
+    case LEASE_ABSENT:
+        break;
+    }
+    return "unknown";
+}
+
 static void ask_keeper(struct supervisor *supervisor, enum keeper_request_kind kind, uint32_t run,
                        int number)
 {
@@ -111,7 +127,8 @@ static void stop_tree(struct supervisor *supervisor, const struct election_actio
 
 static void run_hook(struct supervisor *supervisor, const struct election_action *action)
 {
-    const char *reason = action->hook == HOOK_LOSE ? reason_of(action->end) : "elected";
+    const char *reason =
+        action->hook == HOOK_LOSE ? reason_of(action->end) : grounds_of(action->before);
 
     companions_run_hook(supervisor->companions, action, reason);
 }

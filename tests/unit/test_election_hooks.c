@@ -59,6 +59,17 @@ static void the_first_hook_greets_the_term_after_the_start(void **state)
     assert_int_equal(hook->deadlines.kill_at_ns, (BEGAN_MS + KILL_MS) * NS_PER_MS);
 }
 
+static void it_hears_how_the_term_before_ended(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh_with((struct election_config){.hooks = {true, true}});
+    struct lease_reply reply =
+        answer(&candidate, LEASE_GRANTED, LEASE_HELD, ME, 100, candidate.election.pending.nonce);
+    reply.before = LEASE_VACANT;
+    replies(&candidate, reply);
+    assert_int_equal(expect(&candidate, ACTION_RUN_HOOK)->before, LEASE_VACANT);
+}
+
 static void the_other_mourns_it_before_the_release(void **state)
 {
     (void)state;
@@ -247,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_hooks_none_is_run),
         cmocka_unit_test(the_first_hook_greets_the_term_after_the_start),
+        cmocka_unit_test(it_hears_how_the_term_before_ended),
         cmocka_unit_test(the_other_mourns_it_before_the_release),
         cmocka_unit_test(the_release_waits_for_it_no_longer_than_the_grace),
         cmocka_unit_test(what_greeted_a_term_is_killed_before_its_release),
