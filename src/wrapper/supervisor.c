@@ -2,12 +2,10 @@
 #include "leaderwrap/supervisor.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -18,6 +16,7 @@
 #include "leaderwrap/log.h"
 #include "leaderwrap/loop.h"
 #include "leaderwrap/notify.h"
+#include "leaderwrap/outcome.h"
 #include "leaderwrap/report.h"
 #include "leaderwrap/signals.h"
 #include "leaderwrap/store.h"
@@ -39,59 +38,10 @@ struct supervisor {
     uv_timer_t watchdog;
     uv_poll_t timer;
     int timer_fd;
-    int stop_signal;  /* what asked us to stop; 0: nothing did */
-    int child_status; /* exit status of the run that ended last; -1: none ended by itself */
-    bool tree_dead;   /* but not the health check that ran beside it */
-    bool leaving;     /* all is done but a hook */
-    enum election_end end;
+    struct outcome outcome;
+    bool tree_dead; /* but not the health check that ran beside it */
+    bool leaving;   /* all is done but a hook */
 };
-
-/* For the history. A switch, so that the compiler names the reason that is missing. */
-static const char *reason_of(enum election_end end)
-{
-    switch (end) {
-    case END_COMMAND:
-        return "command ended";
-    case END_STOPPED:
-        return "stopped";
-    case END_DEADLINE:
-        return "no renewal in time";
-    case END_LOST:
-        return "lost";
-    case END_KEEPER:
-        return "keeper lost";
-    case END_NOT_STARTED:
-        return "not started";
-    case END_RUNTIME:
-        return "max runtime";
-    case END_FAILED:
-        return "failed";
-    case END_UNHEALTHY:
-        return "unhealthy";
-    case END_CONFIGURATION:
-    case END_BUSY:
-    case END_UNREACHABLE:
-    case END_NONE:
-        break; /* nothing was led */
-    }
-    return "none";
-}
-
-/* How the term before ended, as far as the grant says. */
-static const char *grounds_of(enum lease_state before)
-{
-    switch (before) {
-    case LEASE_FREE:
-    case LEASE_HOLD:
-        return "released";
-    case LEASE_HELD:
-        return "expired";
-    case LEASE_VACANT:
-    case LEASE_ABSENT:
-        break;
-    }
-    return "unknown";
-}
 
 static void ask_keeper(struct supervisor *supervisor, enum keeper_request_kind kind, uint32_t run,
                        int number)
@@ -112,14 +62,14 @@ static void start_tree(struct supervisor *supervisor, const struct election_acti
     };
     memcpy(request.version, action->version, sizeof request.version);
     if (start)
-        supervisor->child_status = -1;
+        supervisor->outcome.child_status = -1;
     keeper_link_send(supervisor->keeper, &request);
 }
 
 static void stop_tree(struct supervisor *supervisor, const struct election_action *action)
 {
     bool kill = action->kind == ACTION_KILL_TREE;
-    int number = supervisor->stop_signal != 0 ? supervisor->stop_signal : SIGTERM;
+    int number = supervisor->outcome.stop_signal != 0 ? supervisor->outcome.stop_signal : SIGTERM;
 
     companions_command_ending(supervisor->companions);
     ask_keeper(supervisor, kill ? KEEPER_KILL : KEEPER_STOP, action->run, kill ? SIGKILL : number);
@@ -128,7 +78,7 @@ static void stop_tree(struct supervisor *supervisor, const struct election_actio
 static void run_hook(struct supervisor *supervisor, const struct election_action *action)
 {
     const char *reason =
-        action->hook == HOOK_LOSE ? reason_of(action->end) : grounds_of(action->before);
+        action->hook == HOOK_LOSE ? outcome_reason(action->end) : outcome_grounds(action->before);
 
     companions_run_hook(supervisor->companions, action, reason);
 }
@@ -159,7 +109,7 @@ static void send_release(struct supervisor *supervisor, const struct election_ac
         .token = action->token,
         .version = action->version,
         .hold_ms = action->hold_ms,
-        .reason = reason_of(action->end),
+        .reason = outcome_reason(action->end),
     };
     store_send_release(supervisor->store, action->request, action->nonce, &release);
 }
@@ -171,7 +121,7 @@ static void forget_status(struct supervisor *supervisor, const struct election_a
         action->end == END_LOST || action->end == END_DEADLINE || action->end == END_UNHEALTHY;
 
     if (action->note == NOTE_TERM_OVER && cut_short)
-        supervisor->child_status = -1;
+        supervisor->outcome.child_status = -1;
 }
 
 static void perform(struct supervisor *supervisor, const struct election_action *action,
@@ -224,7 +174,7 @@ static void perform(struct supervisor *supervisor, const struct election_action 
             notify_ready(&supervisor->notify);
         break;
     case ACTION_EXIT:
-        supervisor->end = action->end;
+        supervisor->outcome.end = action->end;
         supervisor->leaving = true;
         companions_kill_hook(supervisor->companions);
         leave_when_done(supervisor);
@@ -327,13 +277,6 @@ static void on_event(void *context, const struct lease_event *push)
     feed(supervisor, &event);
 }
 
-/* Exit status of a wait status, as the shell has it. */
-static int exit_status(int wait_status)
-{
-    return WIFSIGNALED(wait_status) ? EXIT_SIGNAL_BASE + WTERMSIG(wait_status)
-                                    : WEXITSTATUS(wait_status);
-}
-
 /* The companions' part in what the keeper reports. */
 static void tell_companions(struct supervisor *supervisor, const struct keeper_report *report)
 {
@@ -362,14 +305,14 @@ static void on_report(void *context, const struct keeper_report *report)
     tell_companions(supervisor, report);
     switch ((enum keeper_report_kind)report->kind) {
     case KEEPER_EXEC_FAILED:
-        supervisor->child_status = environment_exit_status(report->value);
+        supervisor->outcome.child_status = environment_exit_status(report->value);
         event.kind = EVENT_CHILD_EXIT;
         event.failed = true;
         break;
     case KEEPER_CHILD_EXIT:
-        supervisor->child_status = exit_status(report->value);
+        supervisor->outcome.child_status = outcome_of_wait(report->value);
         event.kind = EVENT_CHILD_EXIT;
-        event.failed = supervisor->child_status != 0;
+        event.failed = supervisor->outcome.child_status != 0;
         break;
     case KEEPER_NOT_STARTED:
         event.kind = EVENT_NOT_STARTED;
@@ -440,8 +383,8 @@ static void on_stop(void *context, int number)
 
     if (supervisor->leaving)
         uv_stop(&supervisor->loop);
-    if (supervisor->stop_signal == 0)
-        supervisor->stop_signal = number;
+    if (supervisor->outcome.stop_signal == 0)
+        supervisor->outcome.stop_signal = number;
     notify_stopping(&supervisor->notify);
     feed_kind(supervisor, EVENT_STOP);
 }
@@ -592,39 +535,11 @@ static void close_all(struct supervisor *supervisor, int status)
     loop_finish(&supervisor->loop, status);
 }
 
-static int final_status(const struct supervisor *supervisor)
-{
-    switch (supervisor->end) {
-    case END_COMMAND:
-        return supervisor->child_status;
-    case END_STOPPED:
-        return supervisor->child_status >= 0 ? supervisor->child_status
-                                             : EXIT_SIGNAL_BASE + supervisor->stop_signal;
-    case END_DEADLINE:
-    case END_LOST:
-        return EXIT_LEASE_LOST;
-    case END_RUNTIME:
-        return EXIT_MAX_RUNTIME;
-    case END_BUSY:
-        return supervisor->config->options->conflict_exit_code;
-    case END_UNREACHABLE:
-        return EXIT_UNREACHABLE;
-    case END_KEEPER:
-    case END_NOT_STARTED:
-    case END_FAILED:
-    case END_UNHEALTHY:
-    case END_CONFIGURATION:
-    case END_NONE:
-        break;
-    }
-    return EXIT_OWN_FAILURE;
-}
-
 static void report_end(const struct supervisor *supervisor, int status)
 {
-    if (supervisor->end == END_CONFIGURATION)
+    if (supervisor->outcome.end == END_CONFIGURATION)
         log_line(LOG_LEVEL_ERROR, "refused", "%s", supervisor->report.trouble);
-    if (supervisor->end == END_UNREACHABLE)
+    if (supervisor->outcome.end == END_UNREACHABLE)
         report_unreachable(&supervisor->report);
     log_line(LOG_LEVEL_INFO, "exit", "leaving with status %d", status);
 }
@@ -632,7 +547,11 @@ static void report_end(const struct supervisor *supervisor, int status)
 int supervisor_run(const struct supervisor_config *config)
 {
     struct supervisor supervisor = {
-        .config = config, .companions = config->companions, .timer_fd = -1, .child_status = -1};
+        .config = config,
+        .companions = config->companions,
+        .timer_fd = -1,
+        .outcome = {.child_status = -1, .conflict_exit_code = config->options->conflict_exit_code},
+    };
     const struct options *options = config->options;
     struct election_config election = {
         .timing = options->timing,
@@ -672,7 +591,7 @@ int supervisor_run(const struct supervisor_config *config)
         /* After the first step, so that the line is written while the connection is being made. */
         report_start(&supervisor.report);
         uv_run(&supervisor.loop, UV_RUN_DEFAULT);
-        status = final_status(&supervisor);
+        status = outcome_status(&supervisor.outcome);
         report_end(&supervisor, status);
     }
     close_all(&supervisor, status);

@@ -1,0 +1,86 @@
+/* What an end is called, and the exit status it comes to. Switches without a default, so that the
+ * compiler names the end that is missing. */
+#include "leaderwrap/outcome.h"
+
+#include <sys/wait.h>
+
+#include "leaderwrap/options.h"
+
+const char *outcome_reason(enum election_end end)
+{
+    switch (end) {
+    case END_COMMAND:
+        return "command ended";
+    case END_STOPPED:
+        return "stopped";
+    case END_DEADLINE:
+        return "no renewal in time";
+    case END_LOST:
+        return "lost";
+    case END_KEEPER:
+        return "keeper lost";
+    case END_NOT_STARTED:
+        return "not started";
+    case END_RUNTIME:
+        return "max runtime";
+    case END_FAILED:
+        return "failed";
+    case END_UNHEALTHY:
+        return "unhealthy";
+    case END_CONFIGURATION:
+    case END_BUSY:
+    case END_UNREACHABLE:
+    case END_NONE:
+        break; /* nothing was led */
+    }
+    return "none";
+}
+
+const char *outcome_grounds(enum lease_state before)
+{
+    switch (before) {
+    case LEASE_FREE:
+    case LEASE_HOLD:
+        return "released";
+    case LEASE_HELD:
+        return "expired";
+    case LEASE_VACANT:
+    case LEASE_ABSENT:
+        break;
+    }
+    return "unknown";
+}
+
+int outcome_of_wait(int wait_status)
+{
+    return WIFSIGNALED(wait_status) ? EXIT_SIGNAL_BASE + WTERMSIG(wait_status)
+                                    : WEXITSTATUS(wait_status);
+}
+
+int outcome_status(const struct outcome *outcome)
+{
+    switch (outcome->end) {
+    case END_COMMAND:
+        return outcome->child_status;
+    case END_STOPPED:
+        return outcome->child_status >= 0 ? outcome->child_status
+                                          : EXIT_SIGNAL_BASE + outcome->stop_signal;
+    case END_DEADLINE:
+    case END_LOST:
+        return EXIT_LEASE_LOST;
+    case END_RUNTIME:
+        return EXIT_MAX_RUNTIME;
+    case END_BUSY:
+        return outcome->conflict_exit_code;
+    case END_UNREACHABLE:
+        return EXIT_UNREACHABLE;
+    case END_KEEPER:
+    case END_NOT_STARTED:
+    case END_FAILED:
+    case END_UNHEALTHY:
+    case END_CONFIGURATION:
+    case END_NONE:
+        break;
+    }
+    return EXIT_OWN_FAILURE;
+}
