@@ -164,6 +164,7 @@ static void tell_waiting(struct report *report, const struct lease_record *recor
              left);
 }
 
+/* That we lead, and how long the command is still waited for. */
 static void set_leading(struct report *report, const struct election *election)
 {
     char delay[32];

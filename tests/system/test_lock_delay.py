@@ -81,6 +81,7 @@ def test_it_is_waited_once_per_term(arena, redis):
         redis,
         *("--lock-delay", "3s", "--restart", "on-failure"),
         command=("sh", "-c", script, arena.folder),
+        ttl="6s",  # the term has to last, however busy the machine
     )
     wait_delay(worker)
     again = worker.wait_event("restart")

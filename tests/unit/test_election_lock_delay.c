@@ -8,9 +8,9 @@
 
 #include "candidate.h"
 
-#define BEGAN_MS 1000000 /* as of fresh() */
-#define DELAY_MS 18000   /* longer than the TTL */
-#define STOP_MS  11348   /* from the send of a renewal */
+#define BEGAN_MS 1000000        /* as of fresh() */
+#define DELAY_MS INT64_C(18000) /* longer than the TTL */
+#define STOP_MS  11348          /* from the send of a renewal */
 
 static const struct election_config delayed = {.lock_delay_ms = DELAY_MS};
 

@@ -6,8 +6,9 @@
 --       4 name of the asker   5 ttl in ms                  6 nonce of this request
 --
 -- Every script answers {verdict, st, id, name, tok, ver, ident, ttl, age, hold left, value of a
--- foreign K, warning, st that a grant has ended or ''}, all of them strings, as of after what it did.
--- A script that was refused a command answers an error, and what it had done before that stays done.
+-- foreign K, warning, st that a grant has ended}, all of them strings, as of after what it did; the
+-- last one is '' where nothing was granted. A script that was refused a command answers an error,
+-- and what it had done before that stays done.
 
 local K, TERM, HISTORY = KEYS[1], KEYS[2], KEYS[3]
 local CHANNEL, SERVER_CLOCK = ARGV[1], ARGV[2] == 'server-clock'
