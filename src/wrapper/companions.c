@@ -95,7 +95,7 @@ static int64_t end_of(const struct companion *companion)
                             : companion->over_at_ns;
 }
 
-/* What is to be told of the run, apart from its result; `call` is NULL for a check. */
+/* Begins a run. `call` is NULL for a check. */
 static void start(struct companion *companion, int64_t timeout_ms, uint64_t token,
                   const struct hook_call *call)
 {
