@@ -35,7 +35,7 @@ SOURCES = [
     f"{SIM}/{name}.c"
     for name in (
         "schedule", "faults", "host", "network", "server", "script", "elector", "link", "keeper",
-        "tree", "queue", "trace",
+        "tree", "hooks", "queue", "trace",
     )
 ] + [
     "src/election/election.c", "src/election/follow.c", "src/election/term.c",
