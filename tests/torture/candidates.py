@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shlex
 import signal
 import struct
 import subprocess
@@ -132,12 +133,21 @@ class Candidate:
         return ["unshare", *namespaces, scene.tool("host")]
 
     def _command(self, scene, key):
+        pulse = [scene.tool("pulse"), scene.proofs_path, scene.counter_path]
         return [
             scene.binary,
             *("--name", self.name, "--key", key, "--redis", scene.redis.url("tcp"), *TIMING),
-            *("--log-level", "debug", "--log-format", "json", "--"),
-            *(scene.tool("pulse"), scene.proofs_path, scene.counter_path),
+            *("--log-level", "debug", "--log-format", "json", *self._company(pulse), "--"),
+            *pulse,
         ]
+
+    def _company(self, pulse):
+        """Every third one has a hook that lives as long as its term, and is as much trouble as
+        the command, and health checks beside it."""
+        if self.slot % 3 != 0:
+            return []
+        hook = ["--on-acquire", "exec " + shlex.join(map(str, pulse)), "--hook-timeout", "1h"]
+        return [*hook, "--health-cmd", "exit 0", "--health-interval", "200ms"]
 
     def _environment(self, scene):
         sanitizer = "log_path=%s:exitcode=97:halt_on_error=1:print_stacktrace=1" % (
