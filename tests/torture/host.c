@@ -23,6 +23,10 @@ int main(int argc, char **argv)
         perror(argv[1]);
         _exit(127);
     }
+    if (program < 0) {
+        perror("fork");
+        return 126;
+    }
     for (;;) {
         pid_t pid = wait(&status);
         if (pid < 0 && errno != EINTR)
