@@ -48,10 +48,11 @@ struct companion {
     bool bound;      /* to the term: it has to be dead at its kill_at */
     bool killed;     /* we wanted its end */
     bool overdue;    /* its keeper's deadline passed */
+    bool stuck;      /* its keeper is at it, and nobody could do better */
     int wait_status; /* of the run that is over */
     int error;       /* errno of why it could not be started; 0 */
     int64_t over_at_ns;
-    int64_t give_up_at_ns; /* its keeper hangs if it is not over then */
+    int64_t patience_ns; /* without a word until then its keeper hangs */
 };
 
 /* A hook that is to be run. */
@@ -94,6 +95,8 @@ void companions_run_hook(struct companions *companions, const struct election_ac
                          const char *reason);
 /* Ends HOOK_ACQUIRE at once. */
 void companions_kill_hook(struct companions *companions);
+/* Ends whatever hook runs or waits, at once. */
+void companions_kill_hooks(struct companions *companions);
 
 /* A hook that is over since the last call, as EVENT_HOOK_OVER wants it; false if there is none. */
 bool companions_take_hook(struct companions *companions, enum election_hook *hook);
@@ -106,8 +109,9 @@ void companions_command_started(struct companions *companions, uint64_t token);
 /* It is being stopped, or ended: a check that runs is killed. */
 void companions_command_ending(struct companions *companions);
 
-/* Whether something is left of a check, or of a hook. */
+/* Whether a check is to be waited for; one that was surrendered is swept with the tree. */
 bool companions_are_checking(const struct companions *companions);
+/* Whether something is left of a check or of a hook, surrendered or not. */
 bool companions_are_busy(const struct companions *companions);
 
 /* Does what is due; companions_wake_at_ns says when, INT64_MAX for never. */

@@ -106,10 +106,11 @@ static void start(struct companion *companion, int64_t timeout_ms, uint64_t toke
     companion->bound = call == NULL || call->hook == HOOK_ACQUIRE;
     companion->killed = false;
     companion->overdue = false;
+    companion->stuck = false;
     companion->wait_status = 0;
     companion->error = 0;
     companion->over_at_ns = now_ns + timeout_ms * NS_PER_MS;
-    companion->give_up_at_ns = companion->over_at_ns + KEEPER_PATIENCE_MS * NS_PER_MS;
+    companion->patience_ns = companion->over_at_ns + KEEPER_PATIENCE_MS * NS_PER_MS;
 
     struct keeper_request request = {
         .kind = KEEPER_START,
@@ -131,12 +132,23 @@ static bool is_busy(const struct companion *companion)
     return companion->busy && companion->link != NULL;
 }
 
+/* When its keeper is to be taken for hung: of what belongs to the term before the lease is out. */
+static int64_t give_up_at_ns(const struct companion *companion)
+{
+    const struct companions *companions = companion->all;
+    int64_t margin_ns = companions->options->timing.margin_ms * NS_PER_MS;
+
+    if (!companion->bound || companion->stuck)
+        return companion->patience_ns;
+    return earlier(companion->patience_ns, companions->kill_at_ns + margin_ns * 3 / 4);
+}
+
 static void kill_companion(struct companion *companion)
 {
     if (!is_busy(companion) || companion->killed)
         return;
     companion->killed = true;
-    companion->give_up_at_ns = clock_boottime_ns() + KEEPER_PATIENCE_MS * NS_PER_MS;
+    companion->patience_ns = clock_boottime_ns() + KEEPER_PATIENCE_MS * NS_PER_MS;
     ask(companion, KEEPER_KILL, 0);
 }
 
@@ -247,8 +259,8 @@ static void on_report(void *context, const struct keeper_report *report)
         over(companion);
         break;
     case KEEPER_STUCK:
-        /* Its keeper is at it, and nobody could do better. */
-        companion->give_up_at_ns = clock_boottime_ns() + KEEPER_PATIENCE_MS * NS_PER_MS;
+        companion->stuck = true;
+        companion->patience_ns = clock_boottime_ns() + KEEPER_PATIENCE_MS * NS_PER_MS;
         log_line(LOG_LEVEL_ERROR, "stuck", "%" PRId32 " processes of %s do not die", report->value,
                  name_of(companion));
         break;
@@ -317,6 +329,15 @@ void companions_run_hook(struct companions *companions, const struct election_ac
     companions->waiting = true;
 }
 
+void companions_kill_hooks(struct companions *companions)
+{
+    if (companions->waiting) {
+        companions->waiting = false;
+        companions->hooks_over[companions->next.hook]++;
+    }
+    kill_companion(&companions->list[COMPANION_HOOKS]);
+}
+
 void companions_kill_hook(struct companions *companions)
 {
     if (companions->waiting && companions->next.hook == HOOK_ACQUIRE) {
@@ -369,7 +390,7 @@ bool companions_are_checking(const struct companions *companions)
 
 bool companions_are_busy(const struct companions *companions)
 {
-    return companions_are_checking(companions) || is_busy(&companions->list[COMPANION_HOOKS]);
+    return companions->list[COMPANION_HEALTH].busy || companions->list[COMPANION_HOOKS].busy;
 }
 
 void companions_tick(struct companions *companions)
@@ -378,7 +399,7 @@ void companions_tick(struct companions *companions)
 
     for (int i = 0; i < COMPANIONS; i++) {
         const struct companion *companion = &companions->list[i];
-        if (is_busy(companion) && now_ns >= companion->give_up_at_ns) {
+        if (is_busy(companion) && now_ns >= give_up_at_ns(companion)) {
             lose(companion, "its keeper does not end it");
             return;
         }
@@ -394,7 +415,7 @@ int64_t companions_wake_at_ns(const struct companions *companions)
 
     for (int i = 0; i < COMPANIONS; i++) {
         if (is_busy(&companions->list[i]))
-            wake_ns = earlier(wake_ns, companions->list[i].give_up_at_ns);
+            wake_ns = earlier(wake_ns, give_up_at_ns(&companions->list[i]));
     }
     return wake_ns;
 }

@@ -349,6 +349,7 @@ static void on_swept(void *context)
 
     companions_swept(supervisor->companions);
     feed_kind(supervisor, EVENT_TREE_DEAD);
+    leave_when_done(supervisor);
 }
 
 /* A hook or a check is over. */
@@ -381,8 +382,9 @@ static void on_stop(void *context, int number)
 {
     struct supervisor *supervisor = context;
 
-    if (supervisor->leaving)
-        uv_stop(&supervisor->loop);
+    /* At once means hooks as well. */
+    if (supervisor->leaving || supervisor->outcome.stop_signal != 0)
+        companions_kill_hooks(supervisor->companions);
     if (supervisor->outcome.stop_signal == 0)
         supervisor->outcome.stop_signal = number;
     notify_stopping(&supervisor->notify);
