@@ -3,10 +3,10 @@
  * (--on-acquire, --on-lose) and the health command.
  *
  * Each of the two has a keeper of its own, the same dead man's switch as the command's: it ends the
- * companion's whole tree at its time-out, and in any case before the lease can run out, however
- * the companion or this process behaves. So nothing that a companion does, or does not do, can
- * delay a deadline. Their standard output and input are /dev/null, except that what hooks say on
- * standard output goes to standard error.
+ * companion's whole tree at its time-out, and all but --on-lose before the lease can run out in any
+ * case, however the companion or this process behaves. So nothing that a companion does, or does
+ * not do, can delay a deadline. Their standard output and input are /dev/null, except that what
+ * hooks say on standard output goes to standard error.
  */
 #ifndef LEADERWRAP_COMPANIONS_H
 #define LEADERWRAP_COMPANIONS_H
@@ -24,6 +24,7 @@
 struct companions_callbacks {
     void (*on_over)(void *context);      /* nothing is left of a hook or of a check */
     void (*on_unhealthy)(void *context); /* the command should be stopped */
+    void (*on_stuck)(void *context);     /* something of a check does not die */
     /* A keeper died or hangs; companions_surrender is due. */
     void (*on_lost)(void *context, const char *why);
 };
@@ -48,11 +49,12 @@ struct companion {
     bool bound;      /* to the term: it has to be dead at its kill_at */
     bool killed;     /* we wanted its end */
     bool overdue;    /* its keeper's deadline passed */
+    bool reminded;   /* its keeper was asked to end it, when it should have been over */
     bool stuck;      /* its keeper is at it, and nobody could do better */
     int wait_status; /* of the run that is over */
     int error;       /* errno of why it could not be started; 0 */
     int64_t over_at_ns;
-    int64_t patience_ns; /* without a word until then its keeper hangs */
+    int64_t patience_ns; /* once reminded: without a word until then its keeper hangs */
 };
 
 /* A hook that is to be run. */
@@ -109,9 +111,9 @@ void companions_command_started(struct companions *companions, uint64_t token);
 /* It is being stopped, or ended: a check that runs is killed. */
 void companions_command_ending(struct companions *companions);
 
-/* Whether a check is to be waited for; one that was surrendered is swept with the tree. */
+/* Whether something is left of a check, or of a check or a hook; of one that was surrendered until
+ * companions_swept. */
 bool companions_are_checking(const struct companions *companions);
-/* Whether something is left of a check or of a hook, surrendered or not. */
 bool companions_are_busy(const struct companions *companions);
 
 /* Does what is due; companions_wake_at_ns says when, INT64_MAX for never. */

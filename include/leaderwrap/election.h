@@ -96,7 +96,7 @@ enum election_event_kind {
     EVENT_TREE_DEAD,   /* nothing of the tree is left */
     EVENT_TREE_STUCK,  /* the keeper is alive but cannot kill everything */
     EVENT_KEEPER_LOST,
-    EVENT_UNHEALTHY, /* the command of `run` is alive and of no use */
+    EVENT_UNHEALTHY, /* the command of `run` is alive and of no use; `well_until_ns` */
     EVENT_HOOK_OVER, /* `hook`: nothing of it is left, or it will not be run */
     EVENT_STOP,      /* a person or an init system wants us to end; a second one means at once */
 };
@@ -109,7 +109,8 @@ struct election_event {
     const struct lease_event *push;
     uint32_t run; /* CHILD_EXIT, TREE_*, UNHEALTHY: the run it is about; others are ignored */
     enum election_hook hook;
-    bool failed; /* CHILD_EXIT: by a signal, or with another status than 0 */
+    int64_t well_until_ns; /* UNHEALTHY: when it was last known to be of use */
+    bool failed;           /* CHILD_EXIT: by a signal, or with another status than 0 */
 };
 
 enum election_action_kind {
@@ -124,8 +125,8 @@ enum election_action_kind {
     ACTION_STOP_TREE,      /* politely; `run` */
     ACTION_KILL_TREE,      /* at once; `run` */
     ACTION_ABANDON_KEEPER, /* it missed the deadline: do its work */
-    /* Run it when no other hook runs any more; `hook`, `token`, and of HOOK_ACQUIRE `before` and
-     * `deadlines`, which EXTEND moves as well, of HOOK_LOSE `end`. HOOK_OVER is owed. */
+    /* Run it when no other hook runs any more; `hook`, `token`, `deadlines`, which EXTEND
+     * moves as well; of HOOK_ACQUIRE `before`, of HOOK_LOSE `end`. HOOK_OVER is owed. */
     ACTION_RUN_HOOK,
     ACTION_KILL_HOOK, /* HOOK_ACQUIRE has no more time */
     ACTION_TELL,      /* `note`: something a person should know */
@@ -250,6 +251,7 @@ struct election {
     int64_t renew_at_ns;
     int64_t runtime_over_ns; /* INT64_MAX: never */
     int64_t run_began_ns;
+    int64_t well_until_ns;  /* of a run that became unhealthy */
     int64_t restart_at_ns;  /* no tree is there, and one is started then; INT64_MAX: no pause */
     int64_t delay_until_ns; /* what --lock-delay makes of the present lease: no command before it */
     bool failed;            /* how the command of the last run ended */
@@ -261,8 +263,8 @@ struct election {
     int64_t hooks_until_ns; /* the release waits until then for hooks to end by themselves */
     bool hook_killed;
     bool kill_sent;
-    bool tree_stuck;
-    int64_t abandon_at_ns; /* the keeper is given up then; INT64_MAX: not yet decided, or done */
+    int64_t stuck_since_ns; /* INT64_MAX: it is not */
+    int64_t abandon_at_ns;  /* the keeper is given up then; INT64_MAX: not yet decided, or done */
 
     bool stop_asked;
     enum election_end end;

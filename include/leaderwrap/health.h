@@ -33,6 +33,7 @@ struct health {
     int64_t began_ns;
     int64_t next_ns; /* INT64_MAX: no check is to come, or one is on its way */
     int64_t failures;
+    int64_t well_until_ns; /* when the last success was seen, or the start */
     bool checking;
     bool succeeded;
 };
@@ -49,6 +50,9 @@ bool health_is_due(struct health *health, int64_t now_ns);
 
 /* The result of the check that was started last. */
 enum health_verdict health_result(struct health *health, bool success, int64_t now_ns);
+
+/* The check that was started last could not be run: it does not count. */
+void health_skip(struct health *health, int64_t now_ns);
 
 /* When the next check is due, in ns of the clock that `now_ns` is of; INT64_MAX for none. */
 int64_t health_wake_at_ns(const struct health *health);

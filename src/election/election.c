@@ -309,14 +309,14 @@ static void handle_event(struct election *election, struct election_actions *act
         break;
     case EVENT_TREE_STUCK:
         if (this_run)
-            election->tree_stuck = true;
+            term_stuck(election);
         break;
     case EVENT_KEEPER_LOST:
         handle_keeper_lost(election, actions);
         break;
     case EVENT_UNHEALTHY:
         if (this_run)
-            term_unhealthy(election, actions);
+            term_unhealthy(election, actions, event->well_until_ns);
         break;
     case EVENT_HOOK_OVER:
         if (election->hooks_left[event->hook] > 0)

@@ -8,6 +8,7 @@ void health_begin(struct health *health, const struct health_config *config, int
     *health = (struct health){
         .config = *config,
         .began_ns = now_ns,
+        .well_until_ns = now_ns,
         .next_ns = now_ns + config->interval_ms * NS_PER_MS,
     };
 }
@@ -27,10 +28,11 @@ bool health_is_due(struct health *health, int64_t now_ns)
     return true;
 }
 
-static enum health_verdict succeed(struct health *health)
+static enum health_verdict succeed(struct health *health, int64_t now_ns)
 {
     bool news = !health->succeeded || health->failures > 0;
 
+    health->well_until_ns = now_ns;
     health->succeeded = true;
     health->failures = 0;
     return news ? HEALTH_HEALTHY : HEALTH_UNCHANGED;
@@ -50,11 +52,19 @@ enum health_verdict health_result(struct health *health, bool success, int64_t n
 {
     if (!health->checking)
         return HEALTH_UNCHANGED;
-    enum health_verdict verdict = success ? succeed(health) : fail(health, now_ns);
+    enum health_verdict verdict = success ? succeed(health, now_ns) : fail(health, now_ns);
     health_end(health);
     if (verdict != HEALTH_UNHEALTHY)
         health->next_ns = now_ns + health->config.interval_ms * NS_PER_MS;
     return verdict;
+}
+
+void health_skip(struct health *health, int64_t now_ns)
+{
+    if (!health->checking)
+        return;
+    health_end(health);
+    health->next_ns = now_ns + health->config.interval_ms * NS_PER_MS;
 }
 
 int64_t health_wake_at_ns(const struct health *health)

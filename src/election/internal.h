@@ -38,7 +38,9 @@ void term_reply(struct election *election, struct election_actions *actions,
                 const struct lease_reply *reply, int64_t sent_ns);
 void term_not_started(struct election *election);
 void term_child_exit(struct election *election, struct election_actions *actions, bool failed);
-void term_unhealthy(struct election *election, struct election_actions *actions);
+void term_unhealthy(struct election *election, struct election_actions *actions,
+                    int64_t well_until_ns);
+void term_stuck(struct election *election);
 void term_tree_dead(struct election *election, struct election_actions *actions);
 void term_stop(struct election *election, struct election_actions *actions, bool again);
 void term_advance(struct election *election, struct election_actions *actions);

@@ -41,7 +41,7 @@ static void begin_run(struct election *election, struct election_actions *action
         election->runtime_over_ns = election->now_ns + ms_to_ns(election->config.max_runtime_ms);
     election->failed = false;
     election->kill_sent = false;
-    election->tree_stuck = false;
+    election->stuck_since_ns = INT64_MAX;
     election->abandon_at_ns = INT64_MAX;
 
     struct election_action *start = act(actions, ACTION_START);
@@ -186,7 +186,7 @@ void term_check_deadlines(struct election *election, struct election_actions *ac
     if (election->now_ns >= election->abandon_at_ns) {
         election->abandon_at_ns = INT64_MAX;
         /* A keeper that reports what it cannot kill is not hung, and nobody could do better. */
-        if (!election->tree_stuck)
+        if (election->stuck_since_ns == INT64_MAX)
             act(actions, ACTION_ABANDON_KEEPER);
     }
 }
@@ -255,17 +255,35 @@ void term_child_exit(struct election *election, struct election_actions *actions
 }
 
 /* Stops the command, and nothing else as yet: the term may go on with another run. */
-void term_unhealthy(struct election *election, struct election_actions *actions)
+void term_unhealthy(struct election *election, struct election_actions *actions,
+                    int64_t well_until_ns)
 {
     if (election->state != ELECTION_LEADING || election->end != END_NONE ||
         election->restart_at_ns != INT64_MAX)
         return;
     election->end = END_UNHEALTHY;
     election->failed = true;
+    election->well_until_ns = well_until_ns;
     struct election_action *note = act(actions, ACTION_TELL);
     note->note = NOTE_TERM_ENDING;
     note->end = END_UNHEALTHY;
     act(actions, ACTION_STOP_TREE)->run = election->run;
+}
+
+/* What is to be ended and cannot be must not keep the lease for ever: after a TTL nothing more is
+ * renewed. The keeper reports it again and again. */
+void term_stuck(struct election *election)
+{
+    int64_t ttl_ns = ms_to_ns(election->config.timing.ttl_ms);
+
+    if (election->stuck_since_ns == INT64_MAX)
+        election->stuck_since_ns = election->now_ns;
+    if (election->state != ELECTION_LEADING || election->end == END_NONE ||
+        election->now_ns - election->stuck_since_ns < ttl_ns)
+        return;
+    if (wants_restart(election))
+        election->end = END_FAILED;
+    election->state = ELECTION_STOPPING;
 }
 
 static bool is_to_be_restarted(const struct election *election)
@@ -278,7 +296,9 @@ static bool is_to_be_restarted(const struct election *election)
 /* Counts the run that is over, and the failures in a row. Returns false if those are too many. */
 static bool may_go_on(struct election *election)
 {
-    bool healthy = election->now_ns - election->run_began_ns >= ms_to_ns(HEALTHY_MS);
+    int64_t well_until_ns =
+        election->end == END_UNHEALTHY ? election->well_until_ns : election->now_ns;
+    bool healthy = well_until_ns - election->run_began_ns >= ms_to_ns(HEALTHY_MS);
     int64_t most = election->config.max_restarts;
 
     if (healthy)
@@ -492,7 +512,7 @@ static int64_t hold_left_ms(const struct election *election)
     bool ran = election->run > 0 && election->end != END_NOT_STARTED;
 
     if (election->now_ns < election->delay_until_ns)
-        return (election->delay_until_ns - election->now_ns) / NS_PER_MS + 1;
+        return (election->delay_until_ns - election->now_ns + NS_PER_MS - 1) / NS_PER_MS;
     return ran && held_ms < election->config.hold_ms ? election->config.hold_ms - held_ms : 0;
 }
 

@@ -222,7 +222,7 @@ static bool wait_for_companions(const struct keeper *keeper, int64_t give_up_ns)
 {
     struct pollfd pipe = {.fd = PIPE_FD};
 
-    while (keeper->config->pipe > 0 && poll(&pipe, 1, 0) == 0) {
+    while (keeper->config->pipe > 0 && poll(&pipe, 1, 0) <= 0) {
         int64_t left_ns = give_up_ns - clock_boottime_ns();
         if (left_ns <= 0)
             return false;

@@ -106,11 +106,11 @@ static void start(struct companion *companion, int64_t timeout_ms, uint64_t toke
     companion->bound = call == NULL || call->hook == HOOK_ACQUIRE;
     companion->killed = false;
     companion->overdue = false;
+    companion->reminded = false;
     companion->stuck = false;
     companion->wait_status = 0;
     companion->error = 0;
     companion->over_at_ns = now_ns + timeout_ms * NS_PER_MS;
-    companion->patience_ns = companion->over_at_ns + KEEPER_PATIENCE_MS * NS_PER_MS;
 
     struct keeper_request request = {
         .kind = KEEPER_START,
@@ -132,15 +132,24 @@ static bool is_busy(const struct companion *companion)
     return companion->busy && companion->link != NULL;
 }
 
-/* When its keeper is to be taken for hung: of what belongs to the term before the lease is out. */
-static int64_t give_up_at_ns(const struct companion *companion)
+/* What belongs to the term has to be swept before the lease is out. Counted from when its being
+ * late is noticed: this process may have been stopped, and its keeper's word lie unread. */
+static void remind(struct companion *companion)
 {
-    const struct companions *companions = companion->all;
-    int64_t margin_ns = companions->options->timing.margin_ms * NS_PER_MS;
+    int64_t margin_ns = companion->all->options->timing.margin_ms * NS_PER_MS;
+    int64_t patience_ns = KEEPER_PATIENCE_MS * NS_PER_MS;
 
-    if (!companion->bound || companion->stuck)
-        return companion->patience_ns;
-    return earlier(companion->patience_ns, companions->kill_at_ns + margin_ns * 3 / 4);
+    if (companion->bound)
+        patience_ns = earlier(patience_ns, margin_ns * 3 / 4);
+    companion->reminded = true;
+    companion->patience_ns = clock_boottime_ns() + patience_ns;
+    ask(companion, KEEPER_KILL, 0);
+}
+
+/* When it is to be reminded, or its keeper to be taken for hung. */
+static int64_t due_at_ns(const struct companion *companion)
+{
+    return companion->reminded ? companion->patience_ns : end_of(companion);
 }
 
 static void kill_companion(struct companion *companion)
@@ -148,7 +157,6 @@ static void kill_companion(struct companion *companion)
     if (!is_busy(companion) || companion->killed)
         return;
     companion->killed = true;
-    companion->patience_ns = clock_boottime_ns() + KEEPER_PATIENCE_MS * NS_PER_MS;
     ask(companion, KEEPER_KILL, 0);
 }
 
@@ -194,14 +202,12 @@ static void hook_over(struct companions *companions)
     }
 }
 
-static void check_over(struct companions *companions)
+static void tell_result(struct companions *companions, enum health_verdict verdict,
+                        const char *words)
 {
     const struct options *options = companions->options;
-    char words[160];
-    bool success =
-        judge(&companions->list[COMPANION_HEALTH], options->health.timeout_ms, words, sizeof words);
 
-    switch (health_result(&companions->health, success, clock_boottime_ns())) {
+    switch (verdict) {
     case HEALTH_UNCHANGED:
         break;
     case HEALTH_HEALTHY:
@@ -224,6 +230,27 @@ static void check_over(struct companions *companions)
     }
 }
 
+static void check_failed(struct companions *companions, const char *words)
+{
+    tell_result(companions, health_result(&companions->health, false, clock_boottime_ns()), words);
+}
+
+static void check_over(struct companions *companions)
+{
+    const struct companion *companion = &companions->list[COMPANION_HEALTH];
+    char words[160];
+    bool success = judge(companion, companions->options->health.timeout_ms, words, sizeof words);
+    int64_t now_ns = clock_boottime_ns();
+
+    if (companion->error == 0) {
+        tell_result(companions, health_result(&companions->health, success, now_ns), words);
+        return;
+    }
+    /* That says something about this host, and nothing about the command. */
+    log_line(LOG_LEVEL_WARNING, "health_skipped", "the health check %s", words);
+    health_skip(&companions->health, now_ns);
+}
+
 static void over(struct companion *companion)
 {
     struct companions *companions = companion->all;
@@ -236,6 +263,21 @@ static void over(struct companion *companion)
     else
         check_over(companions);
     companions->callbacks.on_over(companions->context);
+}
+
+/* Its keeper is at it, and nobody could do better: no more is expected of it. A check has failed
+ * by now, all the same. */
+static void be_stuck(struct companion *companion)
+{
+    struct companions *companions = companion->all;
+
+    companion->reminded = true;
+    companion->stuck = true;
+    companion->patience_ns = INT64_MAX;
+    if (companion != &companions->list[COMPANION_HEALTH])
+        return;
+    check_failed(companions, "cannot be ended");
+    companions->callbacks.on_stuck(companions->context);
 }
 
 static void on_report(void *context, const struct keeper_report *report)
@@ -259,10 +301,9 @@ static void on_report(void *context, const struct keeper_report *report)
         over(companion);
         break;
     case KEEPER_STUCK:
-        companion->stuck = true;
-        companion->patience_ns = clock_boottime_ns() + KEEPER_PATIENCE_MS * NS_PER_MS;
         log_line(LOG_LEVEL_ERROR, "stuck", "%" PRId32 " processes of %s do not die", report->value,
                  name_of(companion));
+        be_stuck(companion);
         break;
     case KEEPER_ACK:
     case KEEPER_STARTED:
@@ -385,12 +426,12 @@ void companions_command_ending(struct companions *companions)
 
 bool companions_are_checking(const struct companions *companions)
 {
-    return is_busy(&companions->list[COMPANION_HEALTH]);
+    return companions->list[COMPANION_HEALTH].busy;
 }
 
 bool companions_are_busy(const struct companions *companions)
 {
-    return companions->list[COMPANION_HEALTH].busy || companions->list[COMPANION_HOOKS].busy;
+    return companions_are_checking(companions) || companions->list[COMPANION_HOOKS].busy;
 }
 
 void companions_tick(struct companions *companions)
@@ -398,13 +439,20 @@ void companions_tick(struct companions *companions)
     int64_t now_ns = clock_boottime_ns();
 
     for (int i = 0; i < COMPANIONS; i++) {
-        const struct companion *companion = &companions->list[i];
-        if (is_busy(companion) && now_ns >= give_up_at_ns(companion)) {
+        struct companion *companion = &companions->list[i];
+        if (!is_busy(companion) || now_ns < due_at_ns(companion))
+            continue;
+        if (companion->reminded) {
             lose(companion, "its keeper does not end it");
             return;
         }
+        remind(companion);
     }
-    if (health_is_due(&companions->health, now_ns))
+    if (!health_is_due(&companions->health, now_ns))
+        return;
+    if (companions_are_checking(companions))
+        check_failed(companions, "cannot be run, for the last one does not end");
+    else
         start(&companions->list[COMPANION_HEALTH], companions->options->health.timeout_ms,
               companions->token, NULL);
 }
@@ -415,7 +463,7 @@ int64_t companions_wake_at_ns(const struct companions *companions)
 
     for (int i = 0; i < COMPANIONS; i++) {
         if (is_busy(&companions->list[i]))
-            wake_ns = earlier(wake_ns, give_up_at_ns(&companions->list[i]));
+            wake_ns = earlier(wake_ns, due_at_ns(&companions->list[i]));
     }
     return wake_ns;
 }

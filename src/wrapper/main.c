@@ -113,6 +113,7 @@ static int fork_keepers(struct candidate *candidate, char **environment,
                         struct supervisor_config *supervisor)
 {
     const struct options *options = &candidate->options;
+    struct inherited plain = candidate->inherited;
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) != 0)
@@ -124,7 +125,8 @@ static int fork_keepers(struct candidate *candidate, char **environment,
         .environment = environment,
         .grace_ms = options->timing.grace_ms,
         .stop_main_only = options->stop_main_only,
-        .single_run = options->exit_on_lost && options->restart == RESTART_NO,
+        .single_run =
+            options->exit_on_lost && options->restart == RESTART_NO && options->health_cmd == NULL,
         .last_will = options->no_release ? NULL : run_will,
         .context = candidate,
         .pipe = ends[0],
@@ -132,6 +134,9 @@ static int fork_keepers(struct candidate *candidate, char **environment,
     int result = supervisor->keeper = keeper_fork(&config, &supervisor->keeper_fd);
     if (result > 0)
         result = let_streams_go();
+    /* Where leaderwrap had none, /dev/null is their standard stream. */
+    memset(plain.closed, 0, sizeof plain.closed);
+    config.inherited = &plain;
     config.last_will = NULL;
     config.single_run = false;
     config.pipe = ends[1];

@@ -21,7 +21,7 @@ const struct option_spec option_specs[] = {
     {NULL, "retry", 0, OPTION_DURATION, "TIME",
      "a follower asks at least this often; default 5s, or ttl if that is shorter",
      IN_RAW(timing.retry_ms)},
-    {NULL, "lock-delay", 0, OPTION_DELAY, "TIME",
+    {NULL, "lock-delay", 0, OPTION_DURATION, "TIME",
      "where the last leader did not release the lease: how long the next one waits before it "
      "starts "
      "the command; default 0",
@@ -51,7 +51,7 @@ const struct option_spec option_specs[] = {
      "a check that takes longer has failed; default 30s", IN_OPTIONS(health.timeout_ms)},
     {NULL, "health-retries", 0, OPTION_COUNT, "N",
      "so many failures in a row make the command unhealthy; default 3", IN_OPTIONS(health.retries)},
-    {NULL, "health-start-period", 0, OPTION_DELAY, "TIME",
+    {NULL, "health-start-period", 0, OPTION_DURATION, "TIME",
      "failures do not count so soon after the start, until a check has succeeded; default 0",
      IN_OPTIONS(health.start_period_ms)},
     {NULL, "on-acquire", 0, OPTION_TEXT, "CMD",

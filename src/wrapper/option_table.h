@@ -31,8 +31,7 @@ enum option_kind {
     OPTION_FORMAT,
     OPTION_MODE,
     OPTION_REDIS,
-    OPTION_DELAY,    /* 0 or a duration */
-    OPTION_PATIENCE, /* the same or "forever" */
+    OPTION_PATIENCE, /* a duration or "forever" */
     OPTION_STATUS,
     OPTION_COUNT,
     OPTION_RESTART,

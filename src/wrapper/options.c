@@ -102,19 +102,10 @@ static bool parse_restart(const char *text, enum restart_policy *policy)
 }
 
 /* Returns NULL, or what is wrong. */
-static const char *parse_delay(const char *text, int64_t *delay_ms)
-{
-    if (strcmp(text, "0") != 0)
-        return duration_parse(text, delay_ms);
-    *delay_ms = 0;
-    return NULL;
-}
-
-/* Ditto. */
 static const char *parse_patience(const char *text, int64_t *wait_ms)
 {
     if (strcmp(text, "forever") != 0)
-        return parse_delay(text, wait_ms);
+        return duration_parse(text, wait_ms);
     *wait_ms = INT64_MAX;
     return NULL;
 }
@@ -172,9 +163,6 @@ static int store_value(const struct option_spec *spec, const char *value,
         break;
     case OPTION_MODE:
         break;
-    case OPTION_DELAY:
-        problem = parse_delay(value, field);
-        return problem == NULL ? 0 : complain(error, size, origin, problem);
     case OPTION_PATIENCE:
         problem = parse_patience(value, field);
         return problem == NULL ? 0 : complain(error, size, origin, problem);
@@ -494,6 +482,14 @@ static int check_companions(const struct options *options, const struct raw *raw
             snprintf(error, size, "--%s: the command is empty", names[i]);
             return EXIT_USAGE;
         }
+    }
+    if (options->hook_timeout_ms == 0 || options->health.timeout_ms == 0 ||
+        options->health.interval_ms == 0) {
+        snprintf(error, size, "--%s must be longer than 0",
+                 options->hook_timeout_ms == 0     ? "hook-timeout"
+                 : options->health.timeout_ms == 0 ? "health-timeout"
+                                                   : "health-interval");
+        return EXIT_USAGE;
     }
     if (options->health_cmd == NULL)
         status = refuse_given(raw, only_health, "--health-cmd", error, size);

@@ -230,8 +230,10 @@ static void on_timer(uv_poll_t *timer, int status, int events)
     /* Re-arming makes the count go away: there may be nothing to read. */
     if (read(supervisor->timer_fd, &expirations, sizeof expirations) < 0 && errno != EAGAIN)
         abort();
-    companions_tick(supervisor->companions);
+    /* The election first: what it ends needs no check any more. */
     feed_kind(supervisor, EVENT_TICK);
+    companions_tick(supervisor->companions);
+    arm_timer(supervisor);
 }
 
 static void on_open(void *context)
@@ -348,6 +350,7 @@ static void on_swept(void *context)
     struct supervisor *supervisor = context;
 
     companions_swept(supervisor->companions);
+    supervisor->tree_dead = false;
     feed_kind(supervisor, EVENT_TREE_DEAD);
     leave_when_done(supervisor);
 }
@@ -365,7 +368,21 @@ static void on_companion_over(void *context)
 
 static void on_unhealthy(void *context)
 {
-    feed_kind(context, EVENT_UNHEALTHY);
+    struct supervisor *supervisor = context;
+    struct election_event event = {.kind = EVENT_UNHEALTHY,
+                                   .run = supervisor->election.run,
+                                   .well_until_ns = supervisor->companions->health.well_until_ns};
+
+    feed(supervisor, &event);
+}
+
+/* It counts as a part of the tree once that is waited for. */
+static void on_companion_stuck(void *context)
+{
+    struct supervisor *supervisor = context;
+
+    if (supervisor->tree_dead)
+        feed_kind(supervisor, EVENT_TREE_STUCK);
 }
 
 /* With a companion out of control the tree is, too: one sweep for all of it. */
@@ -459,8 +476,10 @@ static int open_keeper(struct supervisor *supervisor)
 
 static int open_companions(struct supervisor *supervisor)
 {
-    static const struct companions_callbacks callbacks = {
-        .on_over = on_companion_over, .on_unhealthy = on_unhealthy, .on_lost = on_companion_lost};
+    static const struct companions_callbacks callbacks = {.on_over = on_companion_over,
+                                                          .on_unhealthy = on_unhealthy,
+                                                          .on_stuck = on_companion_stuck,
+                                                          .on_lost = on_companion_lost};
     int64_t patience_ms = ack_patience_ms(&supervisor->config->options->timing);
 
     return companions_open(supervisor->companions, &supervisor->loop, patience_ms, &callbacks,

@@ -460,3 +460,46 @@ def test_a_keeper_is_needed_even_while_it_has_nothing_to_do(arena, redis):
     assert arena.leftovers() == [] and record(redis)["st"] == "free"
     # There is nobody left to run it.
     assert lines(arena, "told") == []
+
+
+def test_a_wrapper_that_was_stopped_takes_no_keeper_for_hung(arena, redis):
+    """What its keepers have done in time lies unread when it goes on; it stands by again."""
+    hook = ("--on-acquire", "exec sleep 600", "--hook-timeout", "600s")
+    worker = serve(arena, redis, "exec sleep 600", *hook, ttl="2s")
+    won = worker.wait_event("started")
+
+    def guarded():
+        keepers = processes.children(worker.pid)
+        return [pid for keeper in keepers for pid in processes.children(keeper)]
+
+    # The command, the hook and a check.
+    wait_until(lambda: len(guarded()) == 3)
+    hung = guarded()
+    processes.send(worker.pid, signal.SIGSTOP)
+    for pid in hung:
+        processes.wait_gone(pid)
+    processes.send(worker.pid, signal.SIGCONT)
+    worker.wait_event("elected", after=won)
+    assert not worker.find("keeper_lost") and worker.running
+
+
+def test_a_run_after_an_unhealthy_one_has_its_streams(arena, redis):
+    options = (*ONCE, "--on-lost", "exit", "--penalty", "100ms")
+    command = ["sh", "-c", "echo here; exec sleep 600"]
+    worker = serve(arena, redis, "exit 1", *options, command=command)
+    for _ in range(3):
+        worker.wait_output("here")
+
+
+def test_streams_that_leaderwrap_was_not_given_are_no_trouble(arena, redis):
+    key = ("--key", KEY, "--redis", redis.url(), "--assume-fresh", "--ttl", "60s")
+    hooks = ("--on-acquire", "echo >>greeted", "--on-lose", "echo >>mourned")
+    check = ("--health-cmd", "echo >>checked", "--health-interval", "20ms")
+    words = [*arena.leaderwrap_command(), *key, *hooks, *check, "--", "sh", "-c"]
+    words.append("until [ -s checked ] && [ -s greeted ]; do sleep 0.02; done")
+    line = shlex.join(map(str, words)) + " <&- >&- 2>&-"
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=arena.folder, env=arena.environment({}), check=False, timeout=60
+    )
+    assert done.returncode == 0
+    assert lines(arena, "mourned") == [""]

@@ -241,6 +241,77 @@ static void only_a_command_that_runs_can_become_unhealthy(void **state)
     assert_int_equal(candidate.election.state, ELECTION_LEADING);
 }
 
+/* Renews for so long, and then the checks have failed since `well_ms` after the start. */
+static void becomes_unhealthy(struct candidate *candidate, int64_t after_ms, int64_t well_ms)
+{
+    int64_t began_ms = candidate->now_ms;
+
+    while (candidate->now_ms < began_ms + after_ms) {
+        at(candidate, candidate->now_ms + 5000);
+        if (find(candidate, ACTION_RENEW) != NULL)
+            is_renewed(candidate);
+    }
+    step(candidate, (struct election_event){.kind = EVENT_UNHEALTHY,
+                                            .run = candidate->election.run,
+                                            .well_until_ns = (began_ms + well_ms) * NS_PER_MS});
+}
+
+/* Starts the next run after the pause. */
+static void is_restarted(struct candidate *candidate)
+{
+    while (find(candidate, ACTION_START) == NULL) {
+        at(candidate, wake_ms(candidate));
+        if (find(candidate, ACTION_RENEW) != NULL)
+            is_renewed(candidate);
+    }
+}
+
+static void a_minute_of_failed_checks_is_no_healthy_one(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader_with_hooks(RESTART_ON_FAILURE);
+    hook_over(&candidate, HOOK_ACQUIRE);
+    becomes_unhealthy(&candidate, 90000, 0);
+    ends(&candidate, false);
+    is_restarted(&candidate);
+    becomes_unhealthy(&candidate, 90000, 59999);
+    ends(&candidate, false);
+    assert_int_equal(candidate.election.end, END_FAILED);
+
+    candidate = leader_with_hooks(RESTART_ON_FAILURE);
+    for (int i = 0; i < 5; i++) {
+        becomes_unhealthy(&candidate, 90000, 60000);
+        ends(&candidate, false);
+        assert_true(was_told(&candidate, NOTE_RESTART));
+        is_restarted(&candidate);
+    }
+}
+
+static void what_cannot_be_ended_does_not_keep_the_lease(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader_with_hooks(RESTART_ALWAYS);
+    hook_over(&candidate, HOOK_ACQUIRE);
+    happens(&candidate, EVENT_UNHEALTHY);
+    int64_t stuck_ms = candidate.now_ms;
+    for (; candidate.now_ms < stuck_ms + 15000; candidate.now_ms += 1000) {
+        happens(&candidate, EVENT_TREE_STUCK);
+        assert_int_equal(candidate.election.state, ELECTION_LEADING);
+        if (find(&candidate, ACTION_RENEW) != NULL)
+            is_renewed(&candidate);
+    }
+    happens(&candidate, EVENT_TREE_STUCK);
+    assert_int_equal(candidate.election.state, ELECTION_STOPPING);
+    at(&candidate, candidate.now_ms + 15000);
+    expect_none(&candidate, ACTION_RENEW);
+    expect_none(&candidate, ACTION_ABANDON_KEEPER);
+    /* In the end it dies after all. */
+    happens(&candidate, EVENT_TREE_DEAD);
+    assert_int_equal(candidate.election.end, END_FAILED);
+    is_released(&candidate);
+    assert_int_equal(candidate.election.state, ELECTION_FOLLOWING);
+}
+
 static void a_stop_of_an_unhealthy_command_is_a_stop(void **state)
 {
     (void)state;
@@ -270,6 +341,8 @@ int main(void)
         cmocka_unit_test(an_unhealthy_command_is_stopped_while_the_term_goes_on),
         cmocka_unit_test(without_a_restart_another_node_may_try),
         cmocka_unit_test(only_a_command_that_runs_can_become_unhealthy),
+        cmocka_unit_test(a_minute_of_failed_checks_is_no_healthy_one),
+        cmocka_unit_test(what_cannot_be_ended_does_not_keep_the_lease),
         cmocka_unit_test(a_stop_of_an_unhealthy_command_is_a_stop),
     };
 

@@ -100,6 +100,33 @@ static void after_the_end_nothing_is_due_and_a_result_means_nothing(void **state
     assert_true(health_wake_at_ns(&health) == INT64_MAX);
 }
 
+static void what_cannot_be_run_does_not_count(void **state)
+{
+    (void)state;
+    struct health health = begun(0);
+    check(&health, false);
+    for (int i = 0; i < 5; i++) {
+        int64_t now_ns = health_wake_at_ns(&health);
+        assert_true(health_is_due(&health, now_ns));
+        health_skip(&health, now_ns);
+        assert_true(health_wake_at_ns(&health) == now_ns + 1000 * NS_PER_MS);
+    }
+    assert_int_equal(health.failures, 1);
+    health_end(&health);
+    health_skip(&health, 0);
+    assert_true(health_wake_at_ns(&health) == INT64_MAX);
+}
+
+static void it_remembers_when_all_was_well(void **state)
+{
+    (void)state;
+    struct health health = begun(0);
+    assert_true(health.well_until_ns == BEGAN_MS * NS_PER_MS);
+    check(&health, true);
+    check(&health, false);
+    assert_true(health.well_until_ns == (BEGAN_MS + 1010) * NS_PER_MS);
+}
+
 static void another_start_begins_anew(void **state)
 {
     (void)state;
@@ -123,6 +150,8 @@ int main(void)
         cmocka_unit_test(failures_in_the_start_period_do_not_count),
         cmocka_unit_test(a_success_ends_the_start_period),
         cmocka_unit_test(after_the_end_nothing_is_due_and_a_result_means_nothing),
+        cmocka_unit_test(what_cannot_be_run_does_not_count),
+        cmocka_unit_test(it_remembers_when_all_was_well),
         cmocka_unit_test(another_start_begins_anew),
     };
 

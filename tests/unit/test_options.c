@@ -255,6 +255,9 @@ static void checks_health(void **state)
     assert_refused("--health-cmd c --health-retries 0 job", "must be a number from 1 to");
     assert_refused("--health-cmd c --health-timeout 5 job", "--health-timeout 5: ");
     assert_refused("--once --health-cmd c job", "--health-cmd is not for --once");
+    assert_refused("--health-cmd c --health-timeout 0 job", "--health-timeout must be longer");
+    assert_refused("--health-cmd c --health-interval 0s job", "--health-interval must be longer");
+    assert_refused("--on-lose l --hook-timeout 0 job", "--hook-timeout must be longer than 0");
     setenv("LEADERWRAP_HEALTH_CMD", " \t", 1);
     assert_refused("job", "--health-cmd: the command is empty");
 }
