@@ -19,9 +19,13 @@ const char *outcome_reason(enum election_end end);
 /* How the term before ended, as far as a grant on a record in the state `before` says. */
 const char *outcome_grounds(enum lease_state before);
 
-/* The exit status of a process whose wait status, as of waitpid(2), is `wait_status`: as the shell
- * has it. */
-int outcome_of_wait(int wait_status);
+/* The command's own process ended, with a wait status as of waitpid(2), while the term was ending
+ * for the reason `end`, if for any. What comes of it is the status that a shell would show; but a
+ * command that had to be ended although nobody asked for it has none that is worth telling. */
+void outcome_note_exit(struct outcome *outcome, enum election_end end, int wait_status);
+
+/* Its term is over. */
+void outcome_note_end(struct outcome *outcome, enum election_end end);
 
 /* leaderwrap's own exit status. */
 int outcome_status(const struct outcome *outcome);

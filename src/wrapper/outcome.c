@@ -51,10 +51,18 @@ const char *outcome_grounds(enum lease_state before)
     return "unknown";
 }
 
-int outcome_of_wait(int wait_status)
+void outcome_note_exit(struct outcome *outcome, enum election_end end, int wait_status)
 {
-    return WIFSIGNALED(wait_status) ? EXIT_SIGNAL_BASE + WTERMSIG(wait_status)
-                                    : WEXITSTATUS(wait_status);
+    if (end == END_UNHEALTHY)
+        return;
+    outcome->child_status = WIFSIGNALED(wait_status) ? EXIT_SIGNAL_BASE + WTERMSIG(wait_status)
+                                                     : WEXITSTATUS(wait_status);
+}
+
+void outcome_note_end(struct outcome *outcome, enum election_end end)
+{
+    if (end == END_LOST || end == END_DEADLINE)
+        outcome->child_status = -1;
 }
 
 int outcome_status(const struct outcome *outcome)

@@ -114,16 +114,6 @@ static void send_release(struct supervisor *supervisor, const struct election_ac
     store_send_release(supervisor->store, action->request, action->nonce, &release);
 }
 
-/* A command that we had to end while nobody asked us to has no status worth telling. */
-static void forget_status(struct supervisor *supervisor, const struct election_action *action)
-{
-    bool cut_short =
-        action->end == END_LOST || action->end == END_DEADLINE || action->end == END_UNHEALTHY;
-
-    if (action->note == NOTE_TERM_OVER && cut_short)
-        supervisor->outcome.child_status = -1;
-}
-
 static void perform(struct supervisor *supervisor, const struct election_action *action,
                     const struct lease_reply *reply)
 {
@@ -166,7 +156,8 @@ static void perform(struct supervisor *supervisor, const struct election_action 
         companions_kill_hook(supervisor->companions);
         break;
     case ACTION_TELL:
-        forget_status(supervisor, action);
+        if (action->note == NOTE_TERM_OVER)
+            outcome_note_end(&supervisor->outcome, action->end);
         report_note(&supervisor->report, &supervisor->election, action, reply);
         notify_status(&supervisor->notify, supervisor->report.status);
         if (action->note == NOTE_WAITING || action->note == NOTE_ELECTED ||
@@ -312,9 +303,9 @@ static void on_report(void *context, const struct keeper_report *report)
         event.failed = true;
         break;
     case KEEPER_CHILD_EXIT:
-        supervisor->outcome.child_status = outcome_of_wait(report->value);
+        outcome_note_exit(&supervisor->outcome, supervisor->election.end, report->value);
         event.kind = EVENT_CHILD_EXIT;
-        event.failed = supervisor->outcome.child_status != 0;
+        event.failed = report->value != 0;
         break;
     case KEEPER_NOT_STARTED:
         event.kind = EVENT_NOT_STARTED;

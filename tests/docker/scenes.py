@@ -152,10 +152,20 @@ def redis_stop(scene):
     return took_s
 
 
+def freeze(scene, worker):
+    """Again where runc gives up: a freezer of cgroup v1 can miss a process that is just made."""
+    for attempt in range(5):
+        try:
+            return scene.lab.act("pause", worker)
+        except labkit.Trouble as trouble:
+            if attempt == 4 or "unable to freeze" not in str(trouble):
+                raise
+
+
 def docker_pause(scene):
     """docker pause of the leader, past its TTL"""
     old = scene.follower.term
-    scene.lab.act("pause", old.worker)
+    freeze(scene, old.worker)
     paused_ns = scene.follower.wait_event("pause", old.worker, old.begin_ns)
     took_s = scene.next_term(old, paused_ns)
     thawed_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)

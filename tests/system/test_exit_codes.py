@@ -112,7 +112,6 @@ TABLE = {
         (3, ALWAYS, "exit 3", "restart INT"),
         (3, ON_FAILURE + " --on-lost exit", "exit 3", "restart TERM"),
         (0, ALWAYS + " --max-restarts 1", "exit 0", "restart TERM"),
-        (5, ON_FAILURE + " " + UNHEALTHY, "catches, 5", "unhealthy restart TERM"),
         # The limit of restarts is no end either: it stands back.
         *[(3, p + STAND_LONG, "exit 3", "stand_back TERM") for p in (ON_FAILURE, ALWAYS)],
         (3, ON_FAILURE + STAND_LONG + " --on-lost exit", "exit 3", "stand_back TERM"),
@@ -145,6 +144,8 @@ TABLE = {
         # Nor has one that was stopped because it was unhealthy.
         (143, UNHEALTHY + " --penalty 60s", "ignores", "stand_back TERM"),
         (130, UNHEALTHY + " --penalty 60s", "catches, 5", "stand_back INT"),
+        (143, ON_FAILURE + " " + UNHEALTHY, "catches, 5", "unhealthy restart TERM"),
+        (143, ON_FAILURE + STAND_LONG + " " + UNHEALTHY, "catches, 5", "stand_back TERM"),
     ],
     "64": [
         (64, "--no-such-option", "exit 0", ""),

@@ -466,7 +466,8 @@ def test_a_wrapper_that_was_stopped_takes_no_keeper_for_hung(arena, redis):
     """What its keepers have done in time lies unread when it goes on; it stands by again."""
     hook = ("--on-acquire", "exec sleep 600", "--hook-timeout", "600s")
     worker = serve(arena, redis, "exec sleep 600", *hook, ttl="2s")
-    won = worker.wait_event("started")
+    started = worker.wait_event("started")
+    follower = follow(arena, redis, ttl="2s")
 
     def guarded():
         keepers = processes.children(worker.pid)
@@ -474,12 +475,10 @@ def test_a_wrapper_that_was_stopped_takes_no_keeper_for_hung(arena, redis):
 
     # The command, the hook and a check.
     wait_until(lambda: len(guarded()) == 3)
-    hung = guarded()
     processes.send(worker.pid, signal.SIGSTOP)
-    for pid in hung:
-        processes.wait_gone(pid)
+    follower.wait_event("elected")
     processes.send(worker.pid, signal.SIGCONT)
-    worker.wait_event("elected", after=won)
+    worker.wait_event("waiting", after=started)
     assert not worker.find("keeper_lost") and worker.running
 
 
@@ -487,8 +486,7 @@ def test_a_run_after_an_unhealthy_one_has_its_streams(arena, redis):
     options = (*ONCE, "--on-lost", "exit", "--penalty", "100ms")
     command = ["sh", "-c", "echo here; exec sleep 600"]
     worker = serve(arena, redis, "exit 1", *options, command=command)
-    for _ in range(3):
-        worker.wait_output("here")
+    wait_until(lambda: sum("here" in line for line in worker.output) >= 3)
 
 
 def test_streams_that_leaderwrap_was_not_given_are_no_trouble(arena, redis):
