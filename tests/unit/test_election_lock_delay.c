@@ -259,6 +259,20 @@ static void a_second_term_is_delayed_as_the_first(void **state)
     assert_int_equal(candidate.now_ms, granted_ms + DELAY_MS);
 }
 
+/* A server that refuses a longer hold would take it for none. */
+static void the_longest_delay_is_left_as_it_is(void **state)
+{
+    (void)state;
+    const int64_t month_ms = INT64_C(30) * 24 * 3600 * 1000;
+    struct candidate candidate = fresh_with((struct election_config){.lock_delay_ms = month_ms});
+    happens(&candidate, EVENT_STOP);
+    struct lease_reply reply =
+        answer(&candidate, LEASE_GRANTED, LEASE_HELD, ME, 100, candidate.election.pending.nonce);
+    reply.before = LEASE_HELD;
+    replies(&candidate, reply);
+    assert_true(expect(&candidate, ACTION_RELEASE)->hold_ms == month_ms);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +290,7 @@ int main(void)
         cmocka_unit_test(a_deadline_in_the_delay_ends_the_term),
         cmocka_unit_test(a_keeper_lost_in_the_delay_is_waited_for),
         cmocka_unit_test(a_second_term_is_delayed_as_the_first),
+        cmocka_unit_test(the_longest_delay_is_left_as_it_is),
     };
 
     return cmocka_run_group_tests_name("election with a lock delay", tests, NULL, NULL);
