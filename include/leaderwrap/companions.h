@@ -49,12 +49,12 @@ struct companion {
     bool bound;      /* to the term: it has to be dead at its kill_at */
     bool killed;     /* we wanted its end */
     bool overdue;    /* its keeper's deadline passed */
-    bool reminded;   /* its keeper was asked to end it, when it should have been over */
+    bool reminded;   /* its keeper was asked to end it once it should have been over */
     bool stuck;      /* its keeper is at it, and nobody could do better */
     int wait_status; /* of the run that is over */
     int error;       /* errno of why it could not be started; 0 */
     int64_t over_at_ns;
-    int64_t patience_ns; /* once reminded: without a word until then its keeper hangs */
+    int64_t reminded_ns;
 };
 
 /* A hook that is to be run. */
@@ -95,7 +95,7 @@ void companions_close(struct companions *companions);
  * state, so of several that wait only the last one is run. */
 void companions_run_hook(struct companions *companions, const struct election_action *action,
                          const char *reason);
-/* Ends HOOK_ACQUIRE at once. */
+/* Ends HOOK_ACQUIRE at once, if it runs. It cannot wait then: HOOK_LOSE has taken its place. */
 void companions_kill_hook(struct companions *companions);
 /* Ends whatever hook runs or waits, at once. */
 void companions_kill_hooks(struct companions *companions);

@@ -132,24 +132,35 @@ static bool is_busy(const struct companion *companion)
     return companion->busy && companion->link != NULL;
 }
 
-/* What belongs to the term has to be swept before the lease is out. Counted from when its being
- * late is noticed: this process may have been stopped, and its keeper's word lie unread. */
 static void remind(struct companion *companion)
 {
-    int64_t margin_ns = companion->all->options->timing.margin_ms * NS_PER_MS;
-    int64_t patience_ns = KEEPER_PATIENCE_MS * NS_PER_MS;
-
-    if (companion->bound)
-        patience_ns = earlier(patience_ns, margin_ns * 3 / 4);
     companion->reminded = true;
-    companion->patience_ns = clock_boottime_ns() + patience_ns;
+    companion->reminded_ns = clock_boottime_ns();
     ask(companion, KEEPER_KILL, 0);
 }
 
-/* When it is to be reminded, or its keeper to be taken for hung. */
+/* When its keeper is to be taken for hung: what belongs to the term has to be swept before the
+ * lease is out. Counted from when its being late was noticed, for this process may have been
+ * stopped, and its keeper's word lie unread. */
+static int64_t give_up_at_ns(const struct companion *companion)
+{
+    const struct companions *companions = companion->all;
+    int64_t patience_ns = companion->reminded_ns + KEEPER_PATIENCE_MS * NS_PER_MS;
+    int64_t kill_at_ns = companions->kill_at_ns;
+    int64_t from_ns = companion->reminded_ns > kill_at_ns ? companion->reminded_ns : kill_at_ns;
+
+    if (companion->stuck)
+        return INT64_MAX;
+    if (!companion->bound)
+        return patience_ns;
+    return earlier(patience_ns,
+                   from_ns + companions->options->timing.margin_ms * NS_PER_MS * 3 / 4);
+}
+
+/* When it is to be reminded, or its keeper to be given up. */
 static int64_t due_at_ns(const struct companion *companion)
 {
-    return companion->reminded ? companion->patience_ns : end_of(companion);
+    return companion->reminded ? give_up_at_ns(companion) : end_of(companion);
 }
 
 static void kill_companion(struct companion *companion)
@@ -273,7 +284,6 @@ static void be_stuck(struct companion *companion)
 
     companion->reminded = true;
     companion->stuck = true;
-    companion->patience_ns = INT64_MAX;
     if (companion != &companions->list[COMPANION_HEALTH])
         return;
     check_failed(companions, "cannot be ended");
@@ -381,10 +391,6 @@ void companions_kill_hooks(struct companions *companions)
 
 void companions_kill_hook(struct companions *companions)
 {
-    if (companions->waiting && companions->next.hook == HOOK_ACQUIRE) {
-        companions->waiting = false;
-        companions->hooks_over[HOOK_ACQUIRE]++;
-    }
     if (companions->current.hook == HOOK_ACQUIRE)
         kill_companion(&companions->list[COMPANION_HOOKS]);
 }

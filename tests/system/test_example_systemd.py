@@ -133,6 +133,7 @@ def copy_units(folder, change=lambda text: text):
     for unit in UNITS:
         text = (EXAMPLE / unit).read_text().replace(INSTALLED, "/bin/true")
         (folder / unit).write_text(change(text))
+        (folder / unit).chmod(0o644)
 
 
 def test_systemd_takes_the_units_without_a_word(arena):

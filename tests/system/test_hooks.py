@@ -435,6 +435,38 @@ def test_a_keeper_that_hangs_while_redis_is_gone_is_found_out_in_time(arena, red
     assert worker.wait() == 125
 
 
+def fail_again_and_again(arena, redis):
+    """One whose first on-lose hangs, and whose second one waits for it."""
+    hooks = ("--on-acquire", "echo >>greeted", "--on-lose", "echo >>mourned; exec sleep 600")
+    options = (*hooks, "--hook-timeout", "600s", "--grace", "100ms", "--penalty", "100ms")
+    options += ("--restart", "on-failure", "--max-restarts", "1")
+    worker = lead(arena, redis, *options, command=["false"])
+    last = worker.wait_event("stand_back")
+    for _ in range(2):
+        last = worker.wait_event("stand_back", after=last)
+    return worker
+
+
+def test_of_the_hooks_that_wait_only_the_last_one_is_run(arena, redis):
+    worker = fail_again_and_again(arena, redis)
+    assert (len(lines(arena, "greeted")), len(lines(arena, "mourned"))) == (1, 1)
+    (hook,) = processes.children(hooks_keeper(worker))
+    worker.wait_event("stand_back", after=worker.find("stand_back")[-1])
+    processes.send(hook, signal.SIGKILL)
+    wait_until(lambda: len(lines(arena, "mourned")) == 2)
+    assert len(lines(arena, "greeted")) == 1
+    while worker.running:
+        worker.send(signal.SIGTERM)
+    assert worker.wait() == 1
+
+
+def test_hooks_that_wait_are_gone_with_their_keeper(arena, redis):
+    worker = fail_again_and_again(arena, redis)
+    processes.send(hooks_keeper(worker), signal.SIGKILL)
+    assert worker.wait() == 125
+    assert (len(lines(arena, "greeted")), len(lines(arena, "mourned"))) == (1, 1)
+
+
 def test_a_second_signal_ends_hooks_at_once(arena, redis):
     options = ("--on-lose", "exec sleep 600", "--hook-timeout", "600s", "--grace", "20s")
     worker = lead(arena, redis, *options)

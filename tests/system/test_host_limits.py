@@ -79,6 +79,78 @@ def test_a_lease_is_never_released_over_a_process_that_cannot_be_killed(arena, r
     assert worker.find("stuck")[0].index < dead.index
 
 
+def immortal(arena):
+    """A line for the shell that becomes a process of root's: a set-user-id program."""
+    program = shutil.copy(shutil.which("setpriv"), arena.short_folder / "setpriv")
+    os.chmod(program, 0o4755)
+    return "exec %s --reuid=0 --regid=0 --clear-groups sleep 600" % program
+
+
+def keeper_of_checks(worker):
+    """The second one that leaderwrap has made; the first is the command's."""
+    return processes.children(worker.pid)[1]
+
+
+def wait_for_immortal(keeper):
+    """The process below it, once it is root's."""
+
+    def found():
+        return [
+            pid
+            for pid in processes.children(keeper)
+            if processes.command_line(pid).startswith("sleep")
+        ]
+
+    wait_until(found, what="it to be root")
+    return found()[0]
+
+
+@needs_root
+def test_a_check_that_cannot_be_made_says_nothing_of_the_command(arena, redis):
+    check = ("--health-cmd", "true", "--health-interval", "100ms", "--health-retries", "1")
+    calm = {"ttl": "60s", "url": redis.url("tcp"), "command": ["sleep", 600]}
+    worker = arena.worker("--assume-fresh", *check, prefix=as_user(arena), **calm)
+    last = worker.wait_event("healthy")
+    limit_processes(keeper_of_checks(worker), 1)
+    for _ in range(3):
+        last = worker.wait_event("health_skipped", after=last)
+        assert "could not be started: " in last["message"]
+    assert not worker.find("unhealthy") and worker.child
+    assert worker.stop() == 128 + signal.SIGTERM
+
+
+@needs_root
+def test_a_check_that_cannot_be_killed_has_failed(arena, redis):
+    """And it counts as a part of the tree: the lease is left to run out, and never released."""
+    check = ("--health-cmd", immortal(arena), "--health-interval", "100ms")
+    check += ("--health-timeout", "200ms", "--health-retries", "2", "--penalty", "60s")
+    calm = {"ttl": "3s", "url": redis.url("tcp"), "command": ["sleep", 600]}
+    worker = arena.worker("--assume-fresh", *check, prefix=as_user(arena), **calm)
+    failed = worker.wait_event("health_failed")
+    assert "cannot be ended (1 of 2 in a row)" in failed["message"]
+    unhealthy = worker.wait_event("unhealthy")
+    assert "for the last one does not end (2 in a row)" in unhealthy["message"]
+    worker.wait_event("child_exit")
+    wait_until(lambda: redis.command("EXISTS", KEY) == 0, what="the lease to run out")
+    assert record(redis)["st"] == "held" and not worker.find("tree_dead")
+
+    processes.send(wait_for_immortal(keeper_of_checks(worker)), signal.SIGKILL)
+    worker.wait_event("stand_back", after=worker.wait_event("tree_dead"))
+    assert worker.stop() == 128 + signal.SIGTERM
+
+
+@needs_root
+def test_a_hook_that_cannot_be_killed_is_waited_for(arena, redis):
+    hook = ("--on-lose", immortal(arena), "--hook-timeout", "200ms")
+    calm = {"ttl": "3s", "url": redis.url("tcp"), "command": ["sh", "-c", "exit 7"]}
+    worker = arena.worker("--assume-fresh", *hook, prefix=as_user(arena), **calm)
+    worker.wait_event("stuck")
+    worker.wait_event("released")
+    assert worker.running
+    processes.send(wait_for_immortal(keeper_of_checks(worker)), signal.SIGKILL)
+    assert worker.wait() == 7
+
+
 def test_an_old_kernel_without_close_range(arena, redis):
     """Descriptors that leaderwrap was started with do not reach the command there either."""
     if shutil.which("strace") is None:
