@@ -457,7 +457,8 @@ def test_of_the_hooks_that_wait_only_the_last_one_is_run(arena, redis):
     assert len(lines(arena, "greeted")) == 1
     while worker.running:
         worker.send(signal.SIGTERM)
-    assert worker.wait() == 1
+    # By whether the command runs at that moment.
+    assert worker.wait() in (1, 128 + signal.SIGTERM)
 
 
 def test_hooks_that_wait_are_gone_with_their_keeper(arena, redis):
