@@ -461,6 +461,14 @@ def test_of_the_hooks_that_wait_only_the_last_one_is_run(arena, redis):
     assert worker.wait() in (1, 128 + signal.SIGTERM, 128 + signal.SIGINT)
 
 
+def test_hooks_that_wait_are_not_run_after_a_second_signal(arena, redis):
+    worker = fail_again_and_again(arena, redis)
+    worker.send(signal.SIGTERM)
+    worker.send(signal.SIGINT)
+    assert worker.wait() in (1, 128 + signal.SIGTERM, 128 + signal.SIGINT)
+    assert (len(lines(arena, "greeted")), len(lines(arena, "mourned"))) == (1, 1)
+
+
 def test_hooks_that_wait_are_gone_with_their_keeper(arena, redis):
     worker = fail_again_and_again(arena, redis)
     processes.send(hooks_keeper(worker), signal.SIGKILL)
