@@ -423,7 +423,7 @@ def test_the_last_will_waits_for_their_keepers(arena, redis):
     worker = serve(arena, redis, shell(arena, *STUBBORN_TREE), "--health-timeout", "600s")
     token = worker.wait_event("elected")["token"]
     wait_tree(arena, token, STUBBORN_TREE)
-    child, keeper = worker.child, processes.children(worker.pid)[1]
+    child, keeper = worker.child, worker.companion
     processes.stop(keeper)
     worker.kill9()
     wait_until(lambda: not processes.alive(child))
@@ -455,7 +455,7 @@ def test_without_their_keeper_all_is_swept(arena, redis, which, name, number):
 def test_a_keeper_is_needed_even_while_it_has_nothing_to_do(arena, redis):
     worker = serve(arena, redis, "echo >>checks", "--on-lose", "echo >>told")
     worker.wait_event("healthy")
-    processes.send(processes.children(worker.pid)[1], signal.SIGKILL)
+    processes.send(worker.companion, signal.SIGKILL)
     assert worker.wait() == 125
     assert arena.leftovers() == [] and record(redis)["st"] == "free"
     # There is nobody left to run it.

@@ -390,11 +390,6 @@ def test_kill9_of_the_wrapper_while_on_lose_runs(arena, redis):
     wait_until(lambda: not arena.leftovers())
 
 
-def hooks_keeper(worker):
-    """The second one that leaderwrap has made; the first is the command's."""
-    return processes.children(worker.pid)[1]
-
-
 def test_a_keeper_that_hangs_with_on_lose_leaves_nothing(arena, redis):
     hook = shell(arena, *STUBBORN_TREE)
     options = ("--hook-timeout", "500ms", "--grace", "300ms", "--renew", "1s")
@@ -402,7 +397,7 @@ def test_a_keeper_that_hangs_with_on_lose_leaves_nothing(arena, redis):
     token = worker.wait_event("elected")["token"]
     worker.wait_event("released")
     wait_tree(arena, token, STUBBORN_TREE)
-    processes.send(hooks_keeper(worker), signal.SIGSTOP)
+    processes.send(worker.companion, signal.SIGSTOP)
     worker.wait()
     assert arena.leftovers() == []
 
@@ -412,7 +407,7 @@ def test_a_keeper_that_hangs_with_on_acquire_is_swept_with_it(arena, redis):
     options = ("--hook-timeout", "600s", "--grace", "300ms", "--renew", "1s")
     worker = lead(arena, redis, "--on-acquire", hook, *options)
     wait_tree(arena, worker.wait_event("elected")["token"], STUBBORN_TREE)
-    processes.send(hooks_keeper(worker), signal.SIGSTOP)
+    processes.send(worker.companion, signal.SIGSTOP)
     assert worker.wait() == 125
     assert "the hook: the keeper does not answer" in worker.find("keeper_lost")[0]["message"]
     assert arena.leftovers() == []
@@ -426,7 +421,7 @@ def test_a_keeper_that_hangs_while_redis_is_gone_is_found_out_in_time(arena, red
     wait_tree(arena, worker.wait_event("elected")["token"], STUBBORN_TREE)
     redis.freeze()
     frozen_ns = boottime_ns()
-    processes.send(hooks_keeper(worker), signal.SIGSTOP)
+    processes.send(worker.companion, signal.SIGSTOP)
     worker.wait_event("keeper_lost")
     worker.wait_event("tree_dead")
     last_ns = max(beat.at_ns for beat in read_beats(arena.beats()))
@@ -450,7 +445,7 @@ def fail_again_and_again(arena, redis):
 def test_of_the_hooks_that_wait_only_the_last_one_is_run(arena, redis):
     worker = fail_again_and_again(arena, redis)
     assert (len(lines(arena, "greeted")), len(lines(arena, "mourned"))) == (1, 1)
-    (hook,) = processes.children(hooks_keeper(worker))
+    (hook,) = processes.children(worker.companion)
     worker.wait_event("stand_back", after=worker.find("stand_back")[-1])
     processes.send(hook, signal.SIGKILL)
     wait_until(lambda: len(lines(arena, "mourned")) == 2)
@@ -471,7 +466,7 @@ def test_hooks_that_wait_are_not_run_after_a_second_signal(arena, redis):
 
 def test_hooks_that_wait_are_gone_with_their_keeper(arena, redis):
     worker = fail_again_and_again(arena, redis)
-    processes.send(hooks_keeper(worker), signal.SIGKILL)
+    processes.send(worker.companion, signal.SIGKILL)
     assert worker.wait() == 125
     assert (len(lines(arena, "greeted")), len(lines(arena, "mourned"))) == (1, 1)
 

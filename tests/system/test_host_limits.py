@@ -86,11 +86,6 @@ def immortal(arena):
     return "exec %s --reuid=0 --regid=0 --clear-groups sleep 600" % program
 
 
-def keeper_of_checks(worker):
-    """The second one that leaderwrap has made; the first is the command's."""
-    return processes.children(worker.pid)[1]
-
-
 def wait_for_immortal(keeper):
     """The process below it, once it is root's."""
 
@@ -111,7 +106,7 @@ def test_a_check_that_cannot_be_made_says_nothing_of_the_command(arena, redis):
     calm = {"ttl": "60s", "url": redis.url("tcp"), "command": ["sleep", 600]}
     worker = arena.worker("--assume-fresh", *check, prefix=as_user(arena), **calm)
     last = worker.wait_event("healthy")
-    limit_processes(keeper_of_checks(worker), 1)
+    limit_processes(worker.companion, 1)
     for _ in range(3):
         last = worker.wait_event("health_skipped", after=last)
         assert "could not be started: " in last["message"]
@@ -134,7 +129,7 @@ def test_a_check_that_cannot_be_killed_has_failed(arena, redis):
     wait_until(lambda: redis.command("EXISTS", KEY) == 0, what="the lease to run out")
     assert record(redis)["st"] == "held" and not worker.find("tree_dead")
 
-    processes.send(wait_for_immortal(keeper_of_checks(worker)), signal.SIGKILL)
+    processes.send(wait_for_immortal(worker.companion), signal.SIGKILL)
     worker.wait_event("stand_back", after=worker.wait_event("tree_dead"))
     assert worker.stop() == 128 + signal.SIGTERM
 
@@ -147,7 +142,7 @@ def test_a_hook_that_cannot_be_killed_is_waited_for(arena, redis):
     worker.wait_event("stuck")
     worker.wait_event("released")
     assert worker.running
-    processes.send(wait_for_immortal(keeper_of_checks(worker)), signal.SIGKILL)
+    processes.send(wait_for_immortal(worker.companion), signal.SIGKILL)
     assert worker.wait() == 7
 
 

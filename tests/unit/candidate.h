@@ -168,4 +168,56 @@ static inline int64_t wake_ms(const struct candidate *candidate)
     return election_wake_at_ns(&candidate->election) / NS_PER_MS;
 }
 
+/* The command ends, and nothing of it is left. */
+static inline void ends(struct candidate *candidate, bool failed)
+{
+    step(candidate, (struct election_event){.kind = EVENT_CHILD_EXIT,
+                                            .run = candidate->election.run,
+                                            .failed = failed});
+    happens(candidate, EVENT_TREE_DEAD);
+}
+
+/* Renews as often as is due until the tree is started; returns that action. */
+static inline const struct election_action *wait_for_start(struct candidate *candidate)
+{
+    for (;;) {
+        at(candidate, wake_ms(candidate));
+        if (find(candidate, ACTION_START) != NULL)
+            return find(candidate, ACTION_START);
+        expect(candidate, ACTION_RENEW);
+        is_renewed(candidate);
+    }
+}
+
+/* What holds of a leader whose tree is not there, because it pauses or has not begun. */
+static inline void check_lost_without_a_tree(struct candidate candidate)
+{
+    at(&candidate, wake_ms(&candidate));
+    expect(&candidate, ACTION_RENEW);
+    replies(&candidate, answer(&candidate, LEASE_LOST, LEASE_HELD, OTHER, 101, "v9"));
+    expect_none(&candidate, ACTION_KILL_TREE);
+    expect_none(&candidate, ACTION_START);
+    expect(&candidate, ACTION_RELEASE);
+    replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, OTHER, 101, "v9"));
+    assert_int_equal(candidate.election.state, ELECTION_ACQUIRING);
+}
+
+static inline void check_deadline_without_a_tree(struct candidate candidate)
+{
+    happens(&candidate, EVENT_CLOSED);
+    /* The machine sleeps beyond all of it. */
+    at(&candidate, candidate.now_ms + 60000);
+    expect_none(&candidate, ACTION_START);
+    assert_int_equal(candidate.election.end, END_DEADLINE);
+    assert_int_equal(candidate.election.state, ELECTION_RELEASING);
+}
+
+static inline void check_keeper_lost_without_a_tree(struct candidate candidate)
+{
+    happens(&candidate, EVENT_KEEPER_LOST);
+    expect_none(&candidate, ACTION_RELEASE);
+    happens(&candidate, EVENT_TREE_DEAD);
+    assert_int_equal(expect(&candidate, ACTION_RELEASE)->end, END_KEEPER);
+}
+
 #endif

@@ -23,14 +23,6 @@ static void hook_over(struct candidate *candidate, enum election_hook hook)
     step(candidate, (struct election_event){.kind = EVENT_HOOK_OVER, .hook = hook});
 }
 
-static void ends(struct candidate *candidate, bool failed)
-{
-    step(candidate, (struct election_event){.kind = EVENT_CHILD_EXIT,
-                                            .run = candidate->election.run,
-                                            .failed = failed});
-    happens(candidate, EVENT_TREE_DEAD);
-}
-
 static void is_released(struct candidate *candidate)
 {
     expect(candidate, ACTION_RELEASE);
@@ -256,16 +248,6 @@ static void becomes_unhealthy(struct candidate *candidate, int64_t after_ms, int
                                             .well_until_ns = (began_ms + well_ms) * NS_PER_MS});
 }
 
-/* Starts the next run after the pause. */
-static void is_restarted(struct candidate *candidate)
-{
-    while (find(candidate, ACTION_START) == NULL) {
-        at(candidate, wake_ms(candidate));
-        if (find(candidate, ACTION_RENEW) != NULL)
-            is_renewed(candidate);
-    }
-}
-
 static void a_minute_of_failed_checks_is_no_healthy_one(void **state)
 {
     (void)state;
@@ -273,7 +255,7 @@ static void a_minute_of_failed_checks_is_no_healthy_one(void **state)
     hook_over(&candidate, HOOK_ACQUIRE);
     becomes_unhealthy(&candidate, 90000, 0);
     ends(&candidate, false);
-    is_restarted(&candidate);
+    wait_for_start(&candidate);
     becomes_unhealthy(&candidate, 90000, 59999);
     ends(&candidate, false);
     assert_int_equal(candidate.election.end, END_FAILED);
@@ -283,7 +265,7 @@ static void a_minute_of_failed_checks_is_no_healthy_one(void **state)
         becomes_unhealthy(&candidate, 90000, 60000);
         ends(&candidate, false);
         assert_true(was_told(&candidate, NOTE_RESTART));
-        is_restarted(&candidate);
+        wait_for_start(&candidate);
     }
 }
 

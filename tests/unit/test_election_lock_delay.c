@@ -39,18 +39,6 @@ static struct candidate waiting(void)
     return waiting_with(delayed);
 }
 
-/* Renews as often as is due until the tree is started; returns that action. */
-static const struct election_action *wait_for_start(struct candidate *candidate)
-{
-    for (;;) {
-        at(candidate, wake_ms(candidate));
-        if (find(candidate, ACTION_START) != NULL)
-            return find(candidate, ACTION_START);
-        expect(candidate, ACTION_RENEW);
-        is_renewed(candidate);
-    }
-}
-
 static const struct election_action *note_of(const struct candidate *candidate,
                                              enum election_note note)
 {
@@ -199,37 +187,19 @@ static void after_the_delay_nothing_is_left_behind(void **state)
 static void lost_in_the_delay_it_stands_by(void **state)
 {
     (void)state;
-    struct candidate candidate = waiting();
-    at(&candidate, wake_ms(&candidate));
-    expect(&candidate, ACTION_RENEW);
-    replies(&candidate, answer(&candidate, LEASE_LOST, LEASE_HELD, OTHER, 101, "v9"));
-    expect_none(&candidate, ACTION_KILL_TREE);
-    expect_none(&candidate, ACTION_START);
-    expect(&candidate, ACTION_RELEASE);
-    replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, OTHER, 101, "v9"));
-    assert_int_equal(candidate.election.state, ELECTION_ACQUIRING);
+    check_lost_without_a_tree(waiting());
 }
 
 static void a_deadline_in_the_delay_ends_the_term(void **state)
 {
     (void)state;
-    struct candidate candidate = waiting();
-    happens(&candidate, EVENT_CLOSED);
-    /* The machine sleeps beyond all of it. */
-    at(&candidate, candidate.now_ms + 60000);
-    expect_none(&candidate, ACTION_START);
-    assert_int_equal(candidate.election.end, END_DEADLINE);
-    assert_int_equal(candidate.election.state, ELECTION_RELEASING);
+    check_deadline_without_a_tree(waiting());
 }
 
 static void a_keeper_lost_in_the_delay_is_waited_for(void **state)
 {
     (void)state;
-    struct candidate candidate = waiting();
-    happens(&candidate, EVENT_KEEPER_LOST);
-    expect_none(&candidate, ACTION_RELEASE);
-    happens(&candidate, EVENT_TREE_DEAD);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->end, END_KEEPER);
+    check_keeper_lost_without_a_tree(waiting());
 }
 
 /* What the last run of an earlier term had set does not count in the delay of the next. */

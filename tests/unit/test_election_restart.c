@@ -17,14 +17,6 @@ static struct candidate leader_that_restarts(enum restart_policy policy, int64_t
         .restart = policy, .max_restarts = max_restarts, .penalty_ms = 30000});
 }
 
-static void ends(struct candidate *candidate, bool failed)
-{
-    step(candidate, (struct election_event){.kind = EVENT_CHILD_EXIT,
-                                            .run = candidate->election.run,
-                                            .failed = failed});
-    happens(candidate, EVENT_TREE_DEAD);
-}
-
 static int64_t pause_ms(const struct candidate *candidate)
 {
     for (size_t i = 0; i < candidate->actions.count; i++)
@@ -32,18 +24,6 @@ static int64_t pause_ms(const struct candidate *candidate)
             return candidate->actions.list[i].delay_ms;
     fail_msg("no restart was told");
     return 0;
-}
-
-/* Renews as often as is due until the tree is started again; returns that action. */
-static const struct election_action *wait_for_start(struct candidate *candidate)
-{
-    for (;;) {
-        at(candidate, wake_ms(candidate));
-        if (find(candidate, ACTION_START) != NULL)
-            return find(candidate, ACTION_START);
-        expect(candidate, ACTION_RENEW);
-        is_renewed(candidate);
-    }
 }
 
 static void without_it_the_command_is_not_started_again(void **state)
@@ -194,37 +174,19 @@ static void stopped_in_the_pause_it_has_nothing_to_wait_for(void **state)
 static void lost_in_the_pause_it_stands_by(void **state)
 {
     (void)state;
-    struct candidate candidate = pausing();
-    at(&candidate, wake_ms(&candidate));
-    expect(&candidate, ACTION_RENEW);
-    replies(&candidate, answer(&candidate, LEASE_LOST, LEASE_HELD, OTHER, 101, "v9"));
-    expect_none(&candidate, ACTION_KILL_TREE);
-    expect_none(&candidate, ACTION_START);
-    expect(&candidate, ACTION_RELEASE);
-    replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, OTHER, 101, "v9"));
-    assert_int_equal(candidate.election.state, ELECTION_ACQUIRING);
+    check_lost_without_a_tree(pausing());
 }
 
 static void a_deadline_in_the_pause_ends_the_term(void **state)
 {
     (void)state;
-    struct candidate candidate = pausing();
-    happens(&candidate, EVENT_CLOSED);
-    /* The machine sleeps beyond all of it. */
-    at(&candidate, candidate.now_ms + 60000);
-    expect_none(&candidate, ACTION_START);
-    assert_int_equal(candidate.election.end, END_DEADLINE);
-    assert_int_equal(candidate.election.state, ELECTION_RELEASING);
+    check_deadline_without_a_tree(pausing());
 }
 
 static void a_keeper_lost_in_the_pause_is_waited_for(void **state)
 {
     (void)state;
-    struct candidate candidate = pausing();
-    happens(&candidate, EVENT_KEEPER_LOST);
-    expect_none(&candidate, ACTION_RELEASE);
-    happens(&candidate, EVENT_TREE_DEAD);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->end, END_KEEPER);
+    check_keeper_lost_without_a_tree(pausing());
 }
 
 static void leftovers_that_outlive_the_deadline_end_the_term(void **state)

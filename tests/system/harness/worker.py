@@ -130,6 +130,11 @@ class Worker:
         return found[0] if found else None
 
     @property
+    def companion(self):
+        """The first of the keepers of hooks and checks."""
+        return processes.children(self.pid)[1]
+
+    @property
     def child(self):
         """The command's pid; None if it does not run."""
         keeper = self.keeper
