@@ -2,6 +2,7 @@
 #ifndef LEADERWRAP_ELECTION_INTERNAL_H
 #define LEADERWRAP_ELECTION_INTERNAL_H
 
+#include "leaderwrap/clock.h"
 #include "leaderwrap/election.h"
 
 /* election.c: actions, random numbers, requests */
@@ -58,16 +59,6 @@ int64_t release_waits_until_ns(const struct election *election);
 static inline int64_t ms_to_ns(int64_t ms)
 {
     return ms * INT64_C(1000000);
-}
-
-static inline int64_t min_ns(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static inline int64_t max_ns(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
 }
 
 #endif

@@ -41,11 +41,6 @@ static void report(struct run *run, enum keeper_report_kind kind, int value, int
     run->report(run->context, &record);
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static void end_result(struct run *run)
 {
     if (run->result >= 0)
@@ -135,11 +130,11 @@ static void executed(struct run *run, const struct keeper_request *request)
 
 static void leftovers(struct run *run, const struct keeper_request *request)
 {
-    int64_t grace_ms = earlier(run->config->grace_ms, LEFTOVERS_GRACE_MS);
+    int64_t grace_ms = min_ns(run->config->grace_ms, LEFTOVERS_GRACE_MS);
 
     (void)request;
     run->state = RUN_LEFTOVERS;
-    run->sweep_at_ns = earlier(run->sweep_at_ns, clock_boottime_ns() + grace_ms * NS_PER_MS);
+    run->sweep_at_ns = min_ns(run->sweep_at_ns, clock_boottime_ns() + grace_ms * NS_PER_MS);
     ask_to_end(run, SIGTERM, false);
 }
 
@@ -222,10 +217,10 @@ static int64_t deadline(const struct run *run)
     switch (run->state) {
     case RUN_STARTING:
     case RUN_RUNNING:
-        return earlier(run->stop_at_ns, run->kill_at_ns);
+        return min_ns(run->stop_at_ns, run->kill_at_ns);
     case RUN_STOPPING:
     case RUN_LEFTOVERS:
-        return earlier(run->sweep_at_ns, run->kill_at_ns);
+        return min_ns(run->sweep_at_ns, run->kill_at_ns);
     case RUN_SWEEPING:
         return run->sweep_at_ns;
     case RUN_IDLE:
@@ -343,7 +338,7 @@ static enum tree_state sweep_round(struct run *run)
         return tree;
     }
     run->sweep_at_ns = now + run->pause_ns;
-    run->pause_ns = earlier(run->pause_ns * 2, PAUSE_MAX_NS);
+    run->pause_ns = min_ns(run->pause_ns * 2, PAUSE_MAX_NS);
     if (tree == TREE_ALIVE && now - run->progress_ns >= STUCK_NS &&
         now - run->stuck_ns >= STUCK_NS) {
         run->stuck_ns = now;

@@ -23,11 +23,6 @@ static const char *name_of(const struct companion *companion)
     return is_health ? "the health check" : "the hook";
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int fork_companion(struct companion *companion, const struct keeper_config *pattern,
                           char *const *command)
 {
@@ -91,7 +86,7 @@ static void ask(struct companion *companion, enum keeper_request_kind kind, int6
 /* When the present run has to be over, whether it belongs to the term or not. */
 static int64_t end_of(const struct companion *companion)
 {
-    return companion->bound ? earlier(companion->over_at_ns, companion->all->kill_at_ns)
+    return companion->bound ? min_ns(companion->over_at_ns, companion->all->kill_at_ns)
                             : companion->over_at_ns;
 }
 
@@ -146,15 +141,13 @@ static int64_t give_up_at_ns(const struct companion *companion)
 {
     const struct companions *companions = companion->all;
     int64_t patience_ns = companion->reminded_ns + KEEPER_PATIENCE_MS * NS_PER_MS;
-    int64_t kill_at_ns = companions->kill_at_ns;
-    int64_t from_ns = companion->reminded_ns > kill_at_ns ? companion->reminded_ns : kill_at_ns;
+    int64_t from_ns = max_ns(companion->reminded_ns, companions->kill_at_ns);
 
     if (companion->stuck)
         return INT64_MAX;
     if (!companion->bound)
         return patience_ns;
-    return earlier(patience_ns,
-                   from_ns + companions->options->timing.margin_ms * NS_PER_MS * 3 / 4);
+    return min_ns(patience_ns, from_ns + companions->options->timing.margin_ms * NS_PER_MS * 3 / 4);
 }
 
 /* When it is to be reminded, or its keeper to be given up. */
@@ -469,7 +462,7 @@ int64_t companions_wake_at_ns(const struct companions *companions)
 
     for (int i = 0; i < COMPANIONS; i++) {
         if (is_busy(&companions->list[i]))
-            wake_ns = earlier(wake_ns, due_at_ns(&companions->list[i]));
+            wake_ns = min_ns(wake_ns, due_at_ns(&companions->list[i]));
     }
     return wake_ns;
 }

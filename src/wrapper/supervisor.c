@@ -175,9 +175,8 @@ static void perform(struct supervisor *supervisor, const struct election_action 
 
 static void arm_timer(const struct supervisor *supervisor)
 {
-    int64_t election_ns = election_wake_at_ns(&supervisor->election);
-    int64_t companions_ns = companions_wake_at_ns(supervisor->companions);
-    int64_t wake_ns = election_ns < companions_ns ? election_ns : companions_ns;
+    int64_t wake_ns = min_ns(election_wake_at_ns(&supervisor->election),
+                             companions_wake_at_ns(supervisor->companions));
 
     /* Without its timer this process would sleep past its deadlines. */
     if (clock_arm_timer(supervisor->timer_fd, wake_ns) != 0)

@@ -23,11 +23,6 @@ static int64_t clock_of(const struct world *world, const struct process *process
     return host_clock(world, host_of(world, process));
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static void report_at(struct world *world, struct process *process, int64_t at, uint32_t kind,
                       uint32_t value)
 {
@@ -91,7 +86,7 @@ static void expire(struct world *world, struct process *process)
 static void leftovers(struct world *world, struct process *process)
 {
     struct keeper *keeper = &process->keeper;
-    int64_t left_ns = earlier(grace_ns(world, process), LEFTOVERS_NS);
+    int64_t left_ns = min_ns(grace_ns(world, process), LEFTOVERS_NS);
 
     keeper->state = RUN_LEFTOVERS;
     keeper->sweep_at_ns = clock_of(world, process) + left_ns;
@@ -103,7 +98,7 @@ static void end(struct world *world, struct process *process)
 {
     struct keeper *keeper = &process->keeper;
     const struct host *host = host_of(world, process);
-    int64_t limit_ns = earlier(WILL_NS, host->timing.ttl_ms * NS_PER_MS);
+    int64_t limit_ns = min_ns(WILL_NS, host->timing.ttl_ms * NS_PER_MS);
 
     keeper->alive = false;
     if (!keeper->orphaned || host->no_release) {
@@ -131,10 +126,10 @@ static int64_t deadline(const struct keeper *keeper)
 {
     switch (keeper->state) {
     case RUN_RUNNING:
-        return earlier(keeper->stop_at_ns, keeper->kill_at_ns);
+        return min_ns(keeper->stop_at_ns, keeper->kill_at_ns);
     case RUN_STOPPING:
     case RUN_LEFTOVERS:
-        return earlier(keeper->sweep_at_ns, keeper->kill_at_ns);
+        return min_ns(keeper->sweep_at_ns, keeper->kill_at_ns);
     default:
         return NEVER;
     }
