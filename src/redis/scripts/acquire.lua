@@ -45,6 +45,7 @@ local function may_have_it(record)
         (is_observed(record) or is_out_by_server_clock(record))
 end
 
+-- Returns the state that it ends.
 local function grant(record)
     local before = {st = record.st, id = record.id, name = record.name, tok = record.tok}
     own(record, math.max(record.tok + 1, FLOOR + 1, MICROSECONDS))
@@ -53,6 +54,7 @@ local function grant(record)
     end
     remember('begin', record, '')
     announce(record, -1)
+    return before.st
 end
 
 return run(function()
@@ -68,7 +70,6 @@ return run(function()
     if foreign ~= '' or not may_have_it(record) then
         return answer('REFUSED', record, foreign)
     end
-    local before = record.st
-    grant(record)
+    local before = grant(record)
     return answer('GRANTED', record, '', before)
 end)
