@@ -8,11 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LEASE_NAME_MAX   64                            /* bytes of --name */
-#define LEASE_ID_SIZE    (LEASE_NAME_MAX + 1 + 16 + 1) /* name '#' 16 hex digits, NUL */
-#define LEASE_IDENT_SIZE (40 + 1 + 40 + 1)             /* run_id '/' master_replid, NUL */
-#define LEASE_NONCE_SIZE (16 + 1)                      /* 16 hex digits, NUL */
-#define LEASE_TEXT_SIZE  256                           /* an error text, cut to fit */
+#define LEASE_NAME_MAX     64                            /* bytes of --name */
+#define LEASE_ID_SIZE      (LEASE_NAME_MAX + 1 + 16 + 1) /* name '#' 16 hex digits, NUL */
+#define LEASE_IDENT_SIZE   (40 + 1 + 40 + 1)             /* run_id '/' master_replid, NUL */
+#define LEASE_NONCE_SIZE   (16 + 1)                      /* 16 hex digits, NUL */
+#define LEASE_COMMAND_SIZE (8 + 1)                       /* 8 hex digits, NUL */
+#define LEASE_TEXT_SIZE    256                           /* an error text, cut to fit */
 
 /* `st` of the record. ABSENT: the server has no record (only inside an answer that refused). */
 enum lease_state {
@@ -32,10 +33,12 @@ struct lease_record {
     int64_t ttl_ms;
     int64_t age_ms;       /* server time since the last write */
     int64_t hold_left_ms; /* server time until a hold ends; 0 unless LEASE_HOLD */
+    int64_t hold_ms;      /* how long it was to be as it began; 0 unless LEASE_HOLD */
     char id[LEASE_ID_SIZE];
     char name[LEASE_NAME_MAX + 1];
     char ident[LEASE_IDENT_SIZE];
     char version[LEASE_NONCE_SIZE];
+    char command[LEASE_COMMAND_SIZE]; /* fingerprint of the last holder's; empty: not told */
     /* The value of K where it is neither the record's id nor the asker's: a foreign client holds
      * the key. Empty if not. */
     char foreign[LEASE_ID_SIZE];

@@ -35,6 +35,7 @@ struct store_config {
     const char *key;
     const char *id; /* <name>#<random> */
     const char *name;
+    const char *command; /* its fingerprint, up to 8 hex digits; NULL or empty: none is told */
     int64_t ttl_ms;
     bool server_clock; /* --takeover server-clock */
     bool assume_fresh; /* --assume-fresh */

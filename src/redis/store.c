@@ -19,7 +19,7 @@
 
 #define KEY_MAX     512
 #define NUMBER_SIZE 24
-#define ARGS_MAX    16
+#define ARGS_MAX    20
 #define SHOWN_SIZE  256
 
 enum {
@@ -283,8 +283,9 @@ static void start_script(struct store *store, uint64_t number, const struct scri
         store->config.name,
         ttl,
         nonce,
+        store->config.command != NULL ? store->config.command : "",
     };
-    const int common = 10;
+    const int common = 11;
     struct request *request;
 
     snprintf(ttl, sizeof(ttl), "%" PRId64, store->config.ttl_ms);

@@ -27,6 +27,8 @@ enum field {
     FIELD_FOREIGN,
     FIELD_WARNING,
     FIELD_BEFORE,
+    FIELD_COMMAND,
+    FIELD_HOLD,
     FIELDS,
 };
 
@@ -81,7 +83,8 @@ static int parse_record(redisReply *const *field, struct lease_record *record)
         parse_number(field[FIELD_TOKEN], TOKEN_MAX, &token) != 0 ||
         parse_number(field[FIELD_TTL], DURATION_MAX_MS, &record->ttl_ms) != 0 ||
         parse_number(field[FIELD_AGE], max_ms, &record->age_ms) != 0 ||
-        parse_number(field[FIELD_HOLD_LEFT], max_ms, &record->hold_left_ms) != 0)
+        parse_number(field[FIELD_HOLD_LEFT], max_ms, &record->hold_left_ms) != 0 ||
+        parse_number(field[FIELD_HOLD], DURATION_MAX_MS, &record->hold_ms) != 0)
         return -1;
     /* A cut version or ident would compare unequal for ever. */
     if (field[FIELD_VERSION]->len >= sizeof(record->version) ||
@@ -92,6 +95,7 @@ static int parse_record(redisReply *const *field, struct lease_record *record)
     copy_text(field[FIELD_NAME], record->name, sizeof(record->name));
     copy_text(field[FIELD_VERSION], record->version, sizeof(record->version));
     copy_text(field[FIELD_IDENT], record->ident, sizeof(record->ident));
+    copy_text(field[FIELD_COMMAND], record->command, sizeof(record->command));
     copy_text(field[FIELD_FOREIGN], record->foreign, sizeof(record->foreign));
     return 0;
 }

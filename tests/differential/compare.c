@@ -8,7 +8,7 @@
 
 #define ARGS_MAX    20
 #define NUMBER_SIZE 24
-#define FIELDS      13
+#define FIELDS      15
 
 static void expect(struct test *test, const char *what, const char *real, const char *model)
 {
@@ -27,8 +27,8 @@ static void expect(struct test *test, const char *what, const char *real, const 
 static void real_answer_text(const redisReply *reply, char *text)
 {
     static const char *const names[FIELDS] = {
-        "",      " st=",  " id=",        " name=",    " tok=",     " ver=",    " ident=",
-        " ttl=", " age=", " hold left=", " foreign=", " warning=", " before=",
+        "",      " st=",        " id=",      " name=",    " tok=",    " ver=", " ident=", " ttl=",
+        " age=", " hold left=", " foreign=", " warning=", " before=", " cmd=", " hold=",
     };
     size_t used = 0;
 
@@ -52,6 +52,7 @@ static void append_call(struct test *test, const struct message *request)
                                   : request->kind == MESSAGE_RENEW ? &script_renew
                                                                    : &script_release;
     char name[LEASE_NAME_MAX + 1];
+    char command[LEASE_COMMAND_SIZE];
     char ttl[NUMBER_SIZE];
     char token[NUMBER_SIZE];
     char hold[NUMBER_SIZE];
@@ -78,9 +79,10 @@ static void append_call(struct test *test, const struct message *request)
         name_text(request->id, name),
         ttl,
         nonce,
+        command_text(request->id, command),
         token,
     };
-    int count = 13;
+    int count = 14;
     if (request->kind == MESSAGE_ACQUIRE) {
         arguments[count++] = ident_text(test, request->observed_ident);
         arguments[count++] = observed;
@@ -113,15 +115,16 @@ static void append_data(struct test *test)
     redisContext *commands = test->real.commands;
 
     redisAppendCommand(commands, "HLEN %s", REAL_TERM);
-    redisAppendCommand(commands, "HMGET %s st id name tok ver ident ttl at until", REAL_TERM);
+    redisAppendCommand(commands, "HMGET %s st id name tok ver ident ttl at until hold cmd",
+                       REAL_TERM);
     redisAppendCommand(commands, "GET %s", REAL_KEY);
     redisAppendCommand(commands, "PTTL %s", REAL_KEY);
 }
 
 static size_t real_record_text(const redisReply *length, const redisReply *fields, char *text)
 {
-    static const char *const names[] = {"st",     " id",  " name", " tok",  " ver",
-                                        " ident", " ttl", " at",   " until"};
+    static const char *const names[] = {"st",   " id", " name",  " tok",  " ver", " ident",
+                                        " ttl", " at", " until", " hold", " cmd"};
     size_t used = 0;
 
     if (length->integer == 0)

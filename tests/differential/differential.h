@@ -222,6 +222,8 @@ void model_execute(struct test *test, struct message *request,
 const char *id_text(uint32_t id);
 /* Ditto of the part before the '#'; returns `name`. */
 const char *name_text(uint32_t id, char name[LEASE_NAME_MAX + 1]);
+/* Ditto of the fingerprint of its command, which the first has not. */
+const char *command_text(uint32_t id, char command[LEASE_COMMAND_SIZE]);
 const char *ident_text(const struct test *test, uint64_t ident);
 const char *state_text(enum lease_state state);
 void version_text(uint64_t version, char text[LEASE_NONCE_SIZE]);

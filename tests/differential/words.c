@@ -35,6 +35,14 @@ const char *name_text(uint32_t id, char name[LEASE_NAME_MAX + 1])
     return name;
 }
 
+const char *command_text(uint32_t id, char command[LEASE_COMMAND_SIZE])
+{
+    command[0] = '\0';
+    if (id > 1)
+        snprintf(command, LEASE_COMMAND_SIZE, "%08" PRIx32, id);
+    return command;
+}
+
 const char *ident_text(const struct test *test, uint64_t ident)
 {
     if (ident == 0)
@@ -83,6 +91,7 @@ void answer_text(const struct test *test, const struct message *answer, char *te
     const struct record *record = &answer->record;
     char version[LEASE_NONCE_SIZE];
     char name[LEASE_NAME_MAX + 1];
+    char command[LEASE_COMMAND_SIZE];
 
     if (answer->verdict == LEASE_FAILED) {
         snprintf(text, TEXT_SIZE, "error of class %d", (int)answer->failure);
@@ -91,12 +100,13 @@ void answer_text(const struct test *test, const struct message *answer, char *te
     version_text(record->version, version);
     snprintf(text, TEXT_SIZE,
              "%s st='%s' id='%s' name='%s' tok='%" PRIu64 "' ver='%s' ident='%s' ttl='%" PRId64
-             "' age='%" PRId64 "' hold left='%" PRId64 "' foreign='%.*s' warning='' before='%s'",
+             "' age='%" PRId64 "' hold left='%" PRId64
+             "' foreign='%.*s' warning='' before='%s' cmd='%s' hold='%" PRId64 "'",
              verdict_text(answer->verdict), state_text(record->state), id_text(record->id),
              name_text(record->id, name), record->token, version, ident_text(test, record->ident),
              record->ttl_ms, answer->age_ms, answer->hold_left_ms, ANSWER_CUT,
              answer->foreign ? foreign_text(test->server->data.holder) : "",
-             state_text(answer->before));
+             state_text(answer->before), command_text(record->id, command), record->hold_ms);
 }
 
 void append_event_text(const struct test *test, const struct message *push, char *text)
@@ -117,16 +127,18 @@ static int record_text(const struct test *test, char *text)
     const struct record *record = &test->server->data.record;
     char version[LEASE_NONCE_SIZE];
     char name[LEASE_NAME_MAX + 1];
+    char command[LEASE_COMMAND_SIZE];
 
     if (record->missing)
         return snprintf(text, TEXT_SIZE, "no record");
     version_text(record->version, version);
     return snprintf(text, TEXT_SIZE,
                     "st='%s' id='%s' name='%s' tok='%" PRIu64 "' ver='%s' ident='%s' ttl='%" PRId64
-                    "' at='%" PRId64 "' until='%" PRId64 "'",
+                    "' at='%" PRId64 "' until='%" PRId64 "' hold='%" PRId64 "' cmd='%s'",
                     state_text(record->state), id_text(record->id), name_text(record->id, name),
                     record->token, version, ident_text(test, record->ident), record->ttl_ms,
-                    record->at_ms, record->hold_until_ms);
+                    record->at_ms, record->hold_until_ms, record->hold_ms,
+                    command_text(record->id, command));
 }
 
 void data_text(const struct test *test, char *text)

@@ -104,7 +104,7 @@ static bool is_one_of(const struct answer *answer, enum answer_field field,
 
 bool answer_read(const uint8_t *reply, size_t size, struct answer *answer)
 {
-    static const char head[] = "*13\r\n";
+    static const char head[] = "*15\r\n";
     static const char *const verdicts[] = {"GRANTED",  "REFUSED",  "RENEWED", "LOST",
                                            "RELEASED", "NOT_HELD", NULL};
     static const char *const states[] = {"", "free", "held", "hold", "vacant", NULL};
@@ -132,7 +132,8 @@ bool answer_read(const uint8_t *reply, size_t size, struct answer *answer)
            read_number(&answer->field[ANSWER_TOKEN], TOKEN_MOST, &answer->token) &&
            read_number(&answer->field[ANSWER_TTL], TTL_MOST, &answer->ttl_ms) &&
            read_number(&answer->field[ANSWER_AGE], MS_MOST, &answer->age_ms) &&
-           read_number(&answer->field[ANSWER_HOLD_LEFT], MS_MOST, &answer->hold_left_ms);
+           read_number(&answer->field[ANSWER_HOLD_LEFT], MS_MOST, &answer->hold_left_ms) &&
+           read_number(&answer->field[ANSWER_HOLD], TTL_MOST, &answer->hold_ms);
 }
 
 bool answer_holds(const uint8_t *reply, size_t size, const char *verdict, uint64_t token)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ANSWER_FIELDS 13
+#define ANSWER_FIELDS 15
 
 enum answer_field {
     ANSWER_VERDICT,
@@ -26,6 +26,8 @@ enum answer_field {
     ANSWER_FOREIGN,
     ANSWER_WARNING,
     ANSWER_BEFORE,
+    ANSWER_COMMAND,
+    ANSWER_HOLD,
 };
 
 struct answer_text {
@@ -39,6 +41,7 @@ struct answer {
     uint64_t ttl_ms;
     uint64_t age_ms;
     uint64_t hold_left_ms;
+    uint64_t hold_ms;
 };
 
 /* The length of the one reply that `data` begins with; 0 where it is not complete or no RESP2. */

@@ -377,7 +377,9 @@ static void say_answer(struct input *input)
                                         "0",
                                         (detail & 0x80) != 0 ? "foreign" : "",
                                         "",
-                                        before};
+                                        before,
+                                        "0123abcd",
+                                        "0"};
     used += (size_t)sprintf(text, "*%d\r\n", ANSWER_FIELDS);
     for (int i = 0; i < ANSWER_FIELDS; i++)
         used += (size_t)sprintf(text + used, "$%zu\r\n%s\r\n", strlen(words[i]), words[i]);

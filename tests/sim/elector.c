@@ -323,6 +323,7 @@ void elector_reply(struct world *world, struct process *process, uint16_t number
         record->ttl_ms = message->record.ttl_ms;
         record->age_ms = message->age_ms;
         record->hold_left_ms = message->hold_left_ms;
+        record->hold_ms = message->record.hold_ms;
         write_id(record->id, message->record.id);
         write_hex(record->ident, message->record.ident);
         write_hex(record->version, message->record.version);

@@ -66,6 +66,7 @@ static void stamp(struct call *call, enum lease_state state)
     call->record.ident = call->ident;
     call->record.at_ms = call->now_ms;
     call->record.hold_until_ms = 0;
+    call->record.hold_ms = 0;
 }
 
 /* Returns false where the script ends with an error half-way. */
@@ -251,6 +252,7 @@ static void release(struct call *call)
         return;
     }
     stamp(call, message->hold_ms > 0 ? LEASE_HOLD : LEASE_FREE);
+    record->hold_ms = message->hold_ms;
     if (message->hold_ms > 0)
         record->hold_until_ms = call->now_ms + message->hold_ms;
     save(call);

@@ -184,6 +184,7 @@ struct record {
     int64_t ttl_ms;
     int64_t at_ms;
     int64_t hold_until_ms;
+    int64_t hold_ms; /* how long that was as it began */
 };
 
 struct message {

@@ -93,6 +93,7 @@ static void prepare(struct candidate *c, const char *id)
         .key = KEY,
         .id = id,
         .name = strcmp(id, ANNA) == 0 ? "anna" : "bert",
+        .command = strcmp(id, ANNA) == 0 ? "a0a0" : NULL,
         .ttl_ms = TTL,
         .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_reply = on_reply},
         .context = c,
@@ -240,6 +241,22 @@ static int teardown(void **state)
     finish(&pair[1]);
     free(pair);
     return 0;
+}
+
+/* Where nothing is told there is nothing left of what another holder told. */
+static void carries_a_fingerprint_of_the_command(void **state)
+{
+    struct candidate *c = *state;
+
+    uint64_t token = take(&c[0]);
+    assert_field("cmd", "a0a0");
+    acquire(&c[1]);
+    assert_string_equal(c[1].answer.record.command, "a0a0");
+    assert_int_equal(release(&c[0], token), LEASE_RELEASED);
+    take(&c[1]);
+    assert_field("cmd", "");
+    acquire(&c[0]);
+    assert_string_equal(c[0].answer.record.command, "");
 }
 
 /* ---- acquire ---- */
@@ -1325,6 +1342,7 @@ int main(void)
         TEST(vacant_record_keeps_the_longer_ttl_and_the_floor),
         TEST(observed_record_is_granted),
         TEST(other_versions_and_incarnations_are_refused),
+        TEST(carries_a_fingerprint_of_the_command),
         TEST(held_lease_is_refused_to_others),
         TEST(unknown_outcome_shows_in_the_record),
         TEST(takeover_ends_the_term_before_it_in_the_history),

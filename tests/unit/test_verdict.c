@@ -13,7 +13,7 @@
 #include "../../src/redis/verdict.h"
 #include "leaderwrap/duration.h"
 
-#define FIELDS 13
+#define FIELDS 15
 #define IDENT  "0123456789012345678901234567890123456789/0123456789012345678901234567890123456789"
 
 static const char *const sample[FIELDS] = {
@@ -30,6 +30,8 @@ static const char *const sample[FIELDS] = {
     "",
     "",
     "",
+    "0123abcd",
+    "0",
 };
 
 /* Makes a reply of `fields` as hiredis would, reading it from the wire form. */
@@ -81,7 +83,7 @@ static int parse_verdict(const char *verdict, const char *before, enum verdict_o
 
     memcpy(fields, sample, sizeof(fields));
     fields[0] = verdict;
-    fields[FIELDS - 1] = before;
+    fields[12] = before;
     reply = make(fields, FIELDS);
     memset(answer, 0, sizeof(*answer));
     result = verdict_parse(reply, of, answer);
@@ -92,7 +94,8 @@ static int parse_verdict(const char *verdict, const char *before, enum verdict_o
 static void reads_every_field(void **state)
 {
     static const char *const fields[FIELDS] = {
-        "REFUSED", "hold", "id", "name", "7", "v", "-", "1", "2", "3", "other", "OOM full", "",
+        "REFUSED", "hold", "id",    "name",     "7", "v",    "-", "1",
+        "2",       "3",    "other", "OOM full", "",  "feed", "4",
     };
     redisReply *reply = make(fields, FIELDS);
     struct lease_reply answer = {.request = 5};
@@ -110,6 +113,8 @@ static void reads_every_field(void **state)
     assert_int_equal(answer.record.ttl_ms, 1);
     assert_int_equal(answer.record.age_ms, 2);
     assert_int_equal(answer.record.hold_left_ms, 3);
+    assert_int_equal(answer.record.hold_ms, 4);
+    assert_string_equal(answer.record.command, "feed");
     assert_string_equal(answer.record.foreign, "other");
     assert_non_null(strstr(answer.warning, "OOM full"));
     assert_int_equal(answer.before, LEASE_ABSENT);
@@ -283,7 +288,7 @@ static int parse_wire(const char *wire, size_t length)
     return result;
 }
 
-#define THIRTEEN(text) text text text text text text text text text text text text text
+#define FIFTEEN(text) text text text text text text text text text text text text text text text
 
 static void refuses_other_shapes(void **state)
 {
@@ -296,9 +301,9 @@ static void refuses_other_shapes(void **state)
         "*0\r\n",
         "*-1\r\n",
         "*1\r\n$7\r\nREFUSED\r\n",
-        "*13\r\n" THIRTEEN(":1\r\n"),
-        "*13\r\n" THIRTEEN("$-1\r\n"),
-        "*13\r\n" THIRTEEN("*0\r\n"),
+        "*15\r\n" FIFTEEN(":1\r\n"),
+        "*15\r\n" FIFTEEN("$-1\r\n"),
+        "*15\r\n" FIFTEEN("*0\r\n"),
     };
     const char *many[FIELDS + 1];
     struct lease_reply answer = {0};

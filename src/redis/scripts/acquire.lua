@@ -1,10 +1,10 @@
 -- Asks for the lease. GRANTED, with a new token, or REFUSED, and the record says why.
 --
--- ARGV  7 highest token the asker ever saw   8, 9 ident and ver that it has itself seen unchanged
---       for the TTL, or ''                   10 '1': there can have been no earlier holder
+-- ARGV  8 highest token the asker ever saw   9, 10 ident and ver that it has itself seen unchanged
+--       for the TTL, or ''                   11 '1': there can have been no earlier holder
 
-local FLOOR, SEEN_IDENT, SEEN_VER = number(ARGV[7], MOST_TOKEN), ARGV[8], ARGV[9]
-local ASSUME_FRESH = ARGV[10] == '1'
+local FLOOR, SEEN_IDENT, SEEN_VER = number(ARGV[8], MOST_TOKEN), ARGV[9], ARGV[10]
+local ASSUME_FRESH = ARGV[11] == '1'
 
 -- Nobody can know whether an earlier holder still runs: say so, and from here on the record can be
 -- observed. The id stays, because K may still carry it.

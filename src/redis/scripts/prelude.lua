@@ -4,15 +4,17 @@
 -- KEYS  1 K, the holder       2 {K}:term, the record       3 {K}:history
 -- ARGV  1 channel             2 takeover mode              3 id of the asker
 --       4 name of the asker   5 ttl in ms                  6 nonce of this request
+--       7 fingerprint of the asker's command, or ''
 --
 -- Every script answers {verdict, st, id, name, tok, ver, ident, ttl, age, hold left, value of a
--- foreign K, warning, st that a grant has ended}, all of them strings, as of after what it did; the
--- last one is '' where nothing was granted. A script that was refused a command answers an error,
--- and what it had done before that stays done.
+-- foreign K, warning, st that a grant has ended, cmd, hold}, all of them strings, as of after what
+-- it did; the st is '' where nothing was granted. A script that was refused a command answers an
+-- error, and what it had done before that stays done.
 
 local K, TERM, HISTORY = KEYS[1], KEYS[2], KEYS[3]
 local CHANNEL, SERVER_CLOCK = ARGV[1], ARGV[2] == 'server-clock'
 local ME, MY_NAME, MY_TTL, NONCE = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local MY_COMMAND = ARGV[7]
 
 local STATES = {free = true, held = true, hold = true, vacant = true}
 local MOST_TOKEN = 9e15           -- below 2^53, from where on doubles skip numbers
@@ -113,9 +115,10 @@ local function look_around()
 end
 
 local function load_record()
-    local field = call('HMGET', TERM, 'st', 'id', 'name', 'tok', 'ver', 'ident', 'ttl', 'at', 'until')
+    local field = call('HMGET', TERM, 'st', 'id', 'name', 'tok', 'ver', 'ident', 'ttl', 'at', 'until',
+        'hold', 'cmd')
     local missing = true
-    for i = 1, 9 do
+    for i = 1, 11 do
         missing = missing and not field[i]
     end
     return {
@@ -129,6 +132,8 @@ local function load_record()
         ttl = number(field[7], MOST_TTL),
         at = number(field[8], MOST_TOKEN),
         hold_until = number(field[9], MOST_TOKEN),
+        hold = number(field[10], MOST_TTL),
+        cmd = field[11] or '',
     }
 end
 
@@ -153,17 +158,20 @@ end
 local function save(record)
     call('HSET', TERM, 'st', record.st, 'id', record.id, 'name', record.name,
         'tok', text(record.tok), 'ver', record.ver, 'ident', record.ident,
-        'ttl', text(record.ttl), 'at', text(record.at), 'until', text(record.hold_until))
+        'ttl', text(record.ttl), 'at', text(record.at), 'until', text(record.hold_until),
+        'hold', text(record.hold), 'cmd', record.cmd)
 end
 
 -- The record as of now, by the asker.
 local function stamp(record, state)
-    record.st, record.ver, record.ident, record.at, record.hold_until = state, NONCE, IDENT, NOW, 0
+    record.st, record.ver, record.ident, record.at = state, NONCE, IDENT, NOW
+    record.hold_until, record.hold = 0, 0
 end
 
 local function own(record, token)
     stamp(record, 'held')
     record.id, record.name, record.tok, record.ttl = ME, MY_NAME, token, MY_TTL
+    record.cmd = MY_COMMAND
     save(record)
     call('SET', K, ME, 'PX', text(MY_TTL))
 end
@@ -195,6 +203,8 @@ local function answer(verdict, record, foreign, before)
         string.sub(foreign, 1, 81),
         string.sub(warning, 1, 255),
         before or '',
+        string.sub(record.cmd, 1, 8),
+        text(record.hold),
     }
 end
 

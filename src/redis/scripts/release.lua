@@ -1,14 +1,14 @@
 -- Ends a term whose process tree is gone. RELEASED, or NOT_HELD: the record is not that term's, or
 -- not as the term left it.
 --
--- ARGV  7 token of the term    8 ms to keep the lease closed for, or 0    9 reason, for the history
---       10 ver that the term is known to have written while it was good
+-- ARGV  8 token of the term    9 ms to keep the lease closed for, or 0    10 reason, for the history
+--       11 ver that the term is known to have written while it was good
 --
 -- Why the version: a renewal that the network held up until the data was lost writes a dead term
 -- again, while a later holder lives whose record was lost too. To release that would let a third in.
 
-local TOKEN, HOLD, REASON = number(ARGV[7], MOST_TOKEN), number(ARGV[8], MOST_TTL), ARGV[9]
-local VERSION = ARGV[10]
+local TOKEN, HOLD, REASON = number(ARGV[8], MOST_TOKEN), number(ARGV[9], MOST_TTL), ARGV[10]
+local VERSION = ARGV[11]
 
 -- How many wait for the news, so that they can spread their answers. Only a courtesy: -1 where the
 -- server does not say.
@@ -27,7 +27,7 @@ return run(function()
     end
     stamp(record, HOLD > 0 and 'hold' or 'free')
     if HOLD > 0 then
-        record.hold_until = NOW + HOLD
+        record.hold_until, record.hold = NOW + HOLD, HOLD
     end
     save(record)
     if value == ME then

@@ -1,10 +1,10 @@
 -- Keeps a term going that is inside its own deadline. RENEWED, or LOST: proof that somebody else
 -- has it now. Where the server lost data the record is written again: the term is as good as ever.
 --
--- ARGV  7 token of the term    8 '1': the asker is not inside a deadline of its own, but takes up a
+-- ARGV  8 token of the term    9 '1': the asker is not inside a deadline of its own, but takes up a
 --       grant whose answer was lost; only a record that is as the grant left it will do
 
-local TOKEN, CLAIM = number(ARGV[7], MOST_TOKEN), ARGV[8] == '1'
+local TOKEN, CLAIM = number(ARGV[8], MOST_TOKEN), ARGV[9] == '1'
 
 local function is_lost(record)
     local mine = record.id == ME and record.tok == TOKEN
