@@ -17,6 +17,11 @@ static const char advice_channel[] = "grant the channel: ACL SETUSER <user> &{KE
 static const char advice_everything[] = "grant it: ACL SETUSER <user> " EVERYTHING;
 static const char advice_give_password[] = "give a password in the URL or with --password-file";
 static const char advice_password[] = "check the user and the password";
+static const char advice_command[] =
+    "leaderwrap needs it, and this server has it disabled, renamed "
+    "or not at all (Redis 6.2 or later is needed)";
+static const char advice_no_info[] =
+    "where the provider hides INFO, --takeover server-clock works without it";
 
 struct row {
     const char *start; /* how the text begins */
@@ -45,15 +50,15 @@ static const struct row table[] = {
     {"ERR The user executing the script can't", LEASE_FAILURE_CONFIGURATION, advice_everything},
     {"DENIED ", LEASE_FAILURE_CONFIGURATION,
      "set a password or an address to bind to on the server"},
-    {"NOIDENT ", LEASE_FAILURE_CONFIGURATION,
-     "where the provider hides INFO, --takeover server-clock works without it"},
+    {"NOCOMMAND ", LEASE_FAILURE_CONFIGURATION, advice_command},
+    {"NOIDENT ", LEASE_FAILURE_CONFIGURATION, advice_no_info},
     {"WRONGTYPE ", LEASE_FAILURE_CONFIGURATION,
      "something else lives under this key: choose another --key, or delete it"},
     {"CROSSSLOT ", LEASE_FAILURE_CONFIGURATION, NULL},
     {"ERR wrong number of arguments", LEASE_FAILURE_CONFIGURATION, NULL},
     {"ERR syntax error", LEASE_FAILURE_CONFIGURATION, NULL},
-    {"ERR unknown command", LEASE_FAILURE_CONFIGURATION,
-     "the server has this command renamed, disabled or not at all; Redis 6.2 or later is needed"},
+    {"ERR unknown command", LEASE_FAILURE_CONFIGURATION, advice_command},
+    {"ERR Unknown command", LEASE_FAILURE_CONFIGURATION, advice_command},
     {"ERR invalid DB index", LEASE_FAILURE_CONFIGURATION, "check the database in the URL"},
     {"ERR DB index is out of range", LEASE_FAILURE_CONFIGURATION, "check the database in the URL"},
     {"ERR SELECT is not allowed", LEASE_FAILURE_CONFIGURATION, "leave the database out of the URL"},
@@ -85,23 +90,32 @@ enum lease_failure reply_class(const char *text)
     return row != NULL ? row->failure : LEASE_FAILURE_TRANSIENT;
 }
 
-/* The command that a refusal names: "... run the 'info' command" of the server, or "NOPERM in
- * script: info: ..." of our own scripts. Returns its length, 0 if none is named. */
+/* The command that our own scripts name, as in "NOPERM in script: info: ...". Returns its length, 0
+ * if none is named. */
+static size_t scripts_command(const char *text, const char **command)
+{
+    static const char ours[] = " in script: ";
+    size_t word = strcspn(text, " ");
+
+    if (strncmp(text + word, ours, strlen(ours)) != 0)
+        return 0;
+    *command = text + word + strlen(ours);
+    return strcspn(*command, ":");
+}
+
+/* The command that a refusal names: "... run the 'info' command" of the server, or one of our
+ * scripts does. Returns its length, 0 if none is named. */
 static int refused_command(const char *text, const char **command)
 {
     static const char quoted[] = " run the '";
-    static const char ours[] = "in script: ";
     const char *place;
     size_t length;
 
     if ((place = strstr(text, quoted)) != NULL) {
         *command = place + strlen(quoted);
         length = strcspn(*command, "'");
-    } else if (strncmp(text, "NOPERM ", 7) == 0 && (place = strstr(text, ours)) != NULL) {
-        *command = place + strlen(ours);
-        length = strcspn(*command, ":");
     } else {
-        return 0;
+        length = scripts_command(text, command);
     }
     return length < 32 ? (int)length : 0;
 }
@@ -136,20 +150,55 @@ static const char *permission_advice(const char *text, char *buffer, size_t size
     return buffer;
 }
 
+/* What is lost without the command, or how to do without it, where that is known. */
+static const char *command_advice(const char *text)
+{
+    static const struct {
+        const char *command;
+        const char *advice;
+    } known[] = {
+        {"info", advice_no_info},
+        {"xadd", "this server has it disabled or renamed: there will be no history"},
+        {"publish", "this server has it disabled or renamed: followers learn of a release only by "
+                    "asking, every --retry"},
+    };
+    const char *command = NULL;
+    size_t length = scripts_command(text, &command);
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strlen(known[i].command) == length && memcmp(known[i].command, command, length) == 0)
+            return known[i].advice;
+    }
+    return advice_command;
+}
+
+/* How much of `text` is fit to be shown. Behind an unknown command the server repeats what came
+ * with it: a whole script, or a password. */
+static size_t shown_length(const char *text, const char *advice)
+{
+    const char *arguments =
+        advice == advice_command ? strstr(text, ", with args beginning with") : NULL;
+    size_t length = arguments != NULL ? (size_t)(arguments - text) : strlen(text);
+
+    while (length > 0 && (text[length - 1] == '.' || text[length - 1] == ' '))
+        length--;
+    return length;
+}
+
 char *reply_explain(const char *text, char *buffer, size_t size)
 {
     char permission[80];
     const struct row *row = find(text);
     const char *advice = row != NULL ? row->advice : NULL;
-    size_t length = strlen(text);
+    size_t length = shown_length(text, advice);
     size_t room;
 
     if (size == 0)
         return buffer;
     if (advice == advice_everything)
         advice = permission_advice(text, permission, sizeof(permission));
-    while (length > 0 && (text[length - 1] == '.' || text[length - 1] == ' '))
-        length--;
+    else if (advice == advice_command)
+        advice = command_advice(text);
     if (advice == NULL) {
         snprintf(buffer, size, "%.*s", (int)length, text);
         return buffer;

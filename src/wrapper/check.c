@@ -15,6 +15,7 @@
 
 #define AGAIN_MS   20
 #define TRIES_MOST 3 /* a server that hangs up may not have been heard out */
+#define WARNINGS   3 /* history, events, and one that nobody has thought of */
 
 enum step {
     STEP_ACQUIRE,
@@ -41,7 +42,7 @@ struct check {
     bool heard;
     bool late;   /* no more time to hear an event */
     bool ending; /* the verdict is there; the scratch key is being erased */
-    char warning[LEASE_TEXT_SIZE];
+    char warnings[WARNINGS][LEASE_TEXT_SIZE]; /* the first empty one ends them */
     char problem[2 * LEASE_TEXT_SIZE];
     int status;
 };
@@ -128,6 +129,17 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
             why);
 }
 
+/* Each of them once. */
+static void note_warning(struct check *check, const char *warning)
+{
+    for (int i = 0; i < WARNINGS && strcmp(check->warnings[i], warning) != 0; i++) {
+        if (check->warnings[i][0] == '\0') {
+            snprintf(check->warnings[i], sizeof check->warnings[i], "%s", warning);
+            return;
+        }
+    }
+}
+
 static void on_reply(void *context, const struct lease_reply *reply)
 {
     static const enum lease_verdict expected[] = {
@@ -152,7 +164,7 @@ static void on_reply(void *context, const struct lease_reply *reply)
         return;
     }
     if (reply->warning[0] != '\0')
-        memcpy(check->warning, reply->warning, sizeof check->warning);
+        note_warning(check, reply->warning);
     if (check->step == STEP_RENEW)
         memcpy(check->version, reply->record.version, sizeof check->version);
     if (check->step == STEP_ACQUIRE)
@@ -271,6 +283,21 @@ static int check_command(const struct options *options)
     return environment_exit_status(problem);
 }
 
+/* What does not keep anybody from leading. Returns whether there is any. */
+static bool print_warnings(const struct check *check)
+{
+    if (check->status != 0)
+        return false;
+    if (!check->heard)
+        printf(
+            "%-38s%s\n", "warning",
+            "no events arrive (are SUBSCRIBE and PUBLISH allowed?): followers learn of a release "
+            "only by asking, every --retry");
+    for (int i = 0; i < WARNINGS && check->warnings[i][0] != '\0'; i++)
+        printf("%-38s%s\n", "warning", check->warnings[i]);
+    return !check->heard || check->warnings[0][0] != '\0';
+}
+
 int check_run(const struct options *options, const char *id)
 {
     struct check check = {.options = options, .status = EXIT_UNREACHABLE};
@@ -282,15 +309,11 @@ int check_run(const struct options *options, const char *id)
         printf("%-38s%s\n", "result", strerror(-result));
         return EXIT_OWN_FAILURE;
     }
-    if (check.status == 0 && !check.heard)
-        printf("%-38s%s\n", "warning",
-               "no events arrive (is SUBSCRIBE allowed?): followers learn of a release only by "
-               "asking, every --retry");
-    if (check.status == 0 && check.warning[0] != '\0')
-        printf("%-38s%s\n", "warning", check.warning);
+    bool warned = print_warnings(&check);
     printf("%-38s%s\n", "result",
            check.status != 0     ? check.problem
            : command_status != 0 ? "the command cannot be started"
+           : warned              ? "leading works, but for what the warnings say"
                                  : "everything that leading needs works");
     int status = check.status != 0 ? check.status : command_status;
     loop_finish(&check.loop, status);

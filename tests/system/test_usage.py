@@ -402,6 +402,38 @@ def test_check_names_a_missing_permission(arena, redis, right):
         assert redis.command("KEYS", "*") == []
 
 
+# What a provider may have disabled or renamed; PING apart, which the harness needs.
+@pytest.mark.parametrize("command", [right for right in RIGHTS if right != "ping"])
+def test_missing_command_is_named(arena, command):
+    redis = arena.redis('rename-command %s ""' % command.upper())
+    done = check(arena, redis.url(), "--", "true")
+    said = done.stdout + done.stderr
+    assert command.upper() in said or "in script: " + command in said
+    assert "everything that leading needs works" not in said
+    assert "local K, TERM" not in said  # the scripts
+    if command not in NEEDED:
+        assert (done.returncode, "but for what the warnings say" in said) == (0, True)
+        return
+    assert done.returncode == 125
+    if command == "info":
+        assert "--takeover server-clock" in said
+        by_clock = check(arena, redis.url(), "--takeover", "server-clock", "--", "true")
+        assert by_clock.returncode == 0, by_clock
+    if command != "del":  # it is needed for a release only
+        done = arena.run("--redis", redis.url(), "--key", "test", "--assume-fresh", "--", "true")
+        assert (done.returncode, done.stderr.count("\n")) == (125, 3), done
+        assert command.upper() in done.stderr or "in script: " + command in done.stderr
+
+
+@pytest.mark.parametrize("command", ["AUTH", "SELECT"])
+def test_missing_command_of_the_handshake_is_named(arena, command):
+    redis = arena.redis('rename-command %s ""' % command)
+    url = redis.url("tcp").replace("://", "://:secret@") if command == "AUTH" else redis.url() + "?db=1"
+    done = check(arena, url, "--", "true")
+    assert (done.returncode, "secret" in done.stdout + done.stderr) == (125, False), done
+    assert "unknown command '%s'; leaderwrap needs it" % command in done.stdout
+
+
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_check_names_a_missing_key_or_channel(arena, redis, pattern):
     patterns = [p for p in PATTERNS if p != pattern]

@@ -52,6 +52,17 @@ static const struct row rows[] = {
     {"ERR wrong number of arguments for 'hset' command", LEASE_FAILURE_CONFIGURATION, NULL},
     {"ERR unknown command 'EVALSHA', with args beginning with:", LEASE_FAILURE_CONFIGURATION,
      "renamed"},
+    {"ERR unknown command `EVALSHA`, with args beginning with: `6fba`, `3`, ",
+     LEASE_FAILURE_CONFIGURATION, "`EVALSHA`; leaderwrap needs it"},
+    /* as the scripts say it */
+    {"NOCOMMAND in script: time: ERR Unknown Redis command called from script",
+     LEASE_FAILURE_CONFIGURATION, "called from script; leaderwrap needs it"},
+    {"NOCOMMAND in script: info: Unknown Redis command called from Lua script",
+     LEASE_FAILURE_CONFIGURATION, "--takeover server-clock"},
+    {"NOCOMMAND in script: xadd: ERR Unknown command called from script",
+     LEASE_FAILURE_CONFIGURATION, "no history"},
+    {"NOCOMMAND in script: publish: ERR This Valkey command is not allowed from script",
+     LEASE_FAILURE_CONFIGURATION, "every --retry"},
     {"ERR DB index is out of range", LEASE_FAILURE_CONFIGURATION, "database"},
     /* Redis 6.2, 7.0 */
     {"NOPERM this user has no permissions to run the 'evalsha' command or its subcommand",
@@ -107,6 +118,24 @@ static void explains(void **state)
     }
 }
 
+/* The server repeats them: a script of 8 kB, or a password. */
+static void leaves_out_the_arguments_of_an_unknown_command(void **state)
+{
+    static const char *const errors[] = {
+        "ERR unknown command 'AUTH', with args beginning with: 'secret' ",
+        "ERR unknown command `AUTH`, with args beginning with: `secret`, ",
+        "ERR unknown command 'EVAL', with args beginning with: '#!lua flags=allow-oom secret",
+    };
+    char buffer[LEASE_TEXT_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        reply_explain(errors[i], buffer, sizeof(buffer));
+        assert_null(strstr(buffer, "secret"));
+        assert_non_null(strstr(buffer, "leaderwrap needs it"));
+    }
+}
+
 static void fits_any_buffer(void **state)
 {
     (void)state;
@@ -127,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classifies),
         cmocka_unit_test(explains),
+        cmocka_unit_test(leaves_out_the_arguments_of_an_unknown_command),
         cmocka_unit_test(fits_any_buffer),
     };
 

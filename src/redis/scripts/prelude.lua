@@ -41,16 +41,31 @@ local function fail(message)
     error({refusal = message}, 0)
 end
 
+local function is_permission(message)
+    return string.find(message, 'NOPERM', 1, true) or
+        string.find(message, 'ACL failure', 1, true) or
+        string.find(message, 'no permissions', 1, true) or
+        string.find(message, "The user executing the script can't", 1, true)
+end
+
+-- A command that the server has not, or has renamed, or keeps from scripts.
+local function is_missing_command(message)
+    message = string.lower(message)
+    return string.find(message, 'unknown [%a ]*command') or
+        string.find(message, 'command is not allowed', 1, true)
+end
+
 -- One form for the error texts of all servers: before 7 they carry the place of the call, and a
--- missing right has other words in each version. What was refused is named for the one who reads.
+-- missing right or command has other words in each version. What was refused is named for the one
+-- who reads.
 local function refusal(command, message)
     message = string.gsub(message, '^@[^:]*: %d+: ', '')
     message = string.gsub(message, '^%-', '')
     message = string.gsub(message, '%s+$', '')
-    if string.find(message, 'NOPERM', 1, true) or string.find(message, 'ACL failure', 1, true) or
-        string.find(message, 'no permissions', 1, true) or
-        string.find(message, "The user executing the script can't", 1, true) then
+    if is_permission(message) then
         return 'NOPERM in script: ' .. string.lower(command) .. ': ' .. message
+    elseif is_missing_command(message) then
+        return 'NOCOMMAND in script: ' .. string.lower(command) .. ': ' .. message
     end
     return message
 end
