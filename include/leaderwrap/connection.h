@@ -2,10 +2,12 @@
  * One connection to one Redis server: hiredis's reader and formatter on a libuv stream.
  *
  * It resolves names without blocking the loop (one look-up in flight, the last good addresses
- * kept, a different address at each try), connects, and puts AUTH and SELECT ahead of the first
- * request in the same write, so that no round trip stands before it. It has no timers and decides
- * nothing: when to open, to give up and to try again is its owner's business. Any callback may
- * close, open or free the connection. The process must ignore SIGPIPE (libuv writes with write(2)).
+ * kept, a different address at each try) and connects. Where there is AUTH or SELECT to do, no
+ * request is sent before both are answered: a server that refuses them would run it in another
+ * database, or as another user. Where there is not, no round trip stands before the first request.
+ * It has no timers and decides nothing: when to open, to give up and to try again is its owner's
+ * business. Any callback may close, open or free the connection. The process must ignore SIGPIPE
+ * (libuv writes with write(2)).
  *
  * Requests are answered in order. A reply without a request, a reply larger or deeper than any that
  * leaderwrap asks for, and bytes that are no RESP close the connection.
@@ -24,7 +26,7 @@ struct redisReply;
 struct connection;
 
 struct connection_callbacks {
-    /* The transport is up; requests may be sent. */
+    /* The connection is up, user and database are as the URL says; requests may be sent. */
     void (*on_open)(void *context);
     /* The connection is closed, or could not be made: `why` is a phrase that names the address
      * ("cannot connect to redis at 10.0.0.3:6379: connection refused"). Every pending request has
@@ -59,10 +61,9 @@ void connection_close(struct connection *connection);
 
 bool connection_is_open(const struct connection *connection);
 
-/* Sends one command: at once, or inside on_open in one write with the handshake when on_open
- * returns. `reply` is called once with its answer, unless the connection is lost before; NULL where
- * the answer comes through on_message (SUBSCRIBE, and PING after it). Returns 0 or -errno
- * (-ENOTCONN: not open). */
+/* Sends one command. `reply` is called once with its answer, unless the connection is lost before;
+ * NULL where the answer comes through on_message (SUBSCRIBE, and PING after it). Returns 0 or
+ * -errno (-ENOTCONN: not open, or AUTH and SELECT are not answered yet). */
 int connection_send(struct connection *connection, int argc, const char *const *argv,
                     const size_t *lengths, connection_reply_fn *reply, void *context);
 

@@ -28,6 +28,7 @@ enum connection_state {
     CONNECTION_CLOSED,
     CONNECTION_RESOLVING,
     CONNECTION_CONNECTING,
+    CONNECTION_GREETING, /* AUTH or SELECT is not answered yet */
     CONNECTION_OPEN,
     CONNECTION_FAILED, /* on_closed is due, from the loop */
 };
@@ -48,20 +49,11 @@ struct connection {
     struct transport *transport;
     struct request *first;
     struct request **last;
-    bool corked; /* output gathers, to leave in one write */
-    char *output;
-    size_t output_length;
+    int greetings; /* AUTH and SELECT, as far as unanswered */
     enum lease_failure late_failure;
     char late_why[WHY_SIZE];
     char where[WHERE_SIZE];
 };
-
-static void wipe_free(char *data, size_t length)
-{
-    if (data != NULL)
-        explicit_bzero(data, length);
-    free(data);
-}
 
 static const char *error_text(int error, char *buffer, size_t size)
 {
@@ -95,10 +87,7 @@ static void drop(struct connection *connection)
         free(request);
         request = next;
     }
-    wipe_free(connection->output, connection->output_length);
-    connection->output = NULL;
-    connection->output_length = 0;
-    connection->corked = false;
+    connection->greetings = 0;
     connection->state = CONNECTION_CLOSED;
     uv_idle_stop(&connection->later);
 }
@@ -150,8 +139,8 @@ static bool is_message(const struct connection *connection, const redisReply *re
     static const char *const kinds[] = {"message", "subscribe", "unsubscribe", "pong"};
     const redisReply *kind;
 
-    if (connection->config.callbacks.on_message == NULL || reply->type != REDIS_REPLY_ARRAY ||
-        reply->elements == 0)
+    if (connection->config.callbacks.on_message == NULL || connection->state != CONNECTION_OPEN ||
+        reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
         return false;
     kind = reply->element[0];
     if (kind == NULL || kind->type != REDIS_REPLY_STRING)
@@ -210,44 +199,12 @@ static void on_end(void *owner, const char *why)
 
 /* ---- sending ---- */
 
-static int gather(struct connection *connection, const char *data, size_t length)
-{
-    size_t size = connection->output_length + length;
-    char *output = malloc(size);
-
-    if (output == NULL)
-        return -ENOMEM;
-    /* Not realloc: it could leave a password behind in freed memory. */
-    if (connection->output_length > 0)
-        memcpy(output, connection->output, connection->output_length);
-    memcpy(output + connection->output_length, data, length);
-    wipe_free(connection->output, connection->output_length);
-    connection->output = output;
-    connection->output_length = size;
-    return 0;
-}
-
 static void lost_write(struct connection *connection, int error)
 {
     char text[128];
 
     fail_later(connection, LEASE_FAILURE_TRANSIENT, "lost the connection to redis at %s: %s",
                connection->where, error_text(error, text, sizeof(text)));
-}
-
-static void uncork(struct connection *connection)
-{
-    int error = 0;
-
-    connection->corked = false;
-    if (connection->output_length > 0)
-        error =
-            transport_write(connection->transport, connection->output, connection->output_length);
-    wipe_free(connection->output, connection->output_length);
-    connection->output = NULL;
-    connection->output_length = 0;
-    if (error != 0)
-        lost_write(connection, error);
 }
 
 /* Remembers who gets the answer. Without a `reply` the answer is a message. */
@@ -267,29 +224,33 @@ static int expect(struct connection *connection, connection_reply_fn *reply, voi
     return 0;
 }
 
-int connection_send(struct connection *connection, int argc, const char *const *argv,
-                    const size_t *lengths, connection_reply_fn *reply, void *context)
+static int send_command(struct connection *connection, int argc, const char *const *argv,
+                        const size_t *lengths, connection_reply_fn *reply, void *context)
 {
     char *command = NULL;
     long long length;
     int error;
 
-    if (connection->state != CONNECTION_OPEN)
-        return -ENOTCONN;
     length = redisFormatCommandArgv(&command, argc, (const char **)(uintptr_t)argv, lengths);
     if (length < 0)
         return -ENOMEM;
     error = expect(connection, reply, context);
     if (error == 0)
-        error = connection->corked
-                    ? gather(connection, command, (size_t)length)
-                    : transport_write(connection->transport, command, (size_t)length);
+        error = transport_write(connection->transport, command, (size_t)length);
     explicit_bzero(command, (size_t)length);
     redisFreeCommand(command);
     /* Answers and requests would not match any more. */
     if (error != 0)
         lost_write(connection, error);
     return 0;
+}
+
+int connection_send(struct connection *connection, int argc, const char *const *argv,
+                    const size_t *lengths, connection_reply_fn *reply, void *context)
+{
+    if (connection->state != CONNECTION_OPEN)
+        return -ENOTCONN;
+    return send_command(connection, argc, argv, lengths, reply, context);
 }
 
 /* ---- the handshake ---- */
@@ -309,16 +270,42 @@ static void refuse(struct connection *connection, const char *what, const redisR
              connection->where, what);
 }
 
-static void on_auth(void *context, const redisReply *reply)
+/* The owner may do anything then. */
+static void become_open(struct connection *connection)
+{
+    connection->state = CONNECTION_OPEN;
+    connection->config.callbacks.on_open(connection->config.context);
+}
+
+static void hear_greeting(struct connection *connection, const char *what, const redisReply *reply)
 {
     if (reply->type != REDIS_REPLY_STATUS)
-        refuse(context, "password", reply);
+        refuse(connection, what, reply);
+    else if (--connection->greetings == 0)
+        become_open(connection);
+}
+
+static void on_auth(void *context, const redisReply *reply)
+{
+    hear_greeting(context, "password", reply);
 }
 
 static void on_select(void *context, const redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_STATUS)
-        refuse(context, "database", reply);
+    hear_greeting(context, "database", reply);
+}
+
+static void greet(struct connection *connection, int argc, const char *const *argv,
+                  const size_t *lengths, connection_reply_fn *reply)
+{
+    int error;
+
+    if (connection->state != CONNECTION_GREETING)
+        return;
+    connection->greetings++;
+    error = send_command(connection, argc, argv, lengths, reply, connection);
+    if (error != 0)
+        lost_write(connection, error);
 }
 
 static void send_auth(struct connection *connection, const char *password)
@@ -333,7 +320,7 @@ static void send_auth(struct connection *connection, const char *password)
     argv[argc++] = password;
     for (int i = 0; i < argc; i++)
         lengths[i] = strlen(argv[i]);
-    connection_send(connection, argc, argv, lengths, on_auth, connection);
+    greet(connection, argc, argv, lengths, on_auth);
 }
 
 static void send_select(struct connection *connection, int database)
@@ -343,11 +330,12 @@ static void send_select(struct connection *connection, int database)
     size_t lengths[2] = {6};
 
     lengths[1] = (size_t)snprintf(number, sizeof(number), "%d", database);
-    connection_send(connection, 2, argv, lengths, on_select, connection);
+    greet(connection, 2, argv, lengths, on_select);
 }
 
-/* Queues what goes ahead of the first request. Returns false where the connection has failed. */
-static bool queue_handshake(struct connection *connection)
+/* Whoever is refused here must not run anything: it would be in another database, or as another
+ * user. So nothing else is sent before these are answered. */
+static void send_handshake(struct connection *connection)
 {
     const struct redis_url *url = connection->config.url;
     const char *password = url->password;
@@ -357,7 +345,7 @@ static bool queue_handshake(struct connection *connection)
     if (connection->config.password_file != NULL) {
         if (password_read(connection->config.password_file, &from_file, why, sizeof(why)) != 0) {
             fail(connection, LEASE_FAILURE_CONFIGURATION, "%s", why);
-            return false;
+            return;
         }
         password = from_file;
     }
@@ -368,30 +356,24 @@ static bool queue_handshake(struct connection *connection)
     if (url->database != 0)
         send_select(connection, url->database);
     /* For want of memory it may have failed; then on_closed is on its way. */
-    return connection->state == CONNECTION_OPEN;
+    if (connection->state == CONNECTION_GREETING && connection->greetings == 0)
+        become_open(connection);
 }
 
 /* ---- connecting ---- */
 
 static void opened(struct connection *connection)
 {
-    struct transport *transport = connection->transport;
     char text[128];
-    int error = transport_start_reading(transport);
+    int error = transport_start_reading(connection->transport);
 
     if (error != 0) {
         fail(connection, LEASE_FAILURE_TRANSIENT, "cannot connect to redis at %s: %s",
              connection->where, error_text(error, text, sizeof(text)));
         return;
     }
-    connection->state = CONNECTION_OPEN;
-    connection->corked = true;
-    if (!queue_handshake(connection))
-        return;
-    connection->config.callbacks.on_open(connection->config.context);
-    /* The owner may have dropped it meanwhile. */
-    if (connection->transport == transport)
-        uncork(connection);
+    connection->state = CONNECTION_GREETING;
+    send_handshake(connection);
 }
 
 static void try_next(struct connection *connection);

@@ -82,7 +82,7 @@ MUTANTS = [
      "        fail_unasked(connection, reply);\n        return;", "        return;"),
     ("the answer to AUTH answers the acquire", "store", "src/redis/connection.c",
      "send_auth(connection, password != NULL ? password : \"\");",
-     "connection_send(connection, 2, (const char *[]){\"AUTH\", \"x\"}, (size_t[]){4, 1}, NULL, "
+     "send_command(connection, 2, (const char *[]){\"AUTH\", \"x\"}, (size_t[]){4, 1}, NULL, "
      "NULL);"),
     ("an array of any size", "store", "src/redis/transport.c",
      "elements > REPLY_ELEMENTS_MAX", "elements > 100000000"),
