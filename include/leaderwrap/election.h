@@ -66,6 +66,10 @@ enum election_hook {
 
 #define ELECTION_HOOKS 2
 
+/* A second stop means at once, unless it follows the first one so soon: a parent that hands on what
+ * the terminal has sent to all of its group makes several signals of one wish. */
+#define ELECTION_STOP_ECHO_MS 500
+
 struct election_config {
     struct timing timing;
     bool server_clock;      /* --takeover server-clock */
@@ -98,7 +102,7 @@ enum election_event_kind {
     EVENT_KEEPER_LOST,
     EVENT_UNHEALTHY, /* the command of `run` is alive and of no use; `well_until_ns` */
     EVENT_HOOK_OVER, /* `hook`: nothing of it is left, or it will not be run */
-    EVENT_STOP,      /* a person or an init system wants us to end; a second one means at once */
+    EVENT_STOP,      /* a person or an init system wants us to end; see ELECTION_STOP_ECHO_MS */
 };
 
 struct election_event {
@@ -128,9 +132,10 @@ enum election_action_kind {
     /* Run it when no other hook runs any more; `hook`, `token`, `deadlines`, which EXTEND
      * moves as well; of HOOK_ACQUIRE `before`, of HOOK_LOSE `end`. HOOK_OVER is owed. */
     ACTION_RUN_HOOK,
-    ACTION_KILL_HOOK, /* HOOK_ACQUIRE has no more time */
-    ACTION_TELL,      /* `note`: something a person should know */
-    ACTION_EXIT,      /* `end` */
+    ACTION_KILL_HOOK,  /* HOOK_ACQUIRE has no more time */
+    ACTION_KILL_HOOKS, /* at once: whatever hook runs or waits */
+    ACTION_TELL,       /* `note`: something a person should know */
+    ACTION_EXIT,       /* `end` */
 };
 
 /* What ACTION_TELL says. The words are the wrapper's. */
@@ -267,6 +272,7 @@ struct election {
     int64_t abandon_at_ns;  /* the keeper is given up then; INT64_MAX: not yet decided, or done */
 
     bool stop_asked;
+    int64_t stop_asked_ns; /* when it was for the first time */
     enum election_end end;
     int64_t release_until_ns; /* give up releasing then; INT64_MAX: never */
     bool release_in_doubt;    /* one got no answer, or an error: it may have been executed */

@@ -226,24 +226,36 @@ static void handle_reply(struct election *election, struct election_actions *act
         reopen_after_failure(election, actions, reply->failure);
 }
 
+static bool is_asked_again(const struct election *election)
+{
+    return election->stop_asked &&
+           election->now_ns - election->stop_asked_ns >= ms_to_ns(ELECTION_STOP_ECHO_MS);
+}
+
 static void handle_stop(struct election *election, struct election_actions *actions)
 {
-    bool again = election->stop_asked;
+    bool first = !election->stop_asked;
+    bool at_once = is_asked_again(election);
 
+    if (first)
+        election->stop_asked_ns = election->now_ns;
     election->stop_asked = true;
+    /* Where nothing but a hook is left, there is nothing else to be patient with. */
+    if (at_once || (first && election->state == ELECTION_DONE))
+        act(actions, ACTION_KILL_HOOKS);
     switch (election->state) {
     case ELECTION_FOLLOWING:
         finish(election, actions, END_STOPPED);
         break;
     case ELECTION_ACQUIRING:
         /* Its answer is awaited, or its time-out, so that a grant can be given back. */
-        if (again)
+        if (at_once)
             finish(election, actions, END_STOPPED);
         break;
     case ELECTION_LEADING:
     case ELECTION_STOPPING:
     case ELECTION_RELEASING:
-        term_stop(election, actions, again);
+        term_stop(election, actions, at_once);
         break;
     case ELECTION_DONE:
         break;
@@ -391,10 +403,13 @@ void election_step(struct election *election, const struct election_event *event
                    struct election_actions *actions)
 {
     actions->count = 0;
-    if (election->state == ELECTION_DONE)
-        return;
     if (event->now_ns > election->now_ns)
         election->now_ns = event->now_ns;
+    if (election->state == ELECTION_DONE) {
+        if (event->kind == EVENT_STOP)
+            handle_stop(election, actions);
+        return;
+    }
     term_check_deadlines(election, actions);
     handle_event(election, actions, event);
     advance(election, actions);

@@ -43,7 +43,7 @@ void term_unhealthy(struct election *election, struct election_actions *actions,
                     int64_t well_until_ns);
 void term_stuck(struct election *election);
 void term_tree_dead(struct election *election, struct election_actions *actions);
-void term_stop(struct election *election, struct election_actions *actions, bool again);
+void term_stop(struct election *election, struct election_actions *actions, bool at_once);
 void term_advance(struct election *election, struct election_actions *actions);
 /* Enters RELEASING for a lease that no tree runs under. */
 void release_begin(struct election *election, struct election_actions *actions);

@@ -357,14 +357,14 @@ static int64_t release_limit_ns(const struct election *election)
            2 * ms_to_ns(election->config.timing.request_timeout_ms);
 }
 
-void term_stop(struct election *election, struct election_actions *actions, bool again)
+void term_stop(struct election *election, struct election_actions *actions, bool at_once)
 {
     switch (election->state) {
     case ELECTION_LEADING:
         term_end(election, actions, END_STOPPED);
         break;
     case ELECTION_STOPPING:
-        if (again)
+        if (at_once)
             kill_tree(election, actions);
         break;
     default:

@@ -155,6 +155,9 @@ static void perform(struct supervisor *supervisor, const struct election_action 
     case ACTION_KILL_HOOK:
         companions_kill_hook(supervisor->companions);
         break;
+    case ACTION_KILL_HOOKS:
+        companions_kill_hooks(supervisor->companions);
+        break;
     case ACTION_TELL:
         if (action->note == NOTE_TERM_OVER)
             outcome_note_end(&supervisor->outcome, action->end);
@@ -389,9 +392,6 @@ static void on_stop(void *context, int number)
 {
     struct supervisor *supervisor = context;
 
-    /* At once means hooks as well. */
-    if (supervisor->leaving || supervisor->outcome.stop_signal != 0)
-        companions_kill_hooks(supervisor->companions);
     if (supervisor->outcome.stop_signal == 0)
         supervisor->outcome.stop_signal = number;
     notify_stopping(&supervisor->notify);

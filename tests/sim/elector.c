@@ -204,6 +204,9 @@ static void perform(struct world *world, struct process *process,
     case ACTION_KILL_HOOK:
         hook_kill(world, process);
         break;
+    case ACTION_KILL_HOOKS:
+        hook_kill_all(world, process);
+        break;
     case ACTION_TELL:
         check_lost(world, process, action, reply);
         if (action->note == NOTE_LOCK_DELAY)
@@ -356,9 +359,16 @@ void elector_push(struct world *world, struct process *process, uint16_t number)
 void elector_stop(struct world *world, struct process *process)
 {
     struct election_event event = {.kind = EVENT_STOP};
+    int64_t now_ns = host_clock(world, &world->hosts[process->host]);
+    bool killed = process->election.kill_sent;
 
     TRACE(world, process, "asked to stop");
     elector_feed(world, process, &event);
+    if (process->stopped_ns == 0)
+        process->stopped_ns = now_ns;
+    if (now_ns - process->stopped_ns < ELECTION_STOP_ECHO_MS * NS_PER_MS && !killed &&
+        process->election.kill_sent && now_ns < process->election.deadlines.kill_at_ns)
+        VIOLATE(world, VIOLATION_HASTE, "c%u kills what it has just asked to end", process->id);
 }
 
 void elector_unhealthy(struct world *world, struct process *process)

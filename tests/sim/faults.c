@@ -292,9 +292,13 @@ static bool stop(struct world *world, const struct process *process, uint8_t num
 {
     int64_t grace_ns = world->hosts[process->host].timing.grace_ms * NS_PER_MS;
 
+    /* By a parent that hands a signal on, or by somebody who will not wait. */
+    int64_t later_ns =
+        chance(world, 500000) ? between(world, 0, 20 * NS_PER_MS) : between(world, 0, grace_ns);
+
     queue_event(world, world->now, HAPPEN_STOP, number, 0);
     if (fault == FAULT_STOP_TWICE)
-        queue_event(world, world->now + between(world, 0, grace_ns), HAPPEN_STOP, number, 0);
+        queue_event(world, world->now + later_ns, HAPPEN_STOP, number, 0);
     return true;
 }
 

@@ -43,6 +43,12 @@ void hook_run(struct world *world, struct process *process, enum election_hook h
     }
 }
 
+static void end_soon(struct world *world, const struct process *process)
+{
+    queue_event(world, world->now + between(world, 0, 5 * NS_PER_MS), HAPPEN_HOOK_EXIT,
+                number_of(world, process), process->hooks.serial);
+}
+
 void hook_kill(struct world *world, struct process *process)
 {
     struct hooks *hooks = &process->hooks;
@@ -52,8 +58,18 @@ void hook_kill(struct world *world, struct process *process)
         queue_event(world, world->now, HAPPEN_HOOK_OVER, number_of(world, process), HOOK_ACQUIRE);
     }
     if (hook_is_greeting(process))
-        queue_event(world, world->now + between(world, 0, 5 * NS_PER_MS), HAPPEN_HOOK_EXIT,
-                    number_of(world, process), hooks->serial);
+        end_soon(world, process);
+}
+
+void hook_kill_all(struct world *world, struct process *process)
+{
+    struct hooks *hooks = &process->hooks;
+
+    if (hooks->waiting)
+        queue_event(world, world->now, HAPPEN_HOOK_OVER, number_of(world, process), hooks->next);
+    hooks->waiting = false;
+    if (hooks->busy)
+        end_soon(world, process);
 }
 
 /* Its end, for whatever reason; the elector is told, if it listens. */

@@ -128,6 +128,9 @@ MUTANTS = [
      "        act(actions, ACTION_STOP_TREE)->run = election->run;\n    }\n}",
      "        act(actions, ACTION_STOP_TREE)->run = election->run;\n"
      "        release_begin(election, actions);\n    }\n}"),
+    ("the echo of a stop kills at once", ELECTION + "/election.c",
+     "election->stop_asked_ns >= ms_to_ns(ELECTION_STOP_ECHO_MS);",
+     "election->stop_asked_ns >= 0;"),
     ("hung keeper given a second after a stop", ELECTION + "/term.c",
      "    return min_ns(due_ns + margin_ns * 3 / 4, election->now_ns + "
      "ms_to_ns(KEEPER_PATIENCE_MS));",

@@ -14,6 +14,7 @@ const char *const violation_names[VIOLATIONS] = {
     [VIOLATION_UNKNOWN] = "led without a granted request",
     [VIOLATION_DELAY] = "started within a lock delay",
     [VIOLATION_LOST] = "term given up without proof",
+    [VIOLATION_HASTE] = "killed without grace by an echo",
     [VIOLATION_LIVENESS] = "no leader after the faults ended",
     [VIOLATION_RUNAWAY] = "runaway",
 };

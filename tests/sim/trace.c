@@ -95,6 +95,9 @@ void trace_action(const struct world *world, const struct process *process,
     case ACTION_KILL_HOOK:
         TRACE(world, process, "KILL the hook");
         break;
+    case ACTION_KILL_HOOKS:
+        TRACE(world, process, "KILL all hooks");
+        break;
     case ACTION_TELL:
         TRACE(world, process, "%s %s", notes[action->note], ends[action->end]);
         break;

@@ -88,6 +88,7 @@ enum violation {
     VIOLATION_UNKNOWN, /* a tree started without a granted request of its own */
     VIOLATION_DELAY,   /* a tree started within a lock delay */
     VIOLATION_LOST,    /* a term given up as lost without a foreign holder or a higher token */
+    VIOLATION_HASTE,   /* a tree killed without its grace by the echo of a first stop */
     VIOLATION_LIVENESS,
     VIOLATION_RUNAWAY, /* far too many events, or actions */
     VIOLATIONS,
@@ -380,7 +381,6 @@ struct keeper_end {
 struct process {
     bool used;
     bool elector; /* alive */
-    bool stop_asked;
     bool watching;
     uint8_t host;
     uint32_t serial;
@@ -395,6 +395,7 @@ struct process {
     struct keeper keeper;
     struct tree tree;
     struct hooks hooks;
+    int64_t stopped_ns;       /* when it was first asked to stop, on the host's clock; 0: not yet */
     uint64_t confirmed_token; /* of the last positive answer that was delivered */
     uint64_t delayed_token;   /* of the last grant after an unclean end */
     int64_t delayed_until;    /* no command of that term starts before */
@@ -576,6 +577,7 @@ void tree_check_overlaps(struct world *world);
 bool hook_is_greeting(const struct process *process);
 void hook_run(struct world *world, struct process *process, enum election_hook hook);
 void hook_kill(struct world *world, struct process *process);
+void hook_kill_all(struct world *world, struct process *process);
 void hook_exit(struct world *world, struct process *process);
 void hook_over(struct world *world, struct process *process, enum election_hook hook);
 void hook_swept(struct world *world, struct process *process);

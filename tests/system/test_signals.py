@@ -30,9 +30,8 @@ def sleeper(arena, redis):
     """Starts a leader with a command that changes nothing of what it inherits."""
 
     def start(*options, **more):
-        return arena.worker(
-            "--assume-fresh", *options, command=["sleep", 600], redis=redis, **{**CALM, **more}
-        )
+        calm = {"command": ["sleep", 600], **CALM}
+        return arena.worker("--assume-fresh", *options, redis=redis, **{**calm, **more})
 
     return start
 
@@ -115,9 +114,21 @@ def test_a_second_signal_kills_at_once(lead):
     worker.send(signal.SIGTERM)
     worker.wait_output("main %d" % signal.SIGTERM)
     asked_ns = boottime_ns()
-    assert worker.stop() == 128 + signal.SIGKILL
+    assert worker.insist() == 128 + signal.SIGKILL
     assert boottime_ns() - asked_ns < 20 * 10**9
     assert worker.find("released")
+
+
+@pytest.mark.parametrize("others", [("INT", "INT"), ("TERM", "QUIT")])
+def test_a_signal_that_is_handed_on_is_one_wish(arena, sleeper, others):
+    # As from a terminal and from a parent in the same group, which passes on what it got.
+    script = "trap 'sleep 0.2; echo tidy >done; exit 3' INT; echo ready; while :; do sleep 0.1; done"
+    worker = sleeper("--grace", "20s", command=["bash", "-c", script])
+    worker.wait_output("ready")
+    for name in ("INT", *others):
+        worker.send(signal.Signals["SIG" + name])
+    assert worker.wait() == 3
+    assert (arena.folder / "done").read_text(encoding="utf-8") == "tidy\n"
 
 
 def test_a_keeper_takes_no_orders_from_outside(lead):

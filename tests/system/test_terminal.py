@@ -22,7 +22,7 @@ CTRL_C, CTRL_Z, CTRL_BACKSLASH, CTRL_S, CTRL_Q = b"\x03", b"\x1a", b"\x1c", b"\x
 class Terminal:
     """leaderwrap in the foreground of a terminal, which reads what it writes until told not to."""
 
-    def __init__(self, arena, redis, *options, command):
+    def __init__(self, arena, redis, *options, command, prefix=()):
         self.text = ""
         self._reading = threading.Event()
         self._reading.set()
@@ -36,7 +36,7 @@ class Terminal:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
         self.process = subprocess.Popen(
-            [*arena.leaderwrap_command(), *arguments, *map(str, command)],
+            [*prefix, *arena.leaderwrap_command(), *arguments, *map(str, command)],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -82,6 +82,11 @@ class Terminal:
     def type(self, keys):
         os.write(self.master, keys)
 
+    def insist(self, keys):
+        """Types them again and again until leaderwrap has ended; returns its exit status."""
+        wait_until(lambda: self.process.poll() is not None or self.type(keys))
+        return self.wait()
+
     def stop_reading(self):
         self._reading.clear()
         self._reader.join()
@@ -109,8 +114,8 @@ def terminal(arena, redis):
     """Starts a Terminal on which leaderwrap leads."""
     made = []
 
-    def start(*options, command):
-        made.append(Terminal(arena, redis, *options, command=command))
+    def start(*options, **more):
+        made.append(Terminal(arena, redis, *options, **more))
         return made[-1]
 
     yield start
@@ -154,8 +159,19 @@ def test_a_second_ctrl_c_kills_at_once(witness):
     one = witness("--stay", lead=("--grace", "25s"))
     one.type(CTRL_C)
     one.wait_text("main %d" % signal.SIGINT)
+    assert one.insist(CTRL_C) == 128 + signal.SIGKILL
+
+
+def test_a_ctrl_c_that_a_parent_hands_on_leaves_the_grace(terminal):
+    script = "trap 'sleep 0.2; echo tidy; exit 3' INT; echo ready; while :; do sleep 0.1; done"
+    parent = ("timeout", "--foreground", "600")
+    one = terminal("--grace", "20s", command=["bash", "-c", script], prefix=parent)
+    one.wait_text("ready")
     one.type(CTRL_C)
-    assert one.wait() == 128 + signal.SIGKILL
+    # timeout ends by the signal itself when its child has ended.
+    one.wait()
+    one.wait_text("tidy")
+    assert [event["message"] for event in one.events("exit")] == ["leaving with status 3"]
 
 
 def test_ctrl_z_pauses_nobody(arena, redis, terminal):

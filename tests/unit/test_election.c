@@ -465,8 +465,63 @@ static void a_second_stop_kills(void **state)
     struct candidate candidate = leader();
     happens(&candidate, EVENT_STOP);
     expect_none(&candidate, ACTION_KILL_TREE);
+    candidate.now_ms += ELECTION_STOP_ECHO_MS;
     happens(&candidate, EVENT_STOP);
     expect(&candidate, ACTION_KILL_TREE);
+    expect(&candidate, ACTION_KILL_HOOKS);
+}
+
+static void the_echoes_of_a_stop_are_the_same_wish(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    for (int i = 0; i < 3; i++) {
+        happens(&candidate, EVENT_STOP);
+        expect_none(&candidate, ACTION_KILL_TREE);
+        expect_none(&candidate, ACTION_KILL_HOOKS);
+    }
+    candidate.now_ms += ELECTION_STOP_ECHO_MS - 1;
+    happens(&candidate, EVENT_STOP);
+    assert_int_equal(candidate.actions.count, 0);
+    /* Who goes on and on is in a hurry: the time is counted from the first one. */
+    candidate.now_ms += 1;
+    happens(&candidate, EVENT_STOP);
+    expect(&candidate, ACTION_KILL_TREE);
+}
+
+static void an_echo_gives_no_answer_up(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh();
+    happens(&candidate, EVENT_STOP);
+    happens(&candidate, EVENT_STOP);
+    expect_none(&candidate, ACTION_EXIT);
+    candidate.now_ms += ELECTION_STOP_ECHO_MS;
+    happens(&candidate, EVENT_STOP);
+    assert_int_equal(expect(&candidate, ACTION_EXIT)->end, END_STOPPED);
+}
+
+static void a_hook_that_is_left_is_killed_by_a_stop_but_not_by_its_echo(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh();
+    is_refused(&candidate, "v1");
+    happens(&candidate, EVENT_STOP);
+    expect(&candidate, ACTION_EXIT);
+    happens(&candidate, EVENT_STOP);
+    assert_int_equal(candidate.actions.count, 0);
+    candidate.now_ms += ELECTION_STOP_ECHO_MS;
+    happens(&candidate, EVENT_STOP);
+    assert_int_equal(candidate.actions.count, 1);
+    expect(&candidate, ACTION_KILL_HOOKS);
+
+    candidate = leader();
+    happens(&candidate, EVENT_CHILD_EXIT);
+    happens(&candidate, EVENT_TREE_DEAD);
+    replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
+    expect(&candidate, ACTION_EXIT);
+    happens(&candidate, EVENT_STOP);
+    expect(&candidate, ACTION_KILL_HOOKS);
 }
 
 static void a_follower_stops_at_once(void **state)
@@ -732,8 +787,9 @@ static void a_keeper_has_a_second_where_there_is_time(void **state)
 {
     (void)state;
     struct candidate candidate = leader();
-    at(&candidate, 1000000 + 2000);
+    at(&candidate, 1000000 + 2000 - ELECTION_STOP_ECHO_MS);
     happens(&candidate, EVENT_STOP);
+    at(&candidate, 1000000 + 2000);
     happens(&candidate, EVENT_STOP);
     expect(&candidate, ACTION_KILL_TREE);
     at(&candidate, 1000000 + 2999);
@@ -945,6 +1001,9 @@ int main(void)
         cmocka_unit_test(lost_with_exit_on_lost_ends),
         cmocka_unit_test(a_stop_releases_only_after_the_tree_is_dead),
         cmocka_unit_test(a_second_stop_kills),
+        cmocka_unit_test(the_echoes_of_a_stop_are_the_same_wish),
+        cmocka_unit_test(an_echo_gives_no_answer_up),
+        cmocka_unit_test(a_hook_that_is_left_is_killed_by_a_stop_but_not_by_its_echo),
         cmocka_unit_test(a_follower_stops_at_once),
         cmocka_unit_test(a_grant_after_a_stop_is_given_back),
         cmocka_unit_test(no_release_leaves_the_lease_on_a_stop),

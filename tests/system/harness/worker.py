@@ -170,6 +170,12 @@ class Worker:
         self.send(number)
         return self.wait(timeout)
 
+    def insist(self, number=signal.SIGTERM, timeout=PATIENCE_S):
+        """Asks it to end again and again, as somebody does who will not wait; returns its exit
+        status."""
+        wait_until(lambda: not self.running or self.send(number), timeout)
+        return self.wait()
+
     def kill9(self):
         """SIGKILL to the elector alone. Returns when it is dead."""
         self.send(signal.SIGKILL)
