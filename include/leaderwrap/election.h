@@ -48,6 +48,7 @@ enum election_end {
     END_UNHEALTHY,     /* its health checks failed */
     END_FAILED,        /* the command failed --max-restarts times in a row */
     END_BUSY,          /* --once: another one has the lease, and --wait is over */
+    END_FOREIGN,       /* --once: the key has a value that no leaderwrap wrote; --wait is over */
     END_UNREACHABLE,   /* --once: no answer from Redis, and --wait is over */
 };
 
@@ -140,8 +141,9 @@ enum election_action_kind {
 
 /* What ACTION_TELL says. The words are the wrapper's. */
 enum election_note {
-    NOTE_WAITING,    /* refused; the reply's record says who leads */
-    NOTE_BUSY,       /* the same, or what was said then still holds, and there is no more waiting */
+    NOTE_WAITING, /* refused; the reply's record says who leads */
+    /* The same, or what was said then still holds, and there is no more waiting; `end`. */
+    NOTE_BUSY,
     NOTE_ELECTED,    /* with `token` */
     NOTE_LOCK_DELAY, /* the same, but the command is started in `delay_ms` */
     NOTE_RENEWED,
@@ -203,6 +205,7 @@ enum election_request {
 enum election_obstacle {
     OBSTACLE_SILENCE, /* no answer so far, or none to the last question */
     OBSTACLE_HOLDER,  /* a living one, or a hold */
+    OBSTACLE_FOREIGN, /* a value in the key that no leaderwrap wrote */
     OBSTACLE_DOUBT,   /* an earlier holder may still be alive: that is out after a TTL */
 };
 

@@ -4,17 +4,28 @@
 #ifndef LEADERWRAP_OUTCOME_H
 #define LEADERWRAP_OUTCOME_H
 
+#include <stddef.h>
+
 #include "leaderwrap/election.h"
 
 struct outcome {
     enum election_end end; /* why leaderwrap ends */
     int child_status;      /* exit status of the run that ended last; -1: none worth telling */
+    int child_signal;      /* what ended it, where that was a signal; else 0 */
     int stop_signal;       /* what asked us to stop; 0: nothing did */
     int conflict_exit_code;
 };
 
-/* Why a term ended, for the history and for --on-lose. */
+/* Room for any text of the two functions that follow, and a NUL. */
+#define OUTCOME_REASON_SIZE 32
+
+/* Why a term ended, in one of a few fixed words: for --on-lose. */
 const char *outcome_reason(enum election_end end);
+
+/* The same for the history, which also says how the command ended where it did so by itself:
+ * "exit 3", "signal 9", "failed: exit 3". Returns `buffer`. */
+char *outcome_history(const struct outcome *outcome, enum election_end end, char *buffer,
+                      size_t size);
 
 /* How the term before ended, as far as a grant on a record in the state `before` says. */
 const char *outcome_grounds(enum lease_state before);

@@ -35,12 +35,20 @@ int64_t follow_until_ns(const struct election *election)
 
 static void give_up(struct election *election, struct election_actions *actions)
 {
-    if (election->obstacle == OBSTACLE_HOLDER) {
-        tell(actions, NOTE_BUSY);
-        finish(election, actions, END_BUSY);
-    } else {
-        finish(election, actions, END_UNREACHABLE);
+    static const enum election_end ends[] = {
+        [OBSTACLE_SILENCE] = END_UNREACHABLE,
+        [OBSTACLE_DOUBT] = END_UNREACHABLE,
+        [OBSTACLE_HOLDER] = END_BUSY,
+        [OBSTACLE_FOREIGN] = END_FOREIGN,
+    };
+    enum election_end end = ends[election->obstacle];
+
+    if (end != END_UNREACHABLE) {
+        struct election_action *action = act(actions, ACTION_TELL);
+        action->note = NOTE_BUSY;
+        action->end = end;
     }
+    finish(election, actions, end);
 }
 
 static int64_t observation_ns(const struct election *election)
@@ -170,8 +178,10 @@ static void granted(struct election *election, struct election_actions *actions,
  * out in a moment. */
 static enum election_obstacle obstacle_of(const struct lease_record *record)
 {
-    bool alive = record->foreign[0] != '\0' || record->state == LEASE_HOLD ||
+    bool alive = record->state == LEASE_HOLD ||
                  (record->state == LEASE_HELD && record->age_ms < record->ttl_ms);
+    if (record->foreign[0] != '\0')
+        return OBSTACLE_FOREIGN;
     return alive ? OBSTACLE_HOLDER : OBSTACLE_DOUBT;
 }
 

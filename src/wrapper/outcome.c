@@ -2,6 +2,7 @@
  * compiler names the end that is missing. */
 #include "leaderwrap/outcome.h"
 
+#include <stdio.h>
 #include <sys/wait.h>
 
 #include "leaderwrap/options.h"
@@ -29,11 +30,27 @@ const char *outcome_reason(enum election_end end)
         return "unhealthy";
     case END_CONFIGURATION:
     case END_BUSY:
+    case END_FOREIGN:
     case END_UNREACHABLE:
     case END_NONE:
         break; /* nothing was led */
     }
     return "none";
+}
+
+char *outcome_history(const struct outcome *outcome, enum election_end end, char *buffer,
+                      size_t size)
+{
+    bool by_itself = (end == END_COMMAND || end == END_FAILED) && outcome->child_status >= 0;
+    const char *before = end == END_FAILED ? "failed: " : "";
+
+    if (!by_itself)
+        snprintf(buffer, size, "%s", outcome_reason(end));
+    else if (outcome->child_signal != 0)
+        snprintf(buffer, size, "%ssignal %d", before, outcome->child_signal);
+    else
+        snprintf(buffer, size, "%sexit %d", before, outcome->child_status);
+    return buffer;
 }
 
 const char *outcome_grounds(enum lease_state before)
@@ -55,8 +72,9 @@ void outcome_note_exit(struct outcome *outcome, enum election_end end, int wait_
 {
     if (end == END_UNHEALTHY)
         return;
-    outcome->child_status = WIFSIGNALED(wait_status) ? EXIT_SIGNAL_BASE + WTERMSIG(wait_status)
-                                                     : WEXITSTATUS(wait_status);
+    outcome->child_signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+    outcome->child_status = outcome->child_signal != 0 ? EXIT_SIGNAL_BASE + outcome->child_signal
+                                                       : WEXITSTATUS(wait_status);
 }
 
 void outcome_note_end(struct outcome *outcome, enum election_end end)
@@ -87,6 +105,7 @@ int outcome_status(const struct outcome *outcome)
     case END_FAILED:
     case END_UNHEALTHY:
     case END_CONFIGURATION:
+    case END_FOREIGN:
     case END_NONE:
         break;
     }

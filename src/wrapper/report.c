@@ -14,6 +14,7 @@
 
 #define REPEAT_TROUBLE_MS 60000
 #define LONGER_DELAY      4
+#define FOREIGN_SHOWN     40
 
 void report_init(struct report *report, const struct options *options)
 {
@@ -124,8 +125,8 @@ static void tell_retry(struct report *report, const struct election *election, i
 static void describe_holder(const struct lease_record *record, char *buffer, size_t size)
 {
     if (record->foreign[0] != '\0')
-        snprintf(buffer, size, "a client that is no leaderwrap holds the key (\"%s\")",
-                 record->foreign);
+        snprintf(buffer, size, "the key holds \"%.*s%s\", which no leaderwrap wrote", FOREIGN_SHOWN,
+                 record->foreign, strlen(record->foreign) > FOREIGN_SHOWN ? "..." : "");
     else if (record->state == LEASE_VACANT)
         snprintf(buffer, size,
                  "redis may have forgotten an earlier leader, so one TTL is waited out");
@@ -137,31 +138,57 @@ static void describe_holder(const struct lease_record *record, char *buffer, siz
         snprintf(buffer, size, "the lease was free a moment ago");
 }
 
-static void tell_busy(struct report *report, const struct lease_reply *reply)
+/* What a person can do about a value that bars the key for ever. */
+static char *foreign_advice(const struct report *report, char *buffer, size_t size)
 {
+    char database[32] = "";
+
+    if (report->options->redis.database != 0)
+        snprintf(database, sizeof database, "-n %d ", report->options->redis.database);
+    snprintf(buffer, size, "if nobody needs it: redis-cli %sDEL \"%.80s\"", database,
+             report->options->key);
+    return buffer;
+}
+
+static void tell_busy(struct report *report, const struct election_action *action,
+                      const struct lease_reply *reply)
+{
+    char advice[160];
+
     if (reply != NULL)
         describe_holder(&reply->record, report->told_waiting, sizeof report->told_waiting);
-    log_line(LOG_LEVEL_INFO, "busy", "not running the command: %s", report->told_waiting);
+    if (action->end == END_FOREIGN)
+        log_line(LOG_LEVEL_ERROR, "foreign", "not running the command: %s; %s",
+                 report->told_waiting, foreign_advice(report, advice, sizeof advice));
+    else
+        log_line(LOG_LEVEL_INFO, "busy", "not running the command: %s", report->told_waiting);
 }
 
 static void tell_waiting(struct report *report, const struct lease_record *record)
 {
-    char holder[sizeof report->told_waiting], left[64] = "", time[32];
+    bool foreign = record->foreign[0] != '\0';
+    char holder[sizeof report->told_waiting], left[160] = "; ", time[32];
 
     describe_holder(record, holder, sizeof holder);
-    if (record->state == LEASE_HELD && record->foreign[0] == '\0') {
+    if (foreign) {
+        foreign_advice(report, left + 2, sizeof left - 2);
+    } else if (record->state == LEASE_HELD) {
         int64_t left_ms = record->ttl_ms - record->age_ms;
         duration_format(time, sizeof time, left_ms > 0 ? left_ms : 0);
         snprintf(left, sizeof left, "; its lease has %s left", time);
     } else if (record->state == LEASE_HOLD) {
         duration_format(time, sizeof time, record->hold_left_ms);
         snprintf(left, sizeof left, " for another %s", time);
+    } else {
+        left[0] = '\0';
     }
     set_status(report, "standing by: %s", holder);
     bool repeated = strcmp(holder, report->told_waiting) == 0;
     snprintf(report->told_waiting, sizeof report->told_waiting, "%s", holder);
-    log_line(repeated ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "waiting", "standing by: %s%s", holder,
-             left);
+    log_line(repeated  ? LOG_LEVEL_DEBUG
+             : foreign ? LOG_LEVEL_WARNING
+                       : LOG_LEVEL_INFO,
+             "waiting", "standing by: %s%s", holder, left);
 }
 
 /* That we lead, and how long the command is still waited for. */
@@ -311,7 +338,7 @@ void report_note(struct report *report, const struct election *election,
             tell_waiting(report, &reply->record);
         break;
     case NOTE_BUSY:
-        tell_busy(report, reply);
+        tell_busy(report, action, reply);
         break;
     case NOTE_ELECTED:
     case NOTE_LOCK_DELAY:

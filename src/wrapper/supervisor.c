@@ -61,8 +61,10 @@ static void start_tree(struct supervisor *supervisor, const struct election_acti
         .kill_at_ns = action->deadlines.kill_at_ns,
     };
     memcpy(request.version, action->version, sizeof request.version);
-    if (start)
+    if (start) {
         supervisor->outcome.child_status = -1;
+        supervisor->outcome.child_signal = 0;
+    }
     keeper_link_send(supervisor->keeper, &request);
 }
 
@@ -105,11 +107,12 @@ static void send_acquire(struct supervisor *supervisor, const struct election_ac
 
 static void send_release(struct supervisor *supervisor, const struct election_action *action)
 {
+    char reason[OUTCOME_REASON_SIZE];
     const struct store_release release = {
         .token = action->token,
         .version = action->version,
         .hold_ms = action->hold_ms,
-        .reason = outcome_reason(action->end),
+        .reason = outcome_history(&supervisor->outcome, action->end, reason, sizeof reason),
     };
     store_send_release(supervisor->store, action->request, action->nonce, &release);
 }

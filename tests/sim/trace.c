@@ -19,6 +19,7 @@ static const char *const ends[] = {
     [END_FAILED] = "failed too often",
     [END_UNHEALTHY] = "unhealthy",
     [END_BUSY] = "busy",
+    [END_FOREIGN] = "a foreign value",
     [END_UNREACHABLE] = "unreachable",
 };
 static const char *const notes[] = {

@@ -150,7 +150,8 @@ def test_what_they_are_told(arena, redis, reason):
     assert common[0][:3] == [str(token), KEY, "me"] and common[0][3].startswith("me#")
     redis.thaw()
     if reason not in ("lost", "no renewal in time"):
-        assert history(redis)[-1]["reason"] == reason
+        said = {"command ended": "exit 7", "failed": "failed: exit 7"}.get(reason, reason)
+        assert history(redis)[-1]["reason"] == said
 
 
 def test_on_acquire_is_told_how_the_term_before_ended(arena, redis):
@@ -276,7 +277,7 @@ def test_a_failure_of_a_hook_is_a_warning_and_nothing_else(arena, redis, hook):
     assert warnings(worker) == [
         "the %s hook %s" % (name, FAILURES[hook]) for name in ("on-acquire", "on-lose")
     ]
-    assert history(redis)[-1]["reason"] == "command ended"
+    assert history(redis)[-1]["reason"] == "exit 7"
 
 
 @pytest.mark.parametrize("name", ["on-acquire", "on-lose"])

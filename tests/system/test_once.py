@@ -69,10 +69,16 @@ def test_another_one_has_it(arena, redis, options, status):
     assert "not running the command: w0 leads" in told
 
 
-def test_a_foreign_value(arena, redis):
+@pytest.mark.parametrize("options", [(), ("-E", "0"), ("--wait", "100ms")])
+def test_a_foreign_value_is_an_error(arena, redis, options):
+    """It would switch the job off for ever, and nobody would be told."""
     assert job(arena, redis, "exit 0").returncode == 0
-    redis.command("SET", KEY, "somebody")
-    assert job(arena, redis, "echo ran").returncode == 75
+    redis.command("SET", KEY, "somebody's " + 100 * "x")
+    done = job(arena, redis, "echo ran", *options)
+    assert (done.returncode, done.stdout) == (125, "")
+    line = done.stderr.rstrip("\n").splitlines()[-1]
+    assert "error: not running the command: the key holds \"somebody's xxx" in line
+    assert 'redis-cli DEL "%s"' % KEY in line and len(line) < 250
 
 
 def test_no_server(arena):

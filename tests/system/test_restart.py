@@ -83,7 +83,7 @@ def test_a_command_that_fails_here_runs_elsewhere(arena, redis):
     # Long before the TTL: it was released, and the release was pushed.
     won = healthy.wait_event("elected")
     wait_tree(arena, won["token"], ALONE)
-    assert history(redis)[-2]["reason"] == "failed"
+    assert history(redis)[-2]["reason"] == "failed: exit 5"
     # It stands by again, and does not flap back.
     failing.wait_event("waiting", after=back)
     assert len(failing.find("elected")) == 1

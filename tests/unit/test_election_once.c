@@ -56,7 +56,8 @@ static void it_does_not_wait_for_a_hold_or_a_foreigner(void **state)
     struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_FREE, OTHER, 7, "v1");
     snprintf(reply.record.foreign, sizeof reply.record.foreign, "somebody");
     replies(&candidate, reply);
-    expect_end(&candidate, END_BUSY);
+    assert_true(was_told(&candidate, NOTE_BUSY));
+    expect_end(&candidate, END_FOREIGN);
 }
 
 static void it_waits_where_a_holder_may_be_dead(void **state)
