@@ -1,6 +1,6 @@
 /*
- * Durations as people write them: 500ms, 15s, 5m, 1h. A bare number is refused, because half of the
- * readers would take it for seconds and the other half for milliseconds.
+ * Durations as people write them: 500ms, 15s, 5m, 1h30m, 1d. A bare number is refused, because half
+ * of the readers would take it for seconds and the other half for milliseconds.
  */
 #ifndef LEADERWRAP_DURATION_H
 #define LEADERWRAP_DURATION_H
@@ -11,8 +11,9 @@
 /* The longest duration accepted: 30 days. */
 #define DURATION_MAX_MS (INT64_C(30) * 24 * 3600 * 1000)
 
-/* Parses `text` (digits with an optional fraction, then ms, s, m or h; or a plain 0) into
- * milliseconds. Returns NULL, or a static sentence that says what is wrong with `text`; then
+/* Parses `text` (digits with an optional fraction, then d, h, m, s or ms, once or more from
+ * the longest unit to the shortest; or a plain 0) into milliseconds. Returns NULL, or a static
+ * sentence that says what is wrong with `text`; then
  * `*ms` is untouched. */
 const char *duration_parse(const char *text, int64_t *ms);
 

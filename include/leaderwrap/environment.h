@@ -4,6 +4,8 @@
 #ifndef LEADERWRAP_ENVIRONMENT_H
 #define LEADERWRAP_ENVIRONMENT_H
 
+#include <stdbool.h>
+
 #include "leaderwrap/options.h"
 
 /* The process's environment with LEADERWRAP_KEY, _ID, _NAME and _TTL_MS set (and without a
@@ -11,6 +13,9 @@
  * (NOTIFY_SOCKET, WATCHDOG_*) unless --pass-notify. Returns a NULL-terminated array that belongs to
  * the caller (environment_free), or NULL when memory ran out. */
 char **environment_build(const struct options *options, const char *id);
+
+/* Whether an entry ("NAME=VALUE") is one of those that leaderwrap sets for its command. */
+bool environment_is_ours(const char *entry);
 
 void environment_free(char **environment);
 

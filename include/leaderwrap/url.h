@@ -19,7 +19,7 @@ struct redis_url {
 };
 
 /* Parses `text`. Returns 0 and fills `*url`, whose strings belong to the caller (redis_url_clear);
- * or -1 with a sentence in `error`, which never contains the password. */
+ * or -1 with a sentence in `error`, one for each kind of mistake, which never contains a secret. */
 int redis_url_parse(const char *text, struct redis_url *url, char *error, size_t error_size);
 
 /* Wipes the password and frees the strings. A zeroed url is fine. */

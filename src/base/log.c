@@ -210,6 +210,9 @@ static bool find_word(const char *const *words, int count, const char *text, int
 bool log_level_parse(const char *text, enum log_level *level)
 {
     int index;
+    /* What many programs call it. */
+    if (strcmp(text, "warn") == 0)
+        text = level_names[LOG_LEVEL_WARNING];
     if (!find_word(level_names, sizeof level_names / sizeof level_names[0], text, &index))
         return false;
     *level = (enum log_level)index;

@@ -14,10 +14,10 @@
 #define DEFAULT_PORT "6379"
 #define DATABASE_MAX 1000000
 
-static const char usage[] =
-    "an address is redis://[user[:password]@]host[:port][/db] or unix:///path/to/socket[?db=N]; in "
-    "a password write characters such as / ? # @ % as percent-escapes";
-static const char no_memory[] = "out of memory";
+/* What is wrong with an address follows on it: "ADDRESS has no redis:// in front". */
+static const char no_memory[] = "cannot be read: out of memory";
+
+static const char bad_port[] = "has a port that is no number from 1 to 65535";
 
 static bool range_is(const UriTextRangeA *range, const char *text)
 {
@@ -47,7 +47,7 @@ static char *decode(const char *first, const char *after, const char **why)
     if (strlen(text) != (size_t)(end - text)) {
         explicit_bzero(text, (size_t)(end - text));
         free(text);
-        *why = "an address cannot contain %00";
+        *why = "has a %00 in it, which no address can contain";
         return NULL;
     }
     return text;
@@ -98,7 +98,7 @@ static const char *take_database(const char *first, const char *after, struct re
     long database = parse_number(first, after, DATABASE_MAX);
 
     if (database < 0)
-        return "the database in an address is a number such as 0";
+        return "has a database that is no number such as 0";
     url->database = (int)database;
     return NULL;
 }
@@ -110,7 +110,7 @@ static const char *take_tcp(const UriUriA *uri, struct redis_url *url)
     long port;
 
     if (!range_is_empty(&uri->query))
-        return "a redis:// address takes no options after '?'";
+        return "has options behind a '?', which only unix:// addresses take";
     url->host = range_is_empty(&uri->hostText)
                     ? strdup(DEFAULT_HOST)
                     : decode(uri->hostText.first, uri->hostText.afterLast, &why);
@@ -120,13 +120,13 @@ static const char *take_tcp(const UriUriA *uri, struct redis_url *url)
     if (!range_is_empty(&uri->portText)) {
         port = parse_number(uri->portText.first, uri->portText.afterLast, 65535);
         if (port < 1)
-            return "the port in an address is a number from 1 to 65535";
+            return bad_port;
         snprintf(url->port, sizeof(url->port), "%hu", (unsigned short)port);
     }
     if (path == NULL || (path->next == NULL && range_is_empty(&path->text)))
         return NULL;
     if (path->next != NULL)
-        return "after the host an address has at most /db, the number of the database";
+        return "has more behind its host than /db, the number of the database";
     return take_database(path->text.first, path->text.afterLast, url);
 }
 
@@ -161,15 +161,16 @@ static const char *take_unix(const UriUriA *uri, struct redis_url *url)
     const char *why;
 
     if (!range_is_empty(&uri->hostText) || !range_is_empty(&uri->portText))
-        return "a unix:// address has no host: write three slashes, as in unix:///run/redis.sock";
+        return "has a host, but a unix:// address needs three slashes: write "
+               "unix:///run/redis.sock";
     if (uri->pathHead == NULL || range_is_empty(&uri->pathHead->text))
-        return "a unix:// address needs the path of the socket, as in unix:///run/redis.sock";
+        return "has no path of a socket: write unix:///run/redis.sock";
     url->is_unix = true;
     why = take_path(uri->pathHead, url);
     if (why != NULL || range_is_empty(&uri->query))
         return why;
     if (strncmp(uri->query.first, option, strlen(option)) != 0)
-        return "the only option of a unix:// address is ?db=N";
+        return "has an option that is not ?db=N";
     return take_database(uri->query.first + strlen(option), uri->query.afterLast, url);
 }
 
@@ -177,33 +178,94 @@ static const char *take_all(const UriUriA *uri, struct redis_url *url)
 {
     const char *why;
 
-    if (range_is(&uri->scheme, "rediss"))
-        return "rediss:// (TLS) is not supported by this build";
-    if (!range_is(&uri->scheme, "redis") && !range_is(&uri->scheme, "unix"))
-        return usage;
-    if (uri->fragment.first != NULL)
-        return usage;
     why = take_user_info(&uri->userInfo, url);
     if (why != NULL)
         return why;
     return range_is(&uri->scheme, "unix") ? take_unix(uri, url) : take_tcp(uri, url);
 }
 
+static bool begins(const char *text, const char *with)
+{
+    return strncasecmp(text, with, strlen(with)) == 0;
+}
+
+/* What is wrong with the beginning of an address, NULL if nothing. */
+static const char *check_scheme(const char *text)
+{
+    const char *slashes = strstr(text, "://");
+
+    if (*text == '\0')
+        return "is empty: write redis://host[:port][/db] or unix:///path[?db=N]";
+    if (begins(text, "redis://") || begins(text, "unix://"))
+        return NULL;
+    if (begins(text, "rediss://"))
+        return "asks for TLS (rediss://), which is not supported by this build";
+    if (*text == '/')
+        return "is a path: write unix:// in front of it";
+    if (begins(text, "redis:") || begins(text, "unix:"))
+        return "does not have two slashes behind its first colon: write redis://host";
+    if (slashes != NULL && strcspn(text, ":@/?#[") == (size_t)(slashes - text))
+        return "begins with neither redis:// nor unix://";
+    return "has no redis:// in front";
+}
+
+/* What is wrong with the characters of an address, or else with its host. */
+static const char *check_characters(const char *authority)
+{
+    const char *at = strrchr(authority, '@');
+    const char *host = at != NULL ? at + 1 : authority;
+    size_t length = strcspn(host, "/?#");
+
+    for (const char *letter = authority; *letter != '\0'; letter++) {
+        if ((unsigned char)*letter <= ' ' || *letter == 0x7F)
+            return "has a blank or a control character in it: a blank is written %20";
+        if (*letter == '%' && strspn(letter + 1, "0123456789abcdefABCDEF") < 2)
+            return "has a % in it that begins no percent-escape: write %25";
+    }
+    if (at != NULL && strcspn(authority, "/?#") < (size_t)(at - authority))
+        return "has a / ? or # in its user or password: write %2F, %3F or %23";
+    if (strchr(host, '#') != NULL)
+        return "has a # in it: in a password write %23";
+    if (at != NULL && strchr(authority, '@') != at)
+        return "has more than one @ in it: in a password write %40";
+    if (*host == '[')
+        return "has something else than an IPv6 address in its brackets";
+    const char *colon = memchr(host, ':', length);
+    if (colon == NULL)
+        return "has a character in it that must be written as a percent-escape";
+    return memchr(colon + 1, ':', length - (size_t)(colon + 1 - host)) != NULL
+               ? "has an IPv6 address without brackets: write redis://[::1]:6379"
+               : bad_port;
+}
+
+/* Whether an address can be shown: one with a user or a password, or that might be one itself, is
+ * not. */
+static bool is_harmless(const char *text)
+{
+    size_t host = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
+    const char *port = text[host] == ':' ? text + host + 1 : text + host;
+    size_t digits = strspn(port, "0123456789");
+
+    return host > 0 && host < 64 && digits < 8 && port[digits] == '\0' &&
+           (digits > 0 || memchr(text, '.', host) != NULL || strcmp(text, "localhost") == 0);
+}
+
 int redis_url_parse(const char *text, struct redis_url *url, char *error, size_t error_size)
 {
     UriUriA uri;
-    const char *why;
+    const char *why = check_scheme(text);
 
     memset(url, 0, sizeof(*url));
-    if (uriParseSingleUriA(&uri, text, NULL) == URI_SUCCESS) {
-        why = take_all(&uri, url);
+    if (why == NULL && uriParseSingleUriA(&uri, text, NULL) == URI_SUCCESS) {
+        why = uri.fragment.first != NULL ? check_characters(strstr(text, "://") + 3)
+                                         : take_all(&uri, url);
         uriFreeUriMembersA(&uri);
-    } else {
-        why = usage;
+    } else if (why == NULL) {
+        why = check_characters(strstr(text, "://") + 3);
     }
     if (why == NULL)
         return 0;
-    snprintf(error, error_size, "%s", why);
+    snprintf(error, error_size, "%s %s", is_harmless(text) ? text : "the address", why);
     redis_url_clear(url);
     return -1;
 }

@@ -31,6 +31,11 @@ static bool is_one_of(const char *entry, const char *const *names, size_t count)
     return false;
 }
 
+bool environment_is_ours(const char *entry)
+{
+    return is_one_of(entry, own_variables, OWN_COUNT);
+}
+
 static bool is_handed_on(const struct options *options, const char *entry)
 {
     return !is_one_of(entry, own_variables, OWN_COUNT) &&

@@ -15,6 +15,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "leaderwrap/advice.h"
 #include "leaderwrap/check.h"
 #include "leaderwrap/companions.h"
 #include "leaderwrap/counter.h"
@@ -98,13 +99,20 @@ static int let_streams_go(void)
 
 static int check_command(const struct options *options)
 {
-    int problem = options->command == NULL ? 0 : environment_find_command(options->command[0]);
+    const char *command = options->command != NULL ? options->command[0] : NULL;
+    int problem = command == NULL ? 0 : environment_find_command(command);
+    char message[512], hint[240] = "";
 
     if (problem == 0)
         return 0;
-    fprintf(stderr, "leaderwrap: cannot execute %.200s: %s\n", options->command[0],
-            strerror(problem));
-    return environment_exit_status(problem);
+    if (options->command[1] == NULL && strpbrk(command, " \t\n") != NULL)
+        snprintf(hint, sizeof hint,
+                 "; for a command of several words leave the quotes out, or let a shell read it: "
+                 "--key KEY -- sh -c '%.80s'",
+                 command);
+    snprintf(message, sizeof message, "cannot execute %.200s: %s%s", command, strerror(problem),
+             hint);
+    return fail(environment_exit_status(problem), message);
 }
 
 /* Forks all keepers: that of the command has our streams, those of hooks and health checks have
@@ -215,6 +223,8 @@ int main(int argc, char **argv)
                                        .name = candidate.options.name,
                                        .key = candidate.options.key};
         log_configure(&log);
+        if (candidate.options.mode == MODE_RUN || candidate.options.mode == MODE_CHECK)
+            advice_give(&candidate.options);
         status = act(&candidate);
     }
     options_clear(&candidate.options);

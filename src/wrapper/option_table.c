@@ -1,6 +1,9 @@
 /* The options. */
 #include "option_table.h"
 
+#include <ctype.h>
+#include <stdio.h>
+
 #define IN_RAW(field)     .offset = offsetof(struct raw, field), .raw = true
 #define IN_OPTIONS(field) .offset = offsetof(struct options, field)
 
@@ -10,9 +13,10 @@ const struct option_spec option_specs[] = {
     {NULL, "name", 'n', OPTION_TEXT, "NAME", "who we are, shown to people; default host:pid",
      IN_RAW(name)},
     {NULL, "ttl", 't', OPTION_DURATION, "TIME",
-     "how long the lease lives without a renewal; default 15s", IN_RAW(timing.ttl_ms)},
+     "how long the lease lives without a renewal; default 15s", IN_RAW(timing.ttl_ms),
+     .positive = true},
     {NULL, "renew", 'r', OPTION_DURATION, "TIME", "from one renewal to the next; default ttl/3",
-     IN_RAW(timing.renew_ms)},
+     IN_RAW(timing.renew_ms), .positive = true},
     {NULL, "grace", 'g', OPTION_DURATION, "TIME", "from TERM to KILL; default ttl/5, at most 10s",
      IN_RAW(timing.grace_ms)},
     {NULL, "margin", 0, OPTION_DURATION, "TIME",
@@ -20,7 +24,7 @@ const struct option_spec option_specs[] = {
      IN_RAW(timing.margin_ms)},
     {NULL, "retry", 0, OPTION_DURATION, "TIME",
      "a follower asks at least this often; default 5s, or ttl if that is shorter",
-     IN_RAW(timing.retry_ms)},
+     IN_RAW(timing.retry_ms), .positive = true},
     {NULL, "lock-delay", 0, OPTION_DURATION, "TIME",
      "where the last leader did not release the lease: how long the next one waits before it "
      "starts "
@@ -39,16 +43,17 @@ const struct option_spec option_specs[] = {
      IN_OPTIONS(max_restarts)},
     {NULL, "penalty", 0, OPTION_DURATION, "TIME",
      "how long this node stands back then, or after an unhealthy command; default 2 * ttl",
-     IN_OPTIONS(penalty_ms)},
+     IN_OPTIONS(penalty_ms), .positive = true},
     {NULL, "health-cmd", 0, OPTION_TEXT, "CMD",
      "checks the command, by the shell: where it fails, the command is stopped, and by --restart "
      "started again, or another node may try",
      IN_OPTIONS(health_cmd)},
     {NULL, "health-interval", 0, OPTION_DURATION, "TIME",
      "from the start to the first check, and from one to the next; default 30s",
-     IN_OPTIONS(health.interval_ms)},
+     IN_OPTIONS(health.interval_ms), .positive = true},
     {NULL, "health-timeout", 0, OPTION_DURATION, "TIME",
-     "a check that takes longer has failed; default 30s", IN_OPTIONS(health.timeout_ms)},
+     "a check that takes longer has failed; default 30s", IN_OPTIONS(health.timeout_ms),
+     .positive = true},
     {NULL, "health-retries", 0, OPTION_COUNT, "N",
      "so many failures in a row make the command unhealthy; default 3", IN_OPTIONS(health.retries)},
     {NULL, "health-start-period", 0, OPTION_DURATION, "TIME",
@@ -59,7 +64,8 @@ const struct option_spec option_specs[] = {
     {NULL, "on-lose", 0, OPTION_TEXT, "CMD",
      "run by the shell when a term is over and the command dead", IN_OPTIONS(hooks[HOOK_LOSE])},
     {NULL, "hook-timeout", 0, OPTION_DURATION, "TIME",
-     "a hook that takes longer is killed; default 30s", IN_OPTIONS(hook_timeout_ms)},
+     "a hook that takes longer is killed; default 30s", IN_OPTIONS(hook_timeout_ms),
+     .positive = true},
     {NULL, "stop-to", 0, OPTION_CHOICE, "group|main",
      "who gets TERM: the whole tree (default) or the command's own process; KILL is for the tree",
      IN_OPTIONS(stop_main_only), .choices = {"group", "main"}},
@@ -118,3 +124,10 @@ const struct option_spec option_specs[] = {
 const size_t option_count = sizeof option_specs / sizeof option_specs[0];
 
 _Static_assert(sizeof option_specs / sizeof option_specs[0] <= OPTIONS_MOST, "too many options");
+
+void option_variable(const struct option_spec *spec, char *buffer, size_t size)
+{
+    snprintf(buffer, size, "LEADERWRAP_%s", spec->name);
+    for (char *at = buffer; *at != '\0'; at++)
+        *at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+}

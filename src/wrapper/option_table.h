@@ -11,6 +11,15 @@
 
 #include "leaderwrap/options.h"
 
+#define OPTIONS_MOST 64
+
+/* Where something was said about an option. */
+enum option_source {
+    SOURCE_NONE,
+    SOURCE_ENVIRONMENT,
+    SOURCE_LINE,
+};
+
 /* What the options say before anything is derived from it. */
 struct raw {
     const char *key;
@@ -18,7 +27,7 @@ struct raw {
     const char *redis;
     const char *password_file;
     bool redis_from_line;
-    uint64_t given; /* a bit for each option that something was said about, by its place in specs */
+    unsigned char sources[OPTIONS_MOST]; /* enum option_source, by the place in option_specs */
     struct timing_request timing;
 };
 
@@ -46,6 +55,7 @@ struct option_spec {
     const char *help;
     size_t offset; /* of the value: in struct raw for those marked `raw`, else in struct options */
     bool raw;
+    bool positive; /* a duration that cannot be 0 */
     const char *choices[2];
     enum options_mode mode;
 };
@@ -53,6 +63,7 @@ struct option_spec {
 extern const struct option_spec option_specs[];
 extern const size_t option_count;
 
-#define OPTIONS_MOST 64 /* a bit for each in raw.given */
+/* Writes the name of an option's environment variable, "LEADERWRAP_TTL", into `buffer`. */
+void option_variable(const struct option_spec *spec, char *buffer, size_t size);
 
 #endif

@@ -1,20 +1,19 @@
 /* Reading the environment and the command line, by the table of options. */
 #include "leaderwrap/options.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
-#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "leaderwrap/duration.h"
 #include "leaderwrap/lease.h"
 #include "leaderwrap/store.h"
+#include "option_line.h"
 #include "option_table.h"
+#include "option_value.h"
 
 #define DEFAULT_REDIS  "redis://127.0.0.1:6379/0"
 #define DEFAULT_TTL_MS 15000
@@ -26,261 +25,103 @@
 #define DEFAULT_COUNTER_KEY "global_counter"
 #define COUNTER_LEASE_KEY   "leaderwrap:counter"
 #define SHOWN_VALUE         80 /* of a bad value, in an error message */
-#define STATUS_MOST         255
-#define COUNT_MOST          1000000
 
-/* Where a value came from, for the error message: "--ttl 15" or "LEADERWRAP_TTL=15". */
-struct origin {
-    char text[SHOWN_VALUE + 80];
-};
-
-static void variable_name(const struct option_spec *spec, char *buffer, size_t size)
+/* The place of an option in the table. */
+static size_t place_of(const char *name)
 {
-    snprintf(buffer, size, "LEADERWRAP_%s", spec->name);
-    for (char *at = buffer; *at != '\0'; at++)
-        *at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
-}
+    size_t place = 0;
 
-static int complain(char *error, size_t size, const struct origin *origin, const char *what)
-{
-    snprintf(error, size, "%s: %s", origin->text, what);
-    return EXIT_USAGE;
-}
-
-static bool parse_flag(const char *text, bool *flag)
-{
-    static const char *const words[2][5] = {{"0", "no", "false", "off", ""},
-                                            {"1", "yes", "true", "on", "1"}};
-    for (int value = 0; value < 2; value++) {
-        for (int i = 0; i < 5; i++) {
-            if (strcasecmp(text, words[value][i]) == 0) {
-                *flag = value == 1;
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static bool parse_number(const char *text, int64_t least, int64_t most, int64_t *number)
-{
-    int64_t value = 0;
-
-    if (*text == '\0')
-        return false;
-    for (; *text != '\0'; text++) {
-        if (!isdigit((unsigned char)*text) || value > most)
-            return false;
-        value = value * 10 + (*text - '0');
-    }
-    *number = value;
-    return value >= least && value <= most;
-}
-
-static bool parse_status(const char *text, int *status)
-{
-    int64_t value;
-
-    if (!parse_number(text, 0, STATUS_MOST, &value))
-        return false;
-    *status = (int)value;
-    return true;
-}
-
-static bool parse_restart(const char *text, enum restart_policy *policy)
-{
-    static const char *const words[] = {
-        [RESTART_NO] = "no", [RESTART_ON_FAILURE] = "on-failure", [RESTART_ALWAYS] = "always"};
-
-    for (int i = RESTART_NO; i <= RESTART_ALWAYS; i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *policy = (enum restart_policy)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Returns NULL, or what is wrong. */
-static const char *parse_patience(const char *text, int64_t *wait_ms)
-{
-    if (strcmp(text, "forever") != 0)
-        return duration_parse(text, wait_ms);
-    *wait_ms = INT64_MAX;
-    return NULL;
+    while (place + 1 < option_count && strcmp(option_specs[place].name, name) != 0)
+        place++;
+    return place;
 }
 
 static bool is_given(const struct raw *raw, const char *name)
 {
-    for (size_t i = 0; i < option_count; i++)
-        if (strcmp(option_specs[i].name, name) == 0)
-            return (raw->given >> i & 1) != 0;
-    return false;
+    return raw->sources[place_of(name)] != SOURCE_NONE;
 }
 
-/* Stores one value. `value` is NULL for an option without argument on the command line. */
-static int store_value(const struct option_spec *spec, const char *value,
-                       const struct origin *origin, struct options *options, struct raw *raw,
-                       char *error, size_t size)
+/* Which setting a value came from: "--ttl" or "LEADERWRAP_TTL". */
+static const char *source_of(const struct raw *raw, size_t place, char *buffer, size_t size)
 {
-    void *field = (char *)(spec->raw ? (void *)raw : (void *)options) + spec->offset;
-    const char *problem;
-    char choices[96];
+    if (raw->sources[place] == SOURCE_ENVIRONMENT)
+        option_variable(&option_specs[place], buffer, size);
+    else
+        snprintf(buffer, size, "--%s", option_specs[place].name);
+    return buffer;
+}
 
-    raw->given |= UINT64_C(1) << (spec - option_specs);
-    if (value == NULL) {
-        if (spec->kind == OPTION_MODE)
-            options->mode = spec->mode;
-        else
-            *(bool *)field = true;
+static int complain(const struct raw *raw, const char *name, char *error, size_t size,
+                    const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* Puts the setting that the option `name` was given by, if it was, in front of a sentence. */
+static int complain(const struct raw *raw, const char *name, char *error, size_t size,
+                    const char *format, ...)
+{
+    char source[64];
+    va_list arguments;
+    int used = 0;
+
+    if (is_given(raw, name))
+        used = snprintf(error, size, "%s: ", source_of(raw, place_of(name), source, sizeof source));
+    va_start(arguments, format);
+    vsnprintf(error + used, size - (size_t)used, format, arguments);
+    va_end(arguments);
+    return EXIT_USAGE;
+}
+
+/* Stores what was said about an option, and where. */
+static int store_value(const struct option_spec *spec, const char *value, enum option_source source,
+                       struct options *options, struct raw *raw, char *error, size_t size)
+{
+    char problem[256];
+
+    raw->sources[spec - option_specs] = (unsigned char)source;
+    if (option_store(spec, value, options, raw, problem, sizeof problem) == 0)
         return 0;
-    }
-    switch (spec->kind) {
-    case OPTION_TEXT:
-    case OPTION_REDIS:
-        *(const char **)field = value;
-        return 0;
-    case OPTION_DURATION:
-        problem = duration_parse(value, field);
-        return problem == NULL ? 0 : complain(error, size, origin, problem);
-    case OPTION_CHOICE:
-        for (int i = 0; i < 2; i++) {
-            if (strcmp(value, spec->choices[i]) == 0) {
-                *(bool *)field = i == 1;
-                return 0;
-            }
-        }
-        break;
-    case OPTION_FLAG:
-        return parse_flag(value, field) ? 0 : complain(error, size, origin, "must be 1 or 0");
-    case OPTION_LEVEL:
-        if (log_level_parse(value, field))
-            return 0;
-        break;
-    case OPTION_FORMAT:
-        if (log_format_parse(value, field))
-            return 0;
-        break;
-    case OPTION_MODE:
-        break;
-    case OPTION_PATIENCE:
-        problem = parse_patience(value, field);
-        return problem == NULL ? 0 : complain(error, size, origin, problem);
-    case OPTION_RESTART:
-        if (parse_restart(value, field))
-            return 0;
-        break;
-    case OPTION_COUNT:
-        return parse_number(value, 1, COUNT_MOST, field)
-                   ? 0
-                   : complain(error, size, origin, "must be a number from 1 to 1000000");
-    case OPTION_STATUS:
-        return parse_status(value, field)
-                   ? 0
-                   : complain(error, size, origin, "must be a number from 0 to 255");
-    }
-    snprintf(choices, sizeof choices, "must be %s", spec->argument);
-    return complain(error, size, origin, choices);
+    return complain(raw, spec->name, error, size, "%s", problem);
 }
 
 static int read_environment(struct options *options, struct raw *raw, char *error, size_t size)
 {
     for (size_t i = 0; i < option_count; i++) {
         char variable[64];
-        struct origin origin;
         if (option_specs[i].kind == OPTION_MODE)
             continue;
-        variable_name(&option_specs[i], variable, sizeof variable);
+        option_variable(&option_specs[i], variable, sizeof variable);
         const char *value = getenv(variable);
         if (value == NULL)
             continue;
-        snprintf(origin.text, sizeof origin.text, "%s=%.*s", variable, SHOWN_VALUE, value);
-        int status = store_value(&option_specs[i], value, &origin, options, raw, error, size);
+        int status =
+            store_value(&option_specs[i], value, SOURCE_ENVIRONMENT, options, raw, error, size);
         if (status != 0)
             return status;
     }
     return 0;
 }
 
-/* The two forms that getopt_long(3) wants, made from the table. */
-static void build_getopt(struct option *long_options, char *letters)
-{
-    *letters++ = '+'; /* the first word that is no option begins the command */
-    *letters++ = ':'; /* a missing argument is told apart from an unknown option */
-    for (size_t i = 0; i < option_count; i++) {
-        int takes = option_specs[i].argument != NULL ? required_argument : no_argument;
-        long_options[i] =
-            (struct option){.name = option_specs[i].name, .has_arg = takes, .val = 256 + (int)i};
-        if (option_specs[i].letter != 0) {
-            *letters++ = option_specs[i].letter;
-            if (takes)
-                *letters++ = ':';
-        }
-    }
-    long_options[option_count] = (struct option){0};
-    *letters = '\0';
-}
-
-static const struct option_spec *find_spec(int found)
-{
-    if (found >= 256)
-        return &option_specs[found - 256];
-    for (size_t i = 0; i < option_count; i++)
-        if (option_specs[i].letter == found)
-            return &option_specs[i];
-    return NULL;
-}
-
-/* What getopt_long(3) did not understand: `optopt` is the option it knows, or 0. */
-static int complain_option(bool missing, const char *word, char *error, size_t size)
-{
-    char shown[SHOWN_VALUE + 1];
-    const struct option_spec *spec = optopt != 0 ? find_spec(optopt) : NULL;
-
-    if (spec != NULL && optopt >= 256)
-        snprintf(shown, sizeof shown, "--%s", spec->name);
-    else if (optopt != 0)
-        snprintf(shown, sizeof shown, "-%c", optopt);
-    else
-        snprintf(shown, sizeof shown, "%.*s", SHOWN_VALUE, word);
-    snprintf(error, size, "%s %s; see leaderwrap --help",
-             missing        ? "missing value after"
-             : spec != NULL ? "no value can be given to"
-                            : "unknown or ambiguous option",
-             shown);
-    return EXIT_USAGE;
-}
-
 static int read_line(struct options *options, struct raw *raw, int argc, char **argv, char *error,
                      size_t size)
 {
-    struct option long_options[OPTIONS_MOST + 1];
-    char letters[2 * OPTIONS_MOST + 3];
-    int found;
+    struct option_line line;
+    struct option_found found;
+    int more;
 
-    build_getopt(long_options, letters);
-    opterr = 0;
-    optind = 0; /* glibc: begin anew, whoever parsed before */
-    while ((found = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
-        struct origin origin;
-        if (found == '?' || found == ':')
-            return complain_option(found == ':', argv[optind - 1], error, size);
-        const struct option_spec *spec = find_spec(found);
-        if (spec->kind == OPTION_REDIS) {
+    option_line_begin(&line, argc, argv);
+    while ((more = option_line_next(&line, &found, error, size)) == 1) {
+        if (found.spec->kind == OPTION_REDIS) {
             if (raw->redis_from_line) {
                 snprintf(error, size, "--redis was given twice: the lease is kept on one server");
                 return EXIT_USAGE;
             }
             raw->redis_from_line = true;
         }
-        snprintf(origin.text, sizeof origin.text, "--%s %.*s", spec->name, SHOWN_VALUE,
-                 optarg != NULL ? optarg : "");
-        int status = store_value(spec, optarg, &origin, options, raw, error, size);
+        int status = store_value(found.spec, found.value, SOURCE_LINE, options, raw, error, size);
         if (status != 0)
             return status;
     }
-    options->command = optind < argc ? argv + optind : NULL;
-    return 0;
+    options->command = line.at < argc ? argv + line.at : NULL;
+    return more == 0 ? 0 : EXIT_USAGE;
 }
 
 static const char *base_name(const char *path)
@@ -309,9 +150,9 @@ static int set_key(struct options *options, const struct raw *raw, char *error, 
     const char *problem = store_check_key(options->key);
     if (problem == NULL)
         return 0;
-    snprintf(error, size, "cannot use the lease key \"%.*s\": %s", SHOWN_VALUE, options->key,
-             problem);
-    return EXIT_USAGE;
+    return complain(raw, "key", error, size, "cannot use the lease key \"%.*s\": %s%s", SHOWN_VALUE,
+                    options->key, problem,
+                    raw->key == NULL ? "; choose another one with --key" : "");
 }
 
 static const char *check_name(const char *name)
@@ -343,14 +184,16 @@ static int set_name(struct options *options, const struct raw *raw, char *error,
     const char *problem = check_name(options->name);
     if (problem == NULL)
         return 0;
-    snprintf(error, size, "the name \"%.*s\" %s", SHOWN_VALUE, options->name, problem);
-    return EXIT_USAGE;
+    return complain(raw, "name", error, size, "the name \"%.*s\" %s", SHOWN_VALUE, options->name,
+                    problem);
 }
 
 /* Made absolute without resolving links: the keeper leaves the working directory, and whoever
  * rotates the secret may do so by moving a link. */
-static int set_password_file(struct options *options, const char *path, char *error, size_t size)
+static int set_password_file(struct options *options, const struct raw *raw, char *error,
+                             size_t size)
 {
+    const char *path = raw->password_file;
     char *directory = path[0] == '/' ? NULL : getcwd(NULL, 0);
     int length = asprintf(&options->password_file, "%s%s%s", directory != NULL ? directory : "",
                           directory != NULL ? "/" : "", path);
@@ -364,22 +207,22 @@ static int set_password_file(struct options *options, const char *path, char *er
         close(file);
         return 0;
     }
-    snprintf(error, size, "cannot read the password file %.*s: %s", SHOWN_VALUE, path,
-             strerror(errno));
-    return EXIT_USAGE;
+    return complain(raw, "password-file", error, size, "cannot read the password file %.*s: %s",
+                    SHOWN_VALUE, path, strerror(errno));
 }
 
 static int set_redis(struct options *options, const struct raw *raw, char *error, size_t size)
 {
     const char *url = raw->redis != NULL ? raw->redis : getenv("REDIS_URL");
     const char *password = getenv("LEADERWRAP_PASSWORD");
+    char problem[256];
 
-    if (url == NULL)
-        url = DEFAULT_REDIS;
-    if (redis_url_parse(url, &options->redis, error, size) != 0)
-        return EXIT_USAGE;
+    if (redis_url_parse(url != NULL ? url : DEFAULT_REDIS, &options->redis, problem,
+                        sizeof problem) != 0)
+        return complain(raw, "redis", error, size, "%s%s", raw->redis == NULL ? "REDIS_URL: " : "",
+                        problem);
     if (raw->password_file != NULL)
-        return set_password_file(options, raw->password_file, error, size);
+        return set_password_file(options, raw, error, size);
     if (options->redis.password == NULL && password != NULL) {
         options->redis.password = strdup(password);
         if (options->redis.password == NULL)
@@ -416,7 +259,9 @@ static int refuse_given(const struct raw *raw, const char *const *names, const c
 {
     for (; *names != NULL; names++) {
         if (is_given(raw, *names)) {
-            snprintf(error, size, "--%s is for %s", *names, what_for);
+            char source[64];
+            snprintf(error, size, "%s is for %s",
+                     source_of(raw, place_of(*names), source, sizeof source), what_for);
             return EXIT_USAGE;
         }
     }
@@ -436,8 +281,10 @@ static int check_once(struct options *options, const struct raw *raw, char *erro
         return EXIT_USAGE;
     }
     if (options->restart != RESTART_NO || options->health_cmd != NULL) {
-        snprintf(error, size, "--%s is not for --once: the job is run once",
-                 options->health_cmd != NULL ? "health-cmd" : "restart");
+        const char *name = options->health_cmd != NULL ? "health-cmd" : "restart";
+        char source[64];
+        snprintf(error, size, "%s is not for --once: the job is run once",
+                 source_of(raw, place_of(name), source, sizeof source));
         return EXIT_USAGE;
     }
     options->exit_on_lost = true;
@@ -478,24 +325,28 @@ static int check_companions(const struct options *options, const struct raw *raw
     int status = 0;
 
     for (int i = 0; i < 3; i++) {
-        if (commands[i] != NULL && commands[i][strspn(commands[i], " \t\n")] == '\0') {
-            snprintf(error, size, "--%s: the command is empty", names[i]);
-            return EXIT_USAGE;
-        }
-    }
-    if (options->hook_timeout_ms == 0 || options->health.timeout_ms == 0 ||
-        options->health.interval_ms == 0) {
-        snprintf(error, size, "--%s must be longer than 0",
-                 options->hook_timeout_ms == 0     ? "hook-timeout"
-                 : options->health.timeout_ms == 0 ? "health-timeout"
-                                                   : "health-interval");
-        return EXIT_USAGE;
+        if (commands[i] != NULL && commands[i][strspn(commands[i], " \t\n")] == '\0')
+            return complain(raw, names[i], error, size, "the command is empty");
     }
     if (options->health_cmd == NULL)
         status = refuse_given(raw, only_health, "--health-cmd", error, size);
     if (status == 0 && hooks[HOOK_ACQUIRE] == NULL && hooks[HOOK_LOSE] == NULL)
         status = refuse_given(raw, only_hooks, "--on-acquire and --on-lose", error, size);
     return status;
+}
+
+/* Numbers that do not fit together are told of the one that was given, the TTL first. */
+static int derive_timing(struct options *options, const struct raw *raw, char *error, size_t size)
+{
+    static const char *const names[] = {"ttl", "renew", "grace", "margin"};
+    char problem[400];
+    size_t at = 0;
+
+    if (timing_derive(&raw->timing, &options->timing, problem, sizeof problem) == 0)
+        return 0;
+    while (at < 3 && !is_given(raw, names[at]))
+        at++;
+    return complain(raw, names[at], error, size, "%s", problem);
 }
 
 int options_parse(struct options *options, int argc, char **argv, char *error, size_t error_size)
@@ -535,8 +386,8 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
         status = set_name(options, &raw, error, error_size);
     if (status == 0)
         status = set_redis(options, &raw, error, error_size);
-    if (status == 0 && timing_derive(&raw.timing, &options->timing, error, error_size) != 0)
-        status = EXIT_USAGE;
+    if (status == 0)
+        status = derive_timing(options, &raw, error, error_size);
     if (status == 0 && options->penalty_ms < 0)
         options->penalty_ms = 2 * options->timing.ttl_ms;
     return status;

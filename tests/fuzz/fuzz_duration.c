@@ -15,45 +15,74 @@
 
 typedef __int128 wide;
 
-static wide unit_ms(const char *suffix)
+/* The length of a unit in milliseconds, its place from the longest to the shortest and the length
+ * of its name; 0 for what is none. */
+static wide unit_ms(const char *text, int *place, size_t *length)
 {
-    return strcmp(suffix, "ms") == 0  ? 1
-           : strcmp(suffix, "s") == 0 ? 1000
-           : strcmp(suffix, "m") == 0 ? 60000
-           : strcmp(suffix, "h") == 0 ? 3600000
-                                      : -1;
+    size_t letters = 0;
+
+    while ((text[letters] | 0x20) >= 'a' && (text[letters] | 0x20) <= 'z')
+        letters++;
+    *length = letters;
+    *place = letters == 2 && memcmp(text, "ms", 2) == 0 ? 5
+             : letters != 1                             ? 0
+             : *text == 's'                             ? 4
+             : *text == 'm'                             ? 3
+             : *text == 'h'                             ? 2
+             : *text == 'd'                             ? 1
+                                                        : 0;
+    static const wide lengths[] = {0, 86400000, 3600000, 60000, 1000, 1};
+    return lengths[*place];
 }
 
-/* Digits behind the third place are dropped, as are fractions of a millisecond. Returns -1 for what
- * is no duration. */
-static wide reference(const char *text)
+/* Reads one number with its unit at `*text`, in thousandths of a millisecond. Digits behind the
+ * third place are dropped, as are fractions of a millisecond. Returns -1 for what is none. */
+static wide reference_part(const char **text, int *last)
 {
     const wide most = (wide)DURATION_MAX_MS * 1000;
-    size_t whole = strspn(text, "0123456789");
+    size_t whole = strspn(*text, "0123456789");
     wide thousandths = 0;
+    size_t length;
+    int place;
 
-    if (whole == 0)
+    for (size_t i = 0; i < whole && thousandths <= most; i++)
+        thousandths = thousandths * 10 + ((*text)[i] - '0') * 1000;
+    *text += whole;
+    if (whole == 0 || thousandths > most)
         return -1;
-    for (size_t i = 0; i < whole; i++) {
-        thousandths = thousandths * 10 + (text[i] - '0') * 1000;
-        if (thousandths > most)
-            return -1;
-    }
-    text += whole;
-    if (*text == '.') {
-        size_t places = strspn(++text, "0123456789");
+    if (**text == '.') {
+        size_t places = strspn(++*text, "0123456789");
         int weight = 100;
 
         if (places == 0)
             return -1;
         for (size_t i = 0; i < places && i < 3; i++, weight /= 10)
-            thousandths += (text[i] - '0') * weight;
-        text += places;
+            thousandths += ((*text)[i] - '0') * weight;
+        *text += places;
     }
-    if (*text == '\0')
-        return thousandths == 0 ? 0 : -1;
-    wide unit = unit_ms(text);
-    return unit < 0 || thousandths * unit > most ? -1 : thousandths * unit / 1000;
+    wide unit = unit_ms(*text, &place, &length);
+    *text += length;
+    if (place <= *last)
+        return -1;
+    *last = place;
+    return thousandths * unit > most ? -1 : thousandths * unit / 1000;
+}
+
+/* Returns -1 for what is no duration. */
+static wide reference(const char *text)
+{
+    wide total = 0;
+    int last = 0;
+
+    if (*text != '\0' && text[strspn(text, "0")] == '\0')
+        return 0;
+    do {
+        wide part = reference_part(&text, &last);
+        if (part < 0)
+            return -1;
+        total += part;
+    } while (*text != '\0');
+    return total <= DURATION_MAX_MS ? total : -1;
 }
 
 /* Reads what duration_format wrote; `*resolution` is the precision of the form it chose. */

@@ -6,7 +6,8 @@
  * the only file that can be opened is a harmless one.
  *
  * Oracle: status 0 with a configuration that keeps every promise of its headers (the order of the
- * deadlines above all), or 64 with a sentence that the log shows in one printable line.
+ * deadlines above all), or 64 with a sentence that the log shows in one printable line. A long
+ * option that is not exactly one of the table's is refused, and nothing behind its name is told.
  */
 #include "fuzz.h"
 
@@ -18,8 +19,10 @@
 #include "leaderwrap/log.h"
 #include "leaderwrap/options.h"
 #include "leaderwrap/store.h"
+#include "wrapper/option_table.h"
 
 #define WORDS_MAX 64
+#define SECRET    "zqSecretqz"
 
 int __real_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
@@ -122,6 +125,39 @@ static void check_error(int status, const char *error, size_t size)
     ORACLE(is_printable(shown));
 }
 
+static bool is_name(const char *name, size_t length)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if (strncmp(option_specs[i].name, name, length) == 0 &&
+            option_specs[i].name[length] == '\0')
+            return true;
+    return false;
+}
+
+/* A word of our own is put behind the = of a name that no option has. */
+static void check_secrecy(char *word)
+{
+    char *none[] = {NULL};
+    char **own = environ;
+    char program[] = "leaderwrap";
+    size_t length = strcspn(word, "=");
+    char error[512] = "";
+    struct options options;
+    char *marked;
+
+    if (strncmp(word, "--", 2) != 0 || length < 3 || is_name(word + 2, length - 2) ||
+        strstr(word, SECRET) != NULL)
+        return;
+    if (asprintf(&marked, "%.*s=" SECRET, (int)length, word) < 0)
+        abort();
+    environ = none;
+    int status = options_parse(&options, 2, (char *[]){program, marked, NULL}, error, sizeof error);
+    environ = own;
+    ORACLE(status == EXIT_USAGE && strstr(error, SECRET) == NULL);
+    options_clear(&options);
+    free(marked);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = input_text(data, size);
@@ -143,6 +179,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else
         check_error(status, error, sizeof error);
     options_clear(&options);
+    for (int i = 1; i <= arguments; i++)
+        check_secrecy(argv[i]);
     free(text);
     return 0;
 }

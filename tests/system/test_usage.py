@@ -63,14 +63,16 @@ def refuse(arena, listener):
         (["--no-such-option"], "--no-such-option"),
         (["--no-such-option=5"], "--no-such-option"),
         (["-z"], "-z"),
-        (["--re", "1s"], "ambiguous"),
+        (["--re", "1s"], "did you mean --renew, --retry, --restart or --redis?"),
+        (["--password", "hidden"], "did you mean --password-file?"),
+        (["--ttl", "--", "true"], "--ttl needs a value"),
         (["--check=yes"], "--check"),
-        (["--" + LONG], "unknown"),
+        (["--" + LONG], "is no option"),
         (["--ttl", "15"], "unit"),
         (["--ttl", ""], "--ttl"),
-        (["--ttl", "-1s"], "--ttl"),
+        (["--ttl", "-1s"], "--ttl: -1s is negative"),
         (["--ttl", "5 s"], "--ttl"),
-        (["--ttl", "1d"], "--ttl"),
+        (["--ttl", "1y"], "--ttl"),
         (["--ttl", "99999999999999999999s"], "--ttl"),
         (["--ttl", "9" * 10_000 + "s"], "--ttl"),
         (["--ttl", "0s"], "--ttl"),
@@ -138,19 +140,19 @@ def test_the_proposed_ttl_would_do(refuse, arena):
         ("unix://", "path"),
         ("unix://host/socket", "host"),
         ("unix:///socket?database=1", "db"),
-        ("redis://a b", "redis://"),
+        ("redis://a b", "blank"),
         (LONG, "redis://"),
         ("redis://127.0.0.1/" + LONG, "database"),
     ],
     ids=lambda value: value[:30],
 )
 def test_urls_that_are_none(refuse, url, words):
-    for told in (
-        refuse("--redis", url, redis=False),
-        refuse(redis=False, env={"LEADERWRAP_REDIS": url}),
-        refuse(redis=False, env={"REDIS_URL": url}),
+    for told, source in (
+        (refuse("--redis", url, redis=False), "--redis"),
+        (refuse(redis=False, env={"LEADERWRAP_REDIS": url}), "LEADERWRAP_REDIS"),
+        (refuse(redis=False, env={"REDIS_URL": url}), "REDIS_URL"),
     ):
-        assert words in told
+        assert told.startswith("leaderwrap: %s: " % source) and words in told
         assert "hidden" not in told
 
 
@@ -174,8 +176,7 @@ def test_one_server_only(refuse):
 )
 def test_a_bad_variable_is_named(refuse, variable, value):
     told = refuse(env={variable: value})
-    # What is wrong with it may be said of what it stands for.
-    assert variable in told or variable[11:].replace("_", " ").lower() in told
+    assert told.startswith("leaderwrap: %s: " % variable)
 
 
 # Commands that cannot be run
@@ -196,6 +197,12 @@ def test_a_bad_variable_is_named(refuse, variable, value):
 )
 def test_commands_that_cannot_be_run(refuse, command, status):
     assert "cannot execute" in refuse("--key", "k", command=command, status=status)
+
+
+def test_a_command_in_one_word(refuse):
+    told = refuse("--key", "k", command=["sleep 1"], status=127)
+    assert "sh -c 'sleep 1'" in told
+    assert "sh -c" not in refuse("--key", "k", command=["no-such-thing", "1 2"], status=127)
 
 
 def test_an_empty_path_finds_nothing(refuse, arena):
@@ -311,6 +318,36 @@ def test_defaults(arena):
     assert found["ttl"] == "15 s"
     assert re.fullmatch(re.escape(socket.gethostname()[:50]) + r":\d+", found["name"])
     assert numbers(arena, "--redis", NOWHERE)["lease key"] == "leaderwrap:counter"
+
+
+def test_a_variable_that_means_nothing(arena):
+    redis = arena.redis("requirepass pw")
+    env = {
+        "LEADERWRAP_REDIS": "unix://" + redis.socket,
+        "LEADERWRAP_TLL": "hidden",
+        "LEADERWRAP_CHECK": "1",
+        "LEADERWRAP_TTL": "60s",
+        "LEADERWRAP_PASSWORD": "pw",
+        "LEADERWRAPPER": "1",
+        "LEADERWRAP_TTL_MS": "5",
+        "LEADERWRAP_REASON": "lost",
+    }
+    done = arena.run("--once", "--assume-fresh", "--key", "test", "true", env=env)
+    assert done.returncode == 0, done.stderr
+    told = [re.sub(r".*: warning: ", "", line) for line in sorted(done.stderr.splitlines())]
+    assert sorted(told) == [
+        "LEADERWRAP_CHECK in the environment means nothing; did you mean --check?",
+        "LEADERWRAP_TLL in the environment means nothing; did you mean LEADERWRAP_TTL?",
+    ]
+
+
+def test_the_counter_is_not_run_in_silence(arena, redis):
+    worker = arena.worker(redis=redis, key="mine")
+    told = worker.wait_event("counter")
+    assert told["level"] == "warning" and '"mine"' in told["message"]
+    worker = arena.worker(redis=redis, key="other", command=["sleep", "600"])
+    worker.wait_event("start")
+    assert not worker.find("counter")
 
 
 @pytest.mark.parametrize("value, kept", [("1", True), ("no", False), ("", False), ("TRUE", True)])

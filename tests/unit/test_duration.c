@@ -15,12 +15,15 @@ static void accepted(void **state)
         const char *text;
         int64_t ms;
     } cases[] = {
-        {"0", 0},          {"0s", 0},
-        {"500ms", 500},    {"15s", 15000},
-        {"5m", 300000},    {"1h", 3600000},
-        {"1.5s", 1500},    {"0.25s", 250},
-        {"2.5ms", 2},      {"720h", DURATION_MAX_MS},
-        {"1.0009s", 1000}, {"00015s", 15000},
+        {"0", 0},           {"0s", 0},
+        {"500ms", 500},     {"15s", 15000},
+        {"5m", 300000},     {"1h", 3600000},
+        {"1.5s", 1500},     {"0.25s", 250},
+        {"2.5ms", 2},       {"720h", DURATION_MAX_MS},
+        {"1.0009s", 1000},  {"00015s", 15000},
+        {"1d", 86400000},   {"30d", DURATION_MAX_MS},
+        {"1h30m", 5400000}, {"1d1h1m1s1ms", 90061001},
+        {"1m0.5s", 60500},  {"1h1ms", 3600001},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -37,20 +40,33 @@ static void refused(void **state)
         const char *text;
         const char *part;
     } cases[] = {
-        {"15", "has no unit"},
-        {"", "is not a duration"},
-        {"s", "is not a duration"},
-        {"-5s", "is not a duration"},
-        {"5 s", "unknown unit"},
+        {"15", "has no unit:"},
+        {"1h30", "has no unit at its end"},
+        {"", "is empty"},
+        {"s", "is no time"},
+        {"soon", "is no time"},
+        {"-", "is no time"},
+        {"-5s", "is negative"},
+        {"-.5s", "is negative"},
+        {"+5s", "is no time"},
+        {"5 s", "has a blank"},
+        {"1h 30m", "has a blank"},
         {"5x", "unknown unit"},
         {"5S", "unknown unit"},
-        {"1.s", "is not a duration"},
-        {".5s", "is not a duration"},
+        {"5sec", "unknown unit"},
+        {"1.s", "no digit behind the point"},
+        {".5s", "no digit before the point"},
+        {"1h.5m", "no digit before the point"},
         {"721h", "30 days"},
+        {"31d", "30 days"},
+        {"30d1ms", "30 days"},
         {"99999999999999999999s", "30 days"},
         {"0x10s", "unknown unit"},
         {"1e3s", "unknown unit"},
-        {"15s ", "unknown unit"},
+        {"15s ", "has a blank"},
+        {"15s,", "something behind its unit"},
+        {"30m1h", "the longest first"},
+        {"1h1h", "each unit once"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

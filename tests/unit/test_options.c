@@ -132,10 +132,10 @@ static void a_bad_environment_names_its_variable(void **state)
 {
     (void)state;
     setenv("LEADERWRAP_TTL", "30", 1);
-    assert_refused("job", "LEADERWRAP_TTL=30: has no unit");
+    assert_refused("job", "LEADERWRAP_TTL: 30 has no unit");
     setenv("LEADERWRAP_TTL", "30s", 1);
     setenv("LEADERWRAP_ASSUME_FRESH", "maybe", 1);
-    assert_refused("job", "LEADERWRAP_ASSUME_FRESH=maybe: must be 1 or 0");
+    assert_refused("job", "LEADERWRAP_ASSUME_FRESH: maybe is neither 1 nor 0");
 }
 
 static void once_has_defaults_of_its_own(void **state)
@@ -181,9 +181,9 @@ static void a_lock_delay_is_a_duration_or_0(void **state)
     parsed = assert_accepted("--lock-delay 0 job");
     assert_int_equal(parsed.options.lock_delay_ms, 0);
     options_clear(&parsed.options);
-    assert_refused("--lock-delay 5 job", "--lock-delay 5: has no unit");
-    assert_refused("--lock-delay forever job", "--lock-delay forever: ");
-    assert_refused("--lock-delay -1s job", "--lock-delay -1s: ");
+    assert_refused("--lock-delay 5 job", "--lock-delay: 5 has no unit");
+    assert_refused("--lock-delay forever job", "--lock-delay: forever is no time");
+    assert_refused("--lock-delay -1s job", "--lock-delay: -1s is negative");
 }
 
 static void what_is_for_once_is_for_once(void **state)
@@ -194,14 +194,14 @@ static void what_is_for_once_is_for_once(void **state)
     assert_refused("--max-runtime 3s job", "--max-runtime is for --once");
     assert_refused("-E 0 job", "--conflict-exit-code is for --once");
     assert_refused("--once", "--once needs a command");
-    assert_refused("--once --wait 5 job", "--wait 5: has no unit");
-    assert_refused("--once --wait never job", "--wait never: ");
-    assert_refused("--once -E 256 job", "must be a number from 0 to 255");
-    assert_refused("--once -E -1 job", "must be a number from 0 to 255");
-    assert_refused("--once -E 99999999999 job", "must be a number from 0 to 255");
-    assert_refused("--once -E x job", "must be a number from 0 to 255");
+    assert_refused("--once --wait 5 job", "--wait: 5 has no unit");
+    assert_refused("--once --wait never job", "--wait: never is no time");
+    assert_refused("--once -E 256 job", "is no number from 0 to 255");
+    assert_refused("--once -E -1 job", "is no number from 0 to 255");
+    assert_refused("--once -E 99999999999 job", "is no number from 0 to 255");
+    assert_refused("--once -E x job", "is no number from 0 to 255");
     setenv("LEADERWRAP_CONFLICT_EXIT_CODE", "", 1);
-    assert_refused("--once job", "LEADERWRAP_CONFLICT_EXIT_CODE=: must be a number");
+    assert_refused("--once job", "LEADERWRAP_CONFLICT_EXIT_CODE: \"\" is no number");
     unsetenv("LEADERWRAP_CONFLICT_EXIT_CODE");
 }
 
@@ -222,8 +222,9 @@ static void restarts(void **state)
     assert_true(parsed.options.max_restarts == 3 && parsed.options.penalty_ms == 5000);
     options_clear(&parsed.options);
 
-    assert_refused("--restart sometimes job", "must be no|on-failure|always");
-    assert_refused("--restart always --max-restarts 0 job", "must be a number from 1 to 1000000");
+    assert_refused("--restart sometimes job",
+                   "--restart: sometimes is none of no|on-failure|always");
+    assert_refused("--restart always --max-restarts 0 job", "is no number from 1 to 1000000");
     assert_refused("--max-restarts 3 job", "--max-restarts is for --restart");
     assert_refused("--penalty 3s job", "--penalty is for --restart");
     assert_refused("--once --restart always job", "--restart is not for --once");
@@ -252,14 +253,14 @@ static void checks_health(void **state)
 
     assert_refused("--health-retries 2 job", "--health-retries is for --health-cmd");
     assert_refused("--health-start-period 2s job", "--health-start-period is for --health-cmd");
-    assert_refused("--health-cmd c --health-retries 0 job", "must be a number from 1 to");
-    assert_refused("--health-cmd c --health-timeout 5 job", "--health-timeout 5: ");
+    assert_refused("--health-cmd c --health-retries 0 job", "is no number from 1 to");
+    assert_refused("--health-cmd c --health-timeout 5 job", "--health-timeout: 5 has");
     assert_refused("--once --health-cmd c job", "--health-cmd is not for --once");
-    assert_refused("--health-cmd c --health-timeout 0 job", "--health-timeout must be longer");
-    assert_refused("--health-cmd c --health-interval 0s job", "--health-interval must be longer");
-    assert_refused("--on-lose l --hook-timeout 0 job", "--hook-timeout must be longer than 0");
+    assert_refused("--health-cmd c --health-timeout 0 job", "--health-timeout: 0 is too short");
+    assert_refused("--health-cmd c --health-interval 0s job", "--health-interval: 0s is too short");
+    assert_refused("--on-lose l --hook-timeout 0 job", "--hook-timeout: 0 is too short");
     setenv("LEADERWRAP_HEALTH_CMD", " \t", 1);
-    assert_refused("job", "--health-cmd: the command is empty");
+    assert_refused("job", "LEADERWRAP_HEALTH_CMD: the command is empty");
 }
 
 static void runs_hooks(void **state)
@@ -278,32 +279,124 @@ static void runs_hooks(void **state)
 
     assert_refused("--hook-timeout 1s job", "--hook-timeout is for --on-acquire and --on-lose");
     setenv("LEADERWRAP_ON_LOSE", "", 1);
-    assert_refused("job", "--on-lose: the command is empty");
+    assert_refused("job", "LEADERWRAP_ON_LOSE: the command is empty");
 }
 
-static void mistakes_are_told(void **state)
+static void names_are_never_abbreviated(void **state)
 {
     (void)state;
-    assert_refused("--bogus job", "option --bogus; see leaderwrap --help");
-    assert_refused("-x job", "option -x");
-    assert_refused("--ttl", "missing value after --ttl");
-    assert_refused("-t", "missing value after -t");
-    assert_refused("--assume-fresh=1 job", "no value can be given to --assume-fresh");
-    assert_refused("--ttl 15 job", "--ttl 15: has no unit");
+    assert_refused("--bogus job", "--bogus is no option; see leaderwrap --help");
+    assert_refused("--bogus=5 job", "--bogus is no option; see leaderwrap --help");
+    assert_refused("-x job", "-x is no option");
+    assert_refused("--tll 5s job", "--tll is no option; did you mean --ttl?");
+    assert_refused("--titl 5s job", "--titl is no option; did you mean");
+    assert_refused("--margni 5s job", "did you mean --margin?");
+    assert_refused("-ttl 5s job", "-ttl is no option; did you mean --ttl?");
+    assert_refused("--on exit job", "--on is no option; did you mean --on-lost, --on-acquire, "
+                                    "--on-lose or --once?");
+    assert_refused("--onc job", "did you mean --once?");
+    assert_refused("--re 1s job", "did you mean --renew, --retry, --restart or --redis?");
+    assert_refused("--TTL 5s job", "--TTL is no option");
+    assert_refused("--- job", "--- is no option");
+    assert_refused("--=5 job", "-- is no option");
+}
+
+static void what_may_be_a_secret_is_not_told(void **state)
+{
+    static const char *const lines[] = {
+        "--password s3cret job",
+        "--password=s3cret job",
+        "--redis-url=redis://:s3cret@h j",
+        "--redis-url redis://:s3cret@h j",
+        "--redis://:s3cret@h j",
+        "--redsi=redis://:s3cret@h j",
+        "-u=redis://:s3cret@h j",
+        "-redis=redis://:s3cret@h j",
+        "--help=s3cret j",
+        "--redis :s3cret@h j",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct parsed parsed = parse(lines[i]);
+        assert_int_equal(parsed.status, EXIT_USAGE);
+        if (strstr(parsed.error, "s3cret") != NULL)
+            fail_msg("\"%s\": %s", lines[i], parsed.error);
+        options_clear(&parsed.options);
+    }
+    assert_refused(lines[0], "--password is no option; did you mean --password-file?");
+    assert_refused(lines[2], "--redis-url is no option; did you mean --redis?");
+    assert_refused(lines[4], "--redis... is no option; did you mean --redis?");
+}
+
+static void a_missing_value_is_no_word_of_the_command(void **state)
+{
+    (void)state;
+    assert_refused("--ttl", "--ttl needs a value: --ttl TIME");
+    assert_refused("-t", "-t needs a value: -t TIME");
+    assert_refused("--ttl -- job", "--ttl needs a value");
+    assert_refused("-k -t 5s job", "-k needs a value");
+    assert_refused("--key --ttl 5s job", "--key needs a value");
+    assert_refused("-t=5s job", "-t takes its value without a =");
+    assert_refused("--assume-fresh=1 job", "--assume-fresh takes no value");
+    assert_refused("--ttl= job", "--ttl: \"\" is empty");
+    struct parsed parsed = assert_accepted("--key=--ttl -t20s --name=-k job");
+    assert_string_equal(parsed.options.key, "--ttl");
+    assert_string_equal(parsed.options.name, "-k");
+    assert_int_equal(parsed.options.timing.ttl_ms, 20000);
+    options_clear(&parsed.options);
+    parsed = assert_accepted("-hV");
+    assert_int_equal(parsed.options.mode, MODE_VERSION);
+    options_clear(&parsed.options);
+    parsed = assert_accepted("-t 20s -");
+    assert_string_equal(parsed.options.command[0], "-");
+    options_clear(&parsed.options);
+}
+
+static void each_mistake_names_its_setting(void **state)
+{
+    (void)state;
+    assert_refused("--ttl 15 job", "--ttl: 15 has no unit");
+    assert_refused("-t 15 job", "--ttl: 15 has no unit");
     assert_refused("--ttl 5y job", "unknown unit");
+    assert_refused("--ttl -5s job", "--ttl: -5s is negative");
+    assert_refused("--ttl 0 job", "--ttl: 0 is too short");
+    assert_refused("--renew 0s job", "--renew: 0s is too short");
+    assert_refused("--restart always --penalty 0 job", "--penalty: 0 is too short");
+    assert_refused("--ttl 100ms job", "--ttl: a TTL of 100 ms is too short");
     assert_refused("--ttl 100ms job", "the smallest TTL that would do is");
-    assert_refused("--grace 20s job", "the smallest TTL that would do is");
-    assert_refused("--on-lost maybe job", "must be wait|exit");
-    assert_refused("--stop-to all job", "must be group|main");
-    assert_refused("--takeover force job", "must be observed|server-clock");
-    assert_refused("--log-level loud job", "must be error|warning|info|debug");
-    assert_refused("--log-format xml job", "must be text|json");
+    assert_refused("--grace 20s job", "--grace: a TTL of 15 s is too short");
+    assert_refused("--on-lost maybe job", "--on-lost: maybe is none of wait|exit");
+    assert_refused("--stop-to all job", "none of group|main");
+    assert_refused("--takeover force job", "none of observed|server-clock");
+    assert_refused("--log-level loud job", "none of error|warning|info|debug");
+    assert_refused("--log-format xml job", "none of text|json");
     assert_refused("--redis redis://a --redis redis://b job", "given twice");
-    assert_refused("--redis http://a job", "");
-    assert_refused("--redis rediss://a job", "");
-    assert_refused("--key {a job", "the lease key");
-    assert_refused("--name a#b job", "may not contain #");
-    assert_refused("--password-file /nonexistent/file job", "cannot read the password file");
+    assert_refused("--redis http://a job", "--redis: the address begins with neither");
+    assert_refused("--key {a job", "--key: cannot use the lease key");
+    assert_refused("--name a#b job", "--name: the name \"a#b\" may not contain #");
+    assert_refused("--password-file /nonexistent/file job",
+                   "--password-file: cannot read the password file");
+    setenv("REDIS_URL", "localhost:6379", 1);
+    assert_refused("job", "REDIS_URL: localhost:6379 has no redis:// in front");
+    setenv("LEADERWRAP_REDIS", "redis://h:x", 1);
+    assert_refused("job", "LEADERWRAP_REDIS: the address has a port");
+    assert_refused("-u redis://h/x job", "--redis: the address has a database");
+    setenv("LEADERWRAP_TTL", "100ms", 1);
+    assert_refused("--redis redis://h job", "LEADERWRAP_TTL: a TTL of 100 ms");
+    setenv("LEADERWRAP_NAME", "", 1);
+    assert_refused("job", "LEADERWRAP_NAME: the name \"\" is empty");
+    setenv("LEADERWRAP_KEY", "", 1);
+    assert_refused("job", "LEADERWRAP_KEY: cannot use the lease key");
+}
+
+static void other_words_for_the_same(void **state)
+{
+    (void)state;
+    struct parsed parsed = assert_accepted("--log-level warn --ttl 1h30m --lock-delay 1d job");
+    assert_int_equal(parsed.options.log_level, LOG_LEVEL_WARNING);
+    assert_int_equal(parsed.options.timing.ttl_ms, 5400000);
+    assert_int_equal(parsed.options.lock_delay_ms, 86400000);
+    options_clear(&parsed.options);
 }
 
 static void long_values_are_cut_in_messages(void **state)
@@ -318,9 +411,9 @@ static void long_values_are_cut_in_messages(void **state)
     snprintf(line, sizeof line, "--key %s job", value);
     assert_refused(line, "the lease key");
     snprintf(line, sizeof line, "--ttl %s job", value);
-    assert_refused(line, "is not a duration");
+    assert_refused(line, "is no time");
     snprintf(line, sizeof line, "--%s job", value);
-    assert_refused(line, "option");
+    assert_refused(line, "is no option");
 }
 
 static void a_secret_never_gets_into_an_error(void **state)
@@ -390,7 +483,11 @@ int main(void)
         cmocka_unit_test_setup(restarts, clear_environment),
         cmocka_unit_test_setup(checks_health, clear_environment),
         cmocka_unit_test_setup(runs_hooks, clear_environment),
-        cmocka_unit_test_setup(mistakes_are_told, clear_environment),
+        cmocka_unit_test_setup(names_are_never_abbreviated, clear_environment),
+        cmocka_unit_test_setup(what_may_be_a_secret_is_not_told, clear_environment),
+        cmocka_unit_test_setup(a_missing_value_is_no_word_of_the_command, clear_environment),
+        cmocka_unit_test_setup(each_mistake_names_its_setting, clear_environment),
+        cmocka_unit_test_setup(other_words_for_the_same, clear_environment),
         cmocka_unit_test_setup(long_values_are_cut_in_messages, clear_environment),
         cmocka_unit_test_setup(a_secret_never_gets_into_an_error, clear_environment),
         cmocka_unit_test_setup(the_password_of_the_environment_is_for_a_url_without,

@@ -1,0 +1,14 @@
+/*
+ * What is said before anything begins about settings that leaderwrap can live with and that look
+ * like a mistake.
+ */
+#ifndef LEADERWRAP_ADVICE_H
+#define LEADERWRAP_ADVICE_H
+
+#include "leaderwrap/options.h"
+
+/* Logs a warning for each variable LEADERWRAP_* of the environment that means nothing (its name,
+ * not its value), and one where there is no command to run. */
+void advice_give(const struct options *options);
+
+#endif
