@@ -7,12 +7,16 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct inherited {
     sigset_t mask;    /* blocked signals */
     sigset_t ignored; /* signals set to SIG_IGN */
-    int priority;     /* as getpriority(2) gives it */
-    bool closed[3];   /* standard descriptors that were not open */
+    /* The same for those that the C library keeps for itself and does not take into a sigset_t: bit
+     * n - 1 for signal n. */
+    uint64_t reserved_ignored;
+    int priority;   /* as getpriority(2) gives it */
+    bool closed[3]; /* standard descriptors that were not open */
 };
 
 /* Takes the picture, then opens /dev/null on each closed standard descriptor, so that no socket of

@@ -1,9 +1,8 @@
 /*
- * Signals of the elector: which stop, which are passed on, which are ignored.
+ * Signals of the elector, by the table of disposition.h.
  *
- * TERM, INT and QUIT ask to stop, and so does HUP where leaderwrap was started from a terminal that
- * went away. HUP (else), USR1, USR2, WINCH and CONT are for the command. TSTP, TTIN and TTOU are
- * ignored: a leader paused by ctrl-Z would lose its lease. A signal that was ignored when
+ * HUP asks to stop where leaderwrap was started from a terminal that went away. TSTP, TTIN and TTOU
+ * are ignored: a leader paused by ctrl-Z would lose its lease. A signal that was ignored when
  * leaderwrap was started stays ignored, as nohup(1) needs it.
  */
 #ifndef LEADERWRAP_SIGNALS_H
@@ -14,7 +13,7 @@
 
 #include "leaderwrap/inherited.h"
 
-#define SIGNALS_MOST 9
+#define SIGNALS_MOST 64 /* as many as there are */
 
 struct signals_callbacks {
     void (*on_stop)(void *context, int signal);

@@ -8,16 +8,26 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static void capture_ignored(sigset_t *ignored)
-{
-    sigemptyset(ignored);
-    for (int number = 1; number < NSIG; number++) {
-        struct sigaction action;
+#include "leaderwrap/disposition.h"
 
-        /* The C library keeps two numbers for itself and refuses to answer for them. */
-        if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
-            sigaddset(ignored, number);
+static uint64_t bit_of(int number)
+{
+    return UINT64_C(1) << ((number - 1) & 63);
+}
+
+static void capture_ignored(struct inherited *inherited)
+{
+    sigemptyset(&inherited->ignored);
+    for (int number = 1; number < NSIG; number++) {
+        if (disposition_is_ignored(number) && sigaddset(&inherited->ignored, number) != 0)
+            inherited->reserved_ignored |= bit_of(number);
     }
+}
+
+static bool was_ignored(const struct inherited *inherited, int number)
+{
+    return sigismember(&inherited->ignored, number) == 1 ||
+           (inherited->reserved_ignored & bit_of(number)) != 0;
 }
 
 static int fill_closed(bool closed[3])
@@ -38,7 +48,7 @@ int inherited_capture(struct inherited *inherited)
     memset(inherited, 0, sizeof *inherited);
     if (sigprocmask(SIG_SETMASK, NULL, &inherited->mask) != 0)
         return -errno;
-    capture_ignored(&inherited->ignored);
+    capture_ignored(inherited);
 
     /* -1 is a priority as good as any other; only errno tells it from a failure. */
     errno = 0;
@@ -50,14 +60,8 @@ int inherited_capture(struct inherited *inherited)
 
 void inherited_restore(const struct inherited *inherited)
 {
-    struct sigaction action;
-
-    memset(&action, 0, sizeof action);
-    sigemptyset(&action.sa_mask);
-    for (int number = 1; number < NSIG; number++) {
-        action.sa_handler = sigismember(&inherited->ignored, number) == 1 ? SIG_IGN : SIG_DFL;
-        sigaction(number, &action, NULL);
-    }
+    for (int number = 1; number < NSIG; number++)
+        disposition_set(number, was_ignored(inherited, number));
 
     /* Giving up a raised priority needs no privilege. */
     setpriority(PRIO_PROCESS, 0, inherited->priority);

@@ -189,8 +189,10 @@ int counter_run(const struct counter_config *config)
         complain("there is no LEADERWRAP_TOKEN in the environment", "");
         return EXIT_FAILURE;
     }
-    /* libuv writes with write(2): a broken connection is an error, not the end. */
+    /* libuv writes with write(2): a broken connection is an error, not the end; so is a log that
+     * is full. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     store_term_key(config->lease_key, counter.term_key, sizeof counter.term_key);
     int result = uv_loop_init(&counter.loop);
     if (result == 0)

@@ -22,6 +22,7 @@
 
 #include "leaderwrap/cgroup.h"
 #include "leaderwrap/clock.h"
+#include "leaderwrap/disposition.h"
 #include "leaderwrap/log.h"
 #include "leaderwrap/protocol.h"
 #include "priority.h"
@@ -193,6 +194,18 @@ static void serve(struct keeper *keeper)
     }
 }
 
+/* Whoever ends what the wrapper has left behind must not end this. */
+static void ignore_all_but_faults(struct inherited *inherited)
+{
+    sigemptyset(&inherited->ignored);
+    for (int number = 1; number < NSIG; number++) {
+        enum fate fate = disposition_fate(number);
+        if (fate != FATE_FATAL && fate != FATE_CHILD)
+            (void)sigaddset(&inherited->ignored, number);
+    }
+    inherited->reserved_ignored = UINT64_MAX;
+}
+
 /* An ordinary process again, in the directory that paths in the configuration are relative to. */
 static _Noreturn void be_last_will(const struct keeper *keeper)
 {
@@ -204,8 +217,7 @@ static _Noreturn void be_last_will(const struct keeper *keeper)
 
     memset(ordinary.closed, 0, sizeof ordinary.closed);
     sigemptyset(&ordinary.mask);
-    sigemptyset(&ordinary.ignored);
-    sigaddset(&ordinary.ignored, SIGPIPE);
+    ignore_all_but_faults(&ordinary);
     spawn_undo(&keeper->spawn);
     if (keeper->null >= 0) {
         (void)dup2(keeper->null, 0);

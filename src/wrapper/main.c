@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "leaderwrap/check.h"
 #include "leaderwrap/companions.h"
 #include "leaderwrap/counter.h"
+#include "leaderwrap/disposition.h"
 #include "leaderwrap/environment.h"
 #include "leaderwrap/inherited.h"
 #include "leaderwrap/keeper.h"
@@ -211,9 +211,9 @@ int main(int argc, char **argv)
 
     if (result != 0)
         return fail_errno("cannot read the signal state", -result);
-    /* A connection that breaks is an error like any other. The command gets back what we inherited.
-     */
-    signal(SIGPIPE, SIG_IGN);
+    /* A connection that breaks, or a log that is full, is an error like any other. The command gets
+     * back what we inherited. */
+    disposition_ignore_strays();
     int status = options_parse(&candidate.options, argc, argv, error, sizeof error);
     if (status != 0) {
         status = fail(status, error);

@@ -5,71 +5,74 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const int handled[SIGNALS_MOST] = {SIGTERM, SIGINT,   SIGQUIT, SIGHUP, SIGUSR1,
-                                          SIGUSR2, SIGWINCH, SIGCONT, SIGCHLD};
-static const int ignored[] = {SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE};
+#include "leaderwrap/disposition.h"
 
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct signals *signals = handle->data;
 
-    switch (number) {
-    case SIGCHLD:
+    switch (disposition_fate(number)) {
+    case FATE_CHILD:
         signals->callbacks.on_child(signals->context);
         break;
-    case SIGTERM:
-    case SIGINT:
-    case SIGQUIT:
+    case FATE_STOP:
         signals->callbacks.on_stop(signals->context, number);
         break;
-    case SIGHUP:
+    case FATE_HANG_UP:
         if (signals->on_terminal) {
             signals->callbacks.on_stop(signals->context, number);
             break;
         }
         /* fall through */
-    default:
+    case FATE_PASS:
         signals->callbacks.on_forward(signals->context, number);
         break;
+    case FATE_IGNORE:
+    case FATE_FATAL:
+        break; /* not listened to */
     }
 }
 
-static int unblock(void)
+static bool is_listened_to(int number, const struct inherited *inherited)
 {
-    sigset_t set;
+    enum fate fate = disposition_fate(number);
 
-    sigemptyset(&set);
-    for (int i = 0; i < SIGNALS_MOST; i++)
-        sigaddset(&set, handled[i]);
-    return -pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    if (fate == FATE_IGNORE || fate == FATE_FATAL)
+        return false;
+    return fate == FATE_CHILD || sigismember(&inherited->ignored, number) != 1;
+}
+
+static int listen_to(struct signals *signals, uv_loop_t *loop, int number)
+{
+    uv_signal_t *handle = &signals->handles[signals->count];
+    int result = uv_signal_init(loop, handle);
+
+    if (result != 0)
+        return result;
+    handle->data = signals;
+    signals->count++;
+    return uv_signal_start(handle, on_signal, number);
 }
 
 int signals_open(struct signals *signals, uv_loop_t *loop, const struct inherited *inherited,
                  const struct signals_callbacks *callbacks, void *context)
 {
+    sigset_t set;
+    int result = 0;
+
     signals->count = 0;
     signals->callbacks = *callbacks;
     signals->context = context;
     signals->on_terminal = isatty(STDERR_FILENO) == 1;
 
-    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
-        signal(ignored[i], SIG_IGN);
-    for (int i = 0; i < SIGNALS_MOST; i++) {
-        bool keep_ignored =
-            handled[i] != SIGCHLD && sigismember(&inherited->ignored, handled[i]) == 1;
-        if (keep_ignored)
+    sigemptyset(&set);
+    for (int number = 1; number < NSIG && result == 0; number++) {
+        if (!is_listened_to(number, inherited))
             continue;
-        uv_signal_t *handle = &signals->handles[signals->count];
-        int result = uv_signal_init(loop, handle);
-        if (result != 0)
-            return result;
-        handle->data = signals;
-        signals->count++;
-        result = uv_signal_start(handle, on_signal, handled[i]);
-        if (result != 0)
-            return result;
+        sigaddset(&set, number);
+        result = listen_to(signals, loop, number);
     }
-    return unblock();
+    return result == 0 ? -pthread_sigmask(SIG_UNBLOCK, &set, NULL) : result;
 }
 
 void signals_close(struct signals *signals)

@@ -1,6 +1,8 @@
 """Signals to leaderwrap, and what else a command inherits: read back from the command's /proc."""
 
 import os
+import pathlib
+import re
 import signal
 
 import pytest
@@ -131,16 +133,106 @@ def test_a_signal_that_is_handed_on_is_one_wish(arena, sleeper, others):
     assert (arena.folder / "done").read_text(encoding="utf-8") == "tidy\n"
 
 
+# The table
+
+# Names that not every Python knows.
+NUMBERS = {"PWR": 30, "STKFLT": 16}
+# valgrind and the C library below it need these for themselves.
+ALL = set(range(1, 65)) - ({32, 33, 64} if os.environ.get("LEADERWRAP_VALGRIND") else set())
+
+
+def numbers_in(cell):
+    """The signals that a cell of README's table names."""
+    found = set()
+    for word in re.findall(r"\d+ to \d+|[A-Z][A-Z0-9]+|\d+", re.sub(r"\(.*?\)", "", cell)):
+        if word[0].isalpha():
+            found.add(NUMBERS.get(word) or int(signal.Signals["SIG" + word]))
+        else:
+            first, _, last = word.partition(" to ")
+            found |= set(range(int(first), int(last or first) + 1))
+    return found
+
+
+def table():
+    """README's table of signals: what it says, and the signals that it says it of."""
+    text = (pathlib.Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## Signals\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([A-Z].*?) \| (.*?) \|$", section, re.MULTILINE)
+    return {what: numbers_in(cell) for cell, what in rows}
+
+
+def said(word):
+    """The signals of the one row that begins with `word`."""
+    (found,) = [numbers & ALL for what, numbers in table().items() if what.startswith(word)]
+    return found
+
+
+def wait_renewed(worker, count=2):
+    after = worker.mark()
+    for _ in range(count):
+        after = worker.wait_event("renewed", after=after)
+
+
+def test_the_table_names_each_signal_once():
+    named = [number for numbers in table().values() for number in numbers]
+    assert sorted(named) == list(range(1, 65))
+
+
+def test_what_the_table_passes_on_or_ignores_does_not_end_the_term(lead):
+    worker = lead(options=["--renew", "200ms"])
+    keeper, child = worker.keeper, worker.child
+    passed = sorted(said("passed on") | said("the same"))
+    for number in sorted(said("ignored") | said("children")):
+        worker.send(number)
+    for number in passed:
+        worker.send(number)
+        wait_until(lambda n=number: heard(worker)[-1:] == [n], what="signal %d" % number)
+    wait_renewed(worker)
+    assert heard(worker) == passed
+    assert (worker.keeper, worker.child) == (keeper, child)
+    assert worker.stop() == 0
+
+
 def test_a_keeper_takes_no_orders_from_outside(lead):
     worker = lead(options=["--renew", "200ms"])
     keeper, child = worker.keeper, worker.child
-    for name in ("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "ALRM", "PIPE"):
-        processes.send(keeper, signal.Signals["SIG" + name])
-    after = worker.mark()
-    for _ in range(2):
-        after = worker.wait_event("renewed", after=after)
+    for number in sorted(ALL - {signal.SIGKILL, signal.SIGSTOP}):
+        processes.send(keeper, number)
+    wait_renewed(worker)
     assert (worker.keeper, worker.child, heard(worker)) == (keeper, child, [])
     assert worker.stop() == 0
+
+
+def test_a_fault_of_the_wrapper_leaves_neither_a_tree_nor_a_lease(redis, lead):
+    # A sanitizer would take them for bugs.
+    calm = ":".join("handle_%s=0" % name for name in ("segv", "sigbus", "sigill", "sigfpe"))
+    for number in sorted(said("leaderwrap ends")):
+        worker = lead(prefix=["sh", "-c", 'ulimit -c 0; exec "$@"', "sh"], env={"ASAN_OPTIONS": calm})
+        keeper, child = worker.keeper, worker.child
+        worker.send(number)
+        assert worker.wait() == 128 + number
+        wait_gone(keeper)
+        assert not processes.alive(child)
+        assert redis.command("GET", "test") is None
+
+
+@pytest.mark.parametrize("command", [["--", "sleep", "600"], []], ids=["command", "counter"])
+def test_a_log_that_is_full_does_not_end_the_term(arena, redis, command):
+    log = arena.folder / "log"
+    log.write_bytes(b"-" * 1024)
+    options = ["--redis", redis.url(), "--key", "test", "--ttl", "60s", "--renew", "100ms"]
+    options += ["--assume-fresh", "--log-level", "debug", *command]
+    # In units of 512 bytes or of 1024, whatever the shell is.
+    limit = ["bash", "-c", 'ulimit -f 1; exec "$@" 2>>log', "bash"]
+    process = arena.spawn([*limit, *arena.leaderwrap_command(), *options])
+    wait_until(lambda: redis.command("GET", "test"))
+    for _ in range(3):
+        seen = redis.command("HGET", "{test}:term", "ver")
+        wait_until(lambda v=seen: redis.command("HGET", "{test}:term", "ver") != v)
+    assert log.stat().st_size == 1024
+    # Nor does it keep the last will from being done.
+    process.kill()
+    wait_until(lambda: redis.command("GET", "test") is None)
 
 
 def test_everybody_gets_term_at_once_as_from_systemd(arena, redis, lead):

@@ -1,11 +1,23 @@
 """The last will: what the keeper does for a wrapper that was killed when Redis is in no mood."""
 
-from harness import wait_until
+import signal
+
+from harness import processes, wait_until
 from pair import ALONE, KEY, history, record, start_pair
 from proxy import Proxy
 
 LONG_S = 60
 ONLY_PUSHED = ("--retry", "60s")
+
+
+def one_that_hears(pids):
+    """The first of these processes that has no signal blocked."""
+    for pid in pids:
+        with open("/proc/%d/status" % pid, encoding="utf-8") as file:
+            fields = dict(line.rstrip("\n").split(":\t", 1) for line in file)
+        if int(fields["SigBlk"], 16) == 0:
+            return pid
+    return None
 
 
 def last_end(redis):
@@ -38,6 +50,19 @@ def test_it_asks_again_when_the_connection_is_cut(arena, redis):
         proxy.refuse = False
         pair.leader.wait_event("will_done")
         pair.handed_over()
+
+
+def test_whoever_ends_what_is_left_of_the_wrapper_does_not_end_it(arena, redis):
+    pair = start_pair(arena, redis, *ONLY_PUSHED, ttl_s=LONG_S, beat=ALONE)
+    keeper = pair.leader.keeper
+    redis.freeze()
+    pair.leader.kill9()
+    will = wait_until(lambda: one_that_hears(processes.children(keeper)), what="the last will")
+    for number in ("TERM", "INT", "HUP", "XFSZ", "USR1"):
+        processes.send(will, signal.Signals["SIG" + number])
+    redis.thaw()
+    pair.leader.wait_event("will_done")
+    pair.handed_over()
 
 
 def test_it_gives_up_when_the_lease_is_out(arena, redis):

@@ -15,7 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "leaderwrap/disposition.h"
 #include "leaderwrap/inherited.h"
+
+#define RESERVED 32 /* the C library's own, which it does not let others ask about */
 
 /* Runs `body` in a process of its own, for it changes what all tests share. It returns the number
  * of the line that failed, at most 255, or 0. */
@@ -68,6 +71,7 @@ static int signals(void)
     signal(SIGRTMIN, SIG_IGN);
     signal(SIGINT, SIG_DFL);
     signal(SIGPIPE, SIG_DFL);
+    disposition_set(RESERVED, true);
     CHECK(inherited_capture(&inherited) == 0);
     CHECK(sigismember(&inherited.ignored, SIGHUP) == 1);
     CHECK(sigismember(&inherited.ignored, SIGINT) == 0);
@@ -79,7 +83,10 @@ static int signals(void)
     signal(SIGRTMIN, SIG_DFL);
     signal(SIGINT, on_signal);
     signal(SIGPIPE, SIG_IGN);
+    disposition_set(RESERVED, false);
+    CHECK(!disposition_is_ignored(RESERVED));
     inherited_restore(&inherited);
+    CHECK(disposition_is_ignored(RESERVED));
     CHECK(sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN);
     CHECK(sigaction(SIGRTMIN, NULL, &action) == 0 && action.sa_handler == SIG_IGN);
     CHECK(sigaction(SIGINT, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
@@ -91,6 +98,43 @@ static int signals(void)
             CHECK(sigismember(&mask, number) == blocked);
     }
     return 0;
+}
+
+static void test_the_table_leaves_nothing_to_chance(void **state)
+{
+    (void)state;
+    for (int number = 1; number < NSIG; number++) {
+        enum fate fate = disposition_fate(number);
+        bool real_time = number >= SIGRTMIN && number <= SIGRTMAX;
+        if (real_time)
+            assert_int_equal(fate, FATE_PASS);
+        if (number == RESERVED || number == SIGXFSZ || number == SIGPIPE)
+            assert_int_equal(fate, FATE_IGNORE);
+    }
+}
+
+static int strays(void)
+{
+    struct inherited inherited;
+
+    CHECK(inherited_capture(&inherited) == 0);
+    disposition_ignore_strays();
+    for (int number = 1; number < NSIG; number++) {
+        bool stray = disposition_fate(number) == FATE_IGNORE;
+        CHECK(disposition_is_ignored(number) == stray ||
+              sigismember(&inherited.ignored, number) == 1);
+        if (stray)
+            CHECK(raise(number) == 0 || number == RESERVED || number == RESERVED + 1);
+    }
+    inherited_restore(&inherited);
+    CHECK(!disposition_is_ignored(SIGXFSZ) && !disposition_is_ignored(RESERVED));
+    return 0;
+}
+
+static void test_strays_end_nothing(void **state)
+{
+    (void)state;
+    run_apart(strays);
 }
 
 static void test_signals(void **state)
@@ -200,6 +244,8 @@ static void test_descriptors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_table_leaves_nothing_to_chance),
+        cmocka_unit_test(test_strays_end_nothing),
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_pending_signal_finds_the_restored_action),
         cmocka_unit_test(test_priority),
