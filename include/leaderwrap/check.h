@@ -6,10 +6,14 @@
 #define LEADERWRAP_CHECK_H
 
 #include "leaderwrap/options.h"
+#include "leaderwrap/tree.h"
 
 /* Prints to standard output. Returns leaderwrap's exit status: 0, EXIT_UNREACHABLE, or
  * EXIT_OWN_FAILURE where Redis refuses something, or EXIT_NOT_FOUND or EXIT_NOT_EXECUTABLE for the
  * command. */
 int check_run(const struct options *options, const char *id);
+
+/* What there is to say about `reach`, a sentence; NULL: nothing. */
+const char *check_reach(enum tree_reach reach);
 
 #endif

@@ -28,9 +28,8 @@ struct keeper_link_callbacks {
  * ignore SIGCHLD, and must call this before it has children of its own: those that are there now
  * were inherited through an exec (`sh -c 'x & exec leaderwrap'`) and are no part of the tree.
  * `ack_timeout_ms`: a request unacknowledged for that long means that the keeper hangs. Callbacks
- * run from the loop, never from inside these functions. Returns 0 or -errno (-E2BIG: more inherited
- * children than it can keep in mind; `fd` is then still the caller's); free with
- * keeper_link_close. */
+ * run from the loop, never from inside these functions. Returns 0 or -errno, `fd` being still the
+ * caller's then; free with keeper_link_close. */
 int keeper_link_open(struct keeper_link **link, uv_loop_t *loop, int fd, pid_t pid,
                      int64_t ack_timeout_ms, const struct keeper_link_callbacks *callbacks,
                      void *context);

@@ -5,6 +5,11 @@
  * comes back to it. Then one rule is enough: kill the group, kill one's own direct children, reap,
  * repeat until wait(2) says ECHILD. Only ECHILD proves that a tree is gone.
  *
+ * Who our children are is read from /proc. Where that is missing, or shows another PID namespace,
+ * the sweep asks wait(2) for every number there can be: it answers for our children only. That
+ * takes up to a second for each generation of processes that have left the group, and what is below
+ * a child that cannot be killed stays out of reach.
+ *
  * No recycled pid is ever signalled: direct children are signalled by pid because they cannot be
  * recycled before we reap them, and the main process is kept as a zombie to the end because its pid
  * names the group. Deeper processes are reached through a pidfd whose parent was checked after it
@@ -25,7 +30,14 @@ struct tree {
     bool unfinished;  /* the last call left dead children for the next one, which is due at once */
     int fruitless;    /* sweep rounds in a row that reaped nothing */
 
-    /* Direct children that are not part of the tree: neither signalled nor reaped. Borrowed. */
+    /* The sweep's search where /proc does not list our children. */
+    pid_t newest;  /* the last child that was found or reaped; 0: none yet */
+    pid_t next;    /* number to try */
+    pid_t untried; /* numbers left in this time round; 0: a new one is to begin */
+    bool searched; /* all numbers have been tried since something was last reaped */
+
+    /* Direct children that are not part of the tree: neither signalled nor reaped. Sorted.
+     * Borrowed. */
     const pid_t *spare;
     int spare_count;
 };
@@ -36,6 +48,19 @@ enum tree_state {
     TREE_DEAD,
     TREE_ALIVE, /* something is left; more rounds may help */
 };
+
+enum tree_reach {
+    TREE_REACH_GOOD,
+    TREE_REACH_SLOW, /* /proc does not list our children: see above */
+    TREE_REACH_NONE, /* nor is there another way: what is there already hides what is to come */
+};
+
+/* How well the calling process will be able to sweep. To be called before it forks anything of its
+ * own. */
+enum tree_reach tree_reach(void);
+
+/* The index in `spare` of the first number that is not below `pid`. */
+int tree_find_spare(const struct tree *tree, pid_t pid);
 
 /* Counts of one sweep round. */
 struct tree_round {

@@ -27,9 +27,6 @@
 #define SYS_pidfd_open 434
 #endif
 
-/* Children that are no part of the tree; the first is the keeper, as long as it is trusted. */
-#define SPARE_MAX 64
-
 #define PAUSE_MAX_MS 50
 
 enum link_state {
@@ -59,9 +56,9 @@ struct keeper_link {
     int64_t waiting_since_ns; /* for the next ACK */
 
     char why[160];
-    pid_t spare[SPARE_MAX];
-    bool inherited[SPARE_MAX]; /* nobody else reaps it */
-    int spare_count;
+    pid_t
+        *spare; /* children that are no part of the tree, sorted; the keeper while it is trusted */
+    int spare_room;
     uint64_t pause_ms;
     struct tree tree;
     struct cgroup cgroup;
@@ -77,31 +74,34 @@ static void set_timer(struct keeper_link *link, int64_t delay_ms)
     (void)uv_timer_start(&link->timer, on_timer, delay_ms < 0 ? 0 : (uint64_t)delay_ms, 0);
 }
 
-static void remove_spare(struct keeper_link *link, int at)
-{
-    link->spare_count--;
-    link->spare[at] = link->spare[link->spare_count];
-    link->inherited[at] = link->inherited[link->spare_count];
-    link->tree.spare_count = link->spare_count;
-}
-
 static int find_spare(const struct keeper_link *link, pid_t pid)
 {
-    for (int i = 0; i < link->spare_count; i++) {
-        if (link->spare[i] == pid)
-            return i;
-    }
-    return -1;
+    int at = tree_find_spare(&link->tree, pid);
+    return at < link->tree.spare_count && link->spare[at] == pid ? at : -1;
 }
 
-static int add_spare(struct keeper_link *link, pid_t pid, bool inherited)
+static void remove_spare(struct keeper_link *link, int at)
 {
-    if (link->spare_count == SPARE_MAX)
-        return -E2BIG;
-    link->spare[link->spare_count] = pid;
-    link->inherited[link->spare_count] = inherited;
-    link->spare_count++;
-    link->tree.spare_count = link->spare_count;
+    int behind = --link->tree.spare_count - at;
+    memmove(link->spare + at, link->spare + at + 1, (size_t)behind * sizeof link->spare[0]);
+}
+
+static int add_spare(struct keeper_link *link, pid_t pid)
+{
+    int count = link->tree.spare_count;
+
+    if (count == link->spare_room) {
+        int room = count == 0 ? 8 : 2 * count;
+        pid_t *larger = realloc(link->spare, (size_t)room * sizeof larger[0]);
+        if (larger == NULL)
+            return -ENOMEM;
+        link->tree.spare = link->spare = larger;
+        link->spare_room = room;
+    }
+    int at = tree_find_spare(&link->tree, pid);
+    memmove(link->spare + at + 1, link->spare + at, (size_t)(count - at) * sizeof link->spare[0]);
+    link->spare[at] = pid;
+    link->tree.spare_count++;
     return 0;
 }
 
@@ -258,8 +258,9 @@ static void tell_lost(struct keeper_link *link)
 
 static void reap_inherited(struct keeper_link *link)
 {
-    for (int i = link->spare_count - 1; i >= 0; i--) {
-        if (link->inherited[i] && waitpid(link->spare[i], NULL, WNOHANG) == link->spare[i])
+    for (int i = link->tree.spare_count - 1; i >= 0; i--) {
+        pid_t pid = link->spare[i];
+        if (pid != link->keeper && waitpid(pid, NULL, WNOHANG) == pid)
             remove_spare(link, i);
     }
 }
@@ -283,7 +284,7 @@ static void sweep(struct keeper_link *link)
         link->callbacks.on_swept(link->context);
         return;
     }
-    if (round.reaped > 0)
+    if (round.reaped > 0 || link->tree.unfinished)
         link->pause_ms = 0;
     set_timer(link, (int64_t)link->pause_ms);
     link->pause_ms = link->pause_ms == 0 ? 1 : link->pause_ms * 2;
@@ -317,8 +318,14 @@ static bool note_inherited(void *context, pid_t pid)
     struct snapshot *snapshot = context;
 
     if (pid != snapshot->link->keeper)
-        snapshot->error = add_spare(snapshot->link, pid, true);
+        snapshot->error = add_spare(snapshot->link, pid);
     return snapshot->error == 0;
+}
+
+static void free_link(struct keeper_link *link)
+{
+    free(link->spare);
+    free(link);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -326,7 +333,7 @@ static void on_closed(uv_handle_t *handle)
     struct keeper_link *link = handle->data;
 
     if (--link->open_handles == 0)
-        free(link);
+        free_link(link);
 }
 
 static void close_handle(const struct keeper_link *link, uv_handle_t *handle)
@@ -348,7 +355,7 @@ static void close_all(struct keeper_link *link)
         close(link->pidfd);
     end_sweep(link);
     if (link->open_handles == 0)
-        free(link);
+        free_link(link);
 }
 
 static int start_polls(struct keeper_link *link, uv_loop_t *loop)
@@ -377,9 +384,10 @@ static int start_polls(struct keeper_link *link, uv_loop_t *loop)
 
 static int remember_children(struct keeper_link *link)
 {
-    struct snapshot snapshot = {.link = link, .error = add_spare(link, link->keeper, false)};
+    struct snapshot snapshot = {.link = link, .error = add_spare(link, link->keeper)};
 
-    (void)proc_own_children(note_inherited, &snapshot);
+    if (snapshot.error == 0)
+        (void)proc_own_children(note_inherited, &snapshot);
     return snapshot.error;
 }
 
@@ -398,7 +406,6 @@ static int open_link(struct keeper_link **link, uv_loop_t *loop, int fd, pid_t p
     made->fd = fd;
     made->keeper = pid;
     made->ack_timeout_ns = ack_timeout_ms * NS_PER_MS;
-    made->tree.spare = made->spare;
     made->priority.policy = -1;
     made->cgroup = (struct cgroup){.parent = -1, .procs = -1, .kill = -1};
     made->pidfd = made->companion ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);

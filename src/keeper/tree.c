@@ -36,19 +36,43 @@
 /* So many of the youngest children are killed before all others. */
 #define YOUNGEST 256
 
+/* Where /proc does not tell who our children are, all numbers are tried that the kernel can have
+ * given them (PID_MAX_LIMIT), so many after the newest one that is known first. */
+#define NUMBERS_END  (4 * 1024 * 1024)
+#define NUMBERS_NEAR 4096
+/* So many are tried between two looks at the clock. */
+#define NUMBERS_AT_ONCE 256
+
 /* How far below our own children the walk goes. Each level holds one pidfd. */
 #define DEPTH_MAX 16
 
 /* Children made with clone(2) and another exit signal than SIGCHLD count too. */
 #define WAIT_DEAD (WEXITED | WNOHANG | __WALL)
 
+static pid_t min_pid(pid_t one, pid_t other)
+{
+    return one < other ? one : other;
+}
+
+int tree_find_spare(const struct tree *tree, pid_t pid)
+{
+    int low = 0;
+    int high = tree->spare_count;
+
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (tree->spare[middle] < pid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static bool is_spared(const struct tree *tree, pid_t pid)
 {
-    for (int i = 0; i < tree->spare_count; i++) {
-        if (tree->spare[i] == pid)
-            return true;
-    }
-    return false;
+    int at = tree_find_spare(tree, pid);
+    return at < tree->spare_count && tree->spare[at] == pid;
 }
 
 /* The only kill(2) of this file that names one process. `pid` is a child of ours that has not been
@@ -104,7 +128,8 @@ struct reaping {
     struct tree *tree;
     int64_t end_ns;
     int reaped;
-    int left; /* in the current pass over the list */
+    int left;       /* in the current pass over the list */
+    bool may_unpin; /* the group has been killed: main's number need not name it any longer */
 };
 
 static bool time_is_up(struct reaping *reaping)
@@ -115,6 +140,17 @@ static bool time_is_up(struct reaping *reaping)
     return true;
 }
 
+/* Returns whether `pid`, a child of ours other than main, was dead. */
+static bool reap_child(struct reaping *reaping, pid_t pid)
+{
+    if (waitpid(pid, NULL, WNOHANG | __WALL) != pid)
+        return false;
+    reaping->reaped++;
+    reaping->tree->newest = pid;
+    reaping->tree->searched = false;
+    return true;
+}
+
 static bool reap_one(void *context, pid_t pid)
 {
     struct reaping *reaping = context;
@@ -122,11 +158,16 @@ static bool reap_one(void *context, pid_t pid)
 
     if ((pid == tree->main && tree->main_exited) || is_spared(tree, pid))
         return true;
-    if (pid != tree->main && waitpid(pid, NULL, WNOHANG | __WALL) == pid)
-        reaping->reaped++;
-    else
+    if (pid == tree->main || !reap_child(reaping, pid))
         reaping->left++;
     return !time_is_up(reaping);
+}
+
+/* A wait(2) for anything but ends: the kernel then passes over the dead, and says ECHILD where no
+ * other child is there. */
+static bool has_living_child(void)
+{
+    return waitid(P_ALL, 0, &(siginfo_t){0}, WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0;
 }
 
 /* Reaps through the list of children, for wait(2) shows a zombie that must not be reaped (main's,
@@ -147,11 +188,15 @@ static enum tree_state reap_listed(struct reaping *reaping)
     if (tree->unfinished || reaping->left > 0)
         return TREE_ALIVE;
 
-    /* Without /proc main's zombie must go, or it hides the others for ever. */
+    /* Without /proc main's zombie hides the others, and must go in the end. But it is also all that
+     * names the group, which is killed first if it can be alive. */
+    if (walk == PROC_NONE && tree->main_exited && !reaping->may_unpin && has_living_child())
+        return TREE_ALIVE;
     if (tree->main_exited)
         reap_main(tree);
     if (tree->main != 0)
         return TREE_ALIVE;
+    tree->unfinished = walk == PROC_NONE;
     if (tree->spare_count > 0 && walk == PROC_EXACT)
         return TREE_DEAD;
     return waitid(P_ALL, 0, &(siginfo_t){0}, WAIT_DEAD | WNOWAIT) != 0 && errno == ECHILD
@@ -176,8 +221,7 @@ static enum tree_state reap(struct reaping *reaping)
             return TREE_ALIVE;
         if (info.si_pid == 0 || info.si_pid == tree->main || is_spared(tree, info.si_pid))
             break;
-        if (waitpid(info.si_pid, NULL, WNOHANG | __WALL) == info.si_pid)
-            reaping->reaped++;
+        (void)reap_child(reaping, info.si_pid);
         if (time_is_up(reaping))
             return TREE_ALIVE;
     }
@@ -349,22 +393,74 @@ static bool sweep_older(void *context, pid_t pid)
     return sweep_one(sweep, pid);
 }
 
+/* Kills whoever of the numbers from `from` to before `end` is a child of ours, which wait(2) tells:
+ * its answer for a child that lives is another than for anybody else. Returns the first number that
+ * it had no time to try. */
+static pid_t try_numbers(struct sweep *sweep, pid_t from, pid_t end)
+{
+    for (pid_t pid = from; pid < end; pid++) {
+        siginfo_t info = {0};
+
+        if ((pid - from) % NUMBERS_AT_ONCE == 0 && clock_boottime_ns() >= sweep->end_ns)
+            return pid;
+        if (waitid(P_PID, (id_t)pid, &info, WAIT_DEAD | WNOWAIT) != 0)
+            continue;
+        (void)sweep_one(sweep, pid);
+        if (info.si_pid == 0 && !is_spared(sweep->tree, pid))
+            sweep->tree->newest = pid;
+    }
+    return end;
+}
+
+/* Kills the children without /proc: first those that have only just been born, as a tree that forks
+ * as fast as it can has them; where that did not do, a part in each round, whoever has any number.
+ */
+static void sweep_numbers(struct sweep *sweep)
+{
+    struct tree *tree = sweep->tree;
+    pid_t oldest = tree->main > 1 ? tree->main : getpid();
+    pid_t near = tree->newest > 1 ? tree->newest : oldest;
+
+    sweep->end_ns = clock_boottime_ns() + (tree->searched ? ASK_TIME_NS : SWEEP_TIME_NS);
+    (void)try_numbers(sweep, near, min_pid(near + NUMBERS_NEAR, NUMBERS_END));
+    if (tree->fruitless == 0)
+        return;
+    if (tree->untried == 0) {
+        tree->next = near;
+        tree->untried = NUMBERS_END;
+    }
+    while (tree->untried > 0) {
+        pid_t end = min_pid(tree->next + tree->untried, NUMBERS_END);
+        pid_t reached = try_numbers(sweep, tree->next, end);
+
+        tree->untried -= reached - tree->next;
+        tree->next = reached < NUMBERS_END ? reached : 0;
+        if (reached < end)
+            return;
+    }
+    tree->searched = true;
+}
+
 /* Kills the children, the youngest first. */
 static void sweep_children(struct tree *tree, struct tree_round *round)
 {
     struct census census = {.count = 0};
     struct sweep sweep = {.tree = tree, .round = round};
+    enum proc_walk walk = proc_own_children(note_one, &census);
 
-    if (proc_own_children(note_one, &census) == PROC_NONE)
-        round->left = 1;
     size_t noted = census.count < YOUNGEST ? census.count : YOUNGEST;
     for (size_t i = 1; i <= noted; i++)
         (void)sweep_one(&sweep, census.youngest[(census.count - i) % YOUNGEST]);
-    if (census.count == noted)
-        return;
-    sweep.most = census.count - noted;
-    sweep.end_ns = clock_boottime_ns() + SWEEP_TIME_NS;
-    (void)proc_own_children(sweep_older, &sweep);
+    if (census.count > noted) {
+        sweep.most = census.count - noted;
+        sweep.end_ns = clock_boottime_ns() + SWEEP_TIME_NS;
+        (void)proc_own_children(sweep_older, &sweep);
+    }
+    if (walk != PROC_EXACT && round->left == 0) {
+        sweep_numbers(&sweep);
+        if (round->left == 0)
+            round->left = 1;
+    }
 }
 
 static bool sweep_below_one(void *context, pid_t pid)
@@ -384,9 +480,11 @@ enum tree_state tree_sweep(struct tree *tree, struct tree_round *round)
      * list is not disturbed by reaping while it is read. */
     (void)kill_group(tree, SIGKILL);
     sweep_children(tree, round);
-    struct reaping reaping = {.tree = tree};
+    struct reaping reaping = {.tree = tree, .may_unpin = true};
     enum tree_state state = reap(&reaping);
     round->reaped = reaping.reaped;
+    /* The search without /proc goes on at once, until it has been everywhere once. */
+    tree->unfinished = tree->unfinished || (tree->untried > 0 && !tree->searched);
     if (state == TREE_DEAD || round->reaped > 0) {
         tree->fruitless = 0;
         return state;
@@ -403,4 +501,20 @@ enum tree_state tree_sweep(struct tree *tree, struct tree_round *round)
         (void)proc_own_children(sweep_below_one, &descent);
     }
     return state;
+}
+
+static bool go_on(void *context, pid_t pid)
+{
+    (void)context;
+    (void)pid;
+    return true;
+}
+
+enum tree_reach tree_reach(void)
+{
+    if (proc_own_children(go_on, NULL) != PROC_NONE)
+        return TREE_REACH_GOOD;
+    return waitid(P_ALL, 0, &(siginfo_t){0}, WAIT_DEAD | WNOWAIT) != 0 && errno == ECHILD
+               ? TREE_REACH_SLOW
+               : TREE_REACH_NONE;
 }

@@ -298,24 +298,55 @@ static bool print_warnings(const struct check *check)
     return !check->heard || check->warnings[0][0] != '\0';
 }
 
+const char *check_reach(enum tree_reach reach)
+{
+    switch (reach) {
+    case TREE_REACH_GOOD:
+        break;
+    case TREE_REACH_SLOW:
+        return "/proc is missing or shows another PID namespace, so a daemon of the command is "
+               "looked for among all process numbers, which takes up to a second; mount /proc";
+    case TREE_REACH_NONE:
+        return "/proc is missing or shows another PID namespace, and this process has children "
+               "from before, which a command's could hide behind: mount /proc, or do not exec "
+               "leaderwrap from a process with children";
+    }
+    return NULL;
+}
+
+/* Whether something of the command could stay alive unseen. */
+static enum tree_reach check_tree(void)
+{
+    enum tree_reach reach = tree_reach();
+
+    if (reach != TREE_REACH_GOOD)
+        printf("%-38s%s\n", reach == TREE_REACH_NONE ? "process tree" : "warning",
+               check_reach(reach));
+    return reach;
+}
+
 int check_run(const struct options *options, const char *id)
 {
     struct check check = {.options = options, .status = EXIT_UNREACHABLE};
 
     print_numbers(options);
     int command_status = check_command(options);
+    enum tree_reach reach = check_tree();
     int result = check_redis(&check, id);
     if (result != 0) {
         printf("%-38s%s\n", "result", strerror(-result));
         return EXIT_OWN_FAILURE;
     }
-    bool warned = print_warnings(&check);
+    bool warned = print_warnings(&check) || reach == TREE_REACH_SLOW;
     printf("%-38s%s\n", "result",
-           check.status != 0     ? check.problem
-           : command_status != 0 ? "the command cannot be started"
-           : warned              ? "leading works, but for what the warnings say"
-                                 : "everything that leading needs works");
+           check.status != 0          ? check.problem
+           : command_status != 0      ? "the command cannot be started"
+           : reach == TREE_REACH_NONE ? "the command could not be ended for certain"
+           : warned                   ? "leading works, but for what the warnings say"
+                                      : "everything that leading needs works");
     int status = check.status != 0 ? check.status : command_status;
+    if (status == 0 && reach == TREE_REACH_NONE)
+        status = EXIT_OWN_FAILURE;
     loop_finish(&check.loop, status);
     return status;
 }

@@ -26,6 +26,7 @@
 #include "leaderwrap/log.h"
 #include "leaderwrap/options.h"
 #include "leaderwrap/supervisor.h"
+#include "leaderwrap/tree.h"
 #include "leaderwrap/will.h"
 
 /* What the keeper's callbacks need. */
@@ -115,6 +116,18 @@ static int check_command(const struct options *options)
     return fail(environment_exit_status(problem), message);
 }
 
+/* A command that could not be ended for certain is not started. */
+static int check_tree(void)
+{
+    enum tree_reach reach = tree_reach();
+
+    if (reach == TREE_REACH_NONE)
+        return fail(EXIT_OWN_FAILURE, check_reach(reach));
+    if (reach == TREE_REACH_SLOW)
+        log_line(LOG_LEVEL_WARNING, "no_proc", "%s", check_reach(reach));
+    return 0;
+}
+
 /* Forks all keepers: that of the command has our streams, those of hooks and health checks have
  * standard error alone. The pipe tells the first of the others' end. */
 static int fork_keepers(struct candidate *candidate, char **environment,
@@ -200,6 +213,8 @@ static int act(struct candidate *candidate)
     if (candidate->options.mode == MODE_CHECK)
         return check_run(&candidate->options, candidate->id);
     result = check_command(&candidate->options);
+    if (result == 0)
+        result = check_tree();
     return result != 0 ? result : run(candidate);
 }
 

@@ -1,6 +1,7 @@
 """Whole process trees: whatever a command does to stay, nothing of it is left alive."""
 
 import fcntl
+import os
 import signal
 import subprocess
 
@@ -104,6 +105,53 @@ def test_nothing_survives(arena, redis, lead, habit, end):
     assert is_alive(arena)
     end(worker, redis)
     assert left(arena) == []
+
+
+HIDDEN = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+
+
+def obstacle():
+    if os.geteuid() != 0:
+        return "mount namespaces need root"
+    if subprocess.run([*HIDDEN, "true"], capture_output=True, check=False).returncode != 0:
+        return "this machine allows no mount namespaces"
+    return None
+
+
+without_proc = pytest.mark.skipif(obstacle() is not None, reason=str(obstacle()))
+
+
+@without_proc
+@pytest.mark.parametrize("end", ENDS)
+def test_nothing_survives_without_proc(arena, redis, lead, end):
+    worker = lead(HABITS["all"], "--renew", "200ms", prefix=HIDDEN)
+    assert worker.find("no_proc")
+    end(worker, redis)
+    assert left(arena) == []
+
+
+@without_proc
+def test_nothing_is_left_behind_without_proc(arena, redis, lead):
+    worker = lead((*HABITS["all"], "--leave", 7), prefix=HIDDEN)
+    assert worker.wait() == 7
+    assert left(arena) == []
+    assert redis.command("GET", "test") is None
+
+
+@without_proc
+@pytest.mark.parametrize("option", [["--check"], []])
+def test_no_start_where_children_could_hide(arena, redis, option):
+    """What was forked by whoever executed leaderwrap cannot be told from what the command left."""
+    script = 'mount -t tmpfs none /proc && { sleep 60 >/dev/null 2>&1 & exec "$@"; }'
+    command = ["unshare", "--mount", "sh", "-c", script, "sh", *arena.leaderwrap_command(), *option]
+    command += ["--redis", redis.url(), "--key", "test", "--", "true"]
+    process = arena.spawn(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said, _ = process.communicate(timeout=30)
+    assert "/proc is missing" in said and "mount /proc" in said
+    assert process.returncode == 125
+    assert redis.command("GET", "test") is None
+    for pid in arena.leftovers():
+        processes.send(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("habit", HABITS)

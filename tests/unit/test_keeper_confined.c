@@ -210,6 +210,66 @@ static void test_foreign_proc(void **state)
     assert_int_equal(status, 0);
 }
 
+static bool hide_proc(void)
+{
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("none", "/proc", "tmpfs", 0, NULL) == 0;
+}
+
+static void storm_without_proc(void **state)
+{
+    (void)state;
+    if (!hide_proc())
+        _exit(77);
+    kill_storm();
+}
+
+static void test_storm_without_proc(void **state)
+{
+    (void)state;
+    int status = run_apart(storm_without_proc);
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+/* Ends and leaves one in its group that only KILL ends, and one that a TERM ends. */
+static int leave_group(void *context)
+{
+    hold_lock();
+    if (fork() == 0)
+        idle();
+    if (fork() == 0)
+        (void)ignore_everything(context);
+    while (!file_exists("ready"))
+        poll(NULL, 0, 1);
+    return 3;
+}
+
+static void leftovers_without_proc(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    if (!hide_proc())
+        _exit(77);
+    bench_begin(&bench, leave_group);
+    bench_start(&bench, 1, 0);
+    bench_expect(&bench, KEEPER_STARTED, 1);
+    assert_int_equal(bench_expect(&bench, KEEPER_CHILD_EXIT, 1).value, 3 << 8);
+    bench_expect(&bench, KEEPER_TREE_DEAD, 1);
+    bench_finish(&bench);
+}
+
+static void test_leftovers_without_proc(void **state)
+{
+    (void)state;
+    int status = run_apart(leftovers_without_proc);
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
 static char cgroup_path[128];
 
 /* Makes a cgroup that is marked as delegated. */
@@ -291,8 +351,8 @@ static void test_cgroup(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_stuck),    TEST(test_without_privilege),
-        TEST(test_as_pid_1), TEST(test_foreign_proc),
+        TEST(test_stuck),        TEST(test_without_privilege),  TEST(test_as_pid_1),
+        TEST(test_foreign_proc), TEST(test_storm_without_proc), TEST(test_leftovers_without_proc),
         TEST(test_cgroup),
     };
 

@@ -399,6 +399,39 @@ static void test_children_of_others_are_spared(void **state)
     close_elector(&elector);
 }
 
+/* However many: of a shell's jobs there is no end. */
+static void test_many_inherited(void **state)
+{
+    enum {
+        MANY = 300
+    };
+    pid_t inherited[MANY];
+    struct elector elector;
+
+    (void)state;
+    fflush(NULL);
+    for (int i = 0; i < MANY; i++) {
+        inherited[i] = fork();
+        if (inherited[i] == 0)
+            idle();
+    }
+    open_elector(&elector, idle_with_daemons, PATIENCE_MS);
+    /* Some end meanwhile, from all over. */
+    for (int i = 0; i < MANY; i += 3)
+        kill(inherited[i], SIGKILL);
+    start_tree(&elector);
+    kill(elector.keeper, SIGKILL);
+    expect_sweep(&elector);
+    for (int i = 0; i < MANY; i++) {
+        if (i % 3 != 0)
+            assert_int_equal(waitpid(inherited[i], NULL, WNOHANG), 0);
+        kill(inherited[i], SIGKILL);
+    }
+    while (waitpid(-1, NULL, 0) > 0)
+        continue;
+    close_elector(&elector);
+}
+
 static void end_soon(void)
 {
     put_file("orphan", "");
@@ -475,6 +508,7 @@ int main(void)
         TEST(test_send_to_the_dead),
         TEST(test_close_in_callbacks),
         TEST(test_children_of_others_are_spared),
+        TEST(test_many_inherited),
         TEST(test_orphans_are_reaped),
         TEST(test_death_signal_race),
     };

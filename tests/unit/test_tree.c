@@ -2,10 +2,14 @@
  * subreaper. */
 #include "keeper_fixture.h"
 
+#include <sched.h>
+#include <sys/mount.h>
+
 #include "leaderwrap/proc.h"
 #include "leaderwrap/tree.h"
 
 static volatile sig_atomic_t hits;
+static bool hidden; /* /proc is */
 
 static void on_hit(int number)
 {
@@ -158,6 +162,75 @@ static void test_many(void **state)
     assert_true(lock_is_free());
 }
 
+/* Without /proc the list of children is not there to look into. */
+static void test_main_names_the_group_to_the_end(void **state)
+{
+    struct tree tree = {.main = fork_main(stay_in_group)};
+
+    (void)state;
+    await_end(tree.main);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(tree_reap(&tree), TREE_ALIVE);
+        assert_true(tree.main_exited);
+    }
+    assert_int_equal(tree_signal(&tree, SIGTERM, false), 0);
+    int64_t end = clock_boottime_ns() + MS(PATIENCE_MS);
+    /* Nobody was killed: the last one's death is seen by itself. */
+    while (tree_reap(&tree) != TREE_DEAD) {
+        assert_true(clock_boottime_ns() < end);
+        poll(NULL, 0, 1);
+    }
+    assert_true(lock_is_free());
+}
+
+/* Whose number is far from all that is known. */
+static void leave_one_behind_others(void)
+{
+    daemonise(idle);
+    for (int i = 0; i < 5000; i++) {
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(0);
+        waitpid(pid, NULL, 0);
+    }
+    daemonise(idle);
+    put_file("far", "");
+    idle();
+}
+
+static void test_any_number(void **state)
+{
+    struct tree tree = {.main = fork_main(leave_one_behind_others)};
+
+    (void)state;
+    assert_true(wait_for_file("far"));
+    sweep_all(&tree);
+    assert_true(lock_is_free());
+}
+
+static void test_reach(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0)
+        idle();
+    assert_int_equal(tree_reach(), hidden ? TREE_REACH_NONE : TREE_REACH_GOOD);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    assert_int_equal(tree_reach(), hidden ? TREE_REACH_SLOW : TREE_REACH_GOOD);
+}
+
+static void test_order_of_the_spared(void **state)
+{
+    static const pid_t spare[] = {3, 5, 9};
+    const struct tree tree = {.spare = spare, .spare_count = 3};
+    static const int at[] = {0, 0, 0, 0, 1, 1, 2, 2, 2, 2, 3};
+
+    (void)state;
+    for (int pid = 0; pid < 11; pid++)
+        assert_int_equal(tree_find_spare(&tree, pid), at[pid]);
+}
+
 static void count_hits(void)
 {
     signal(SIGUSR1, on_hit);
@@ -203,7 +276,7 @@ static void test_spared(void **state)
     pid_t ended = fork();
     if (ended == 0)
         _exit(5);
-    pid_t spare[] = {living, ended};
+    pid_t spare[] = {living < ended ? living : ended, living < ended ? ended : living};
     struct tree tree = {.main = fork_main(leave_mixed), .spare = spare, .spare_count = 2};
     int64_t end = clock_boottime_ns() + MS(PATIENCE_MS);
     struct tree_round round;
@@ -292,6 +365,14 @@ static int become_subreaper(void **state)
     return prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
+static bool hide_proc(void)
+{
+    hidden = unshare(CLONE_NEWNS) == 0 &&
+             mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+             mount("none", "/proc", "tmpfs", 0, NULL) == 0;
+    return hidden;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_scratch, remove_scratch)
 
 int main(void)
@@ -305,7 +386,21 @@ int main(void)
         TEST(test_signal_all),
         TEST(test_spared),
         TEST(test_proc),
+        TEST(test_reach),
+        TEST(test_order_of_the_spared),
     };
+    const struct CMUnitTest tests_without_proc[] = {
+        TEST(test_main_ends_alone),
+        TEST(test_numbers_that_are_no_process),
+        TEST(test_daemons),
+        TEST(test_main_names_the_group_to_the_end),
+        TEST(test_many),
+        TEST(test_any_number),
+        TEST(test_reach),
+    };
+    int failed = cmocka_run_group_tests(tests, become_subreaper, NULL);
 
-    return cmocka_run_group_tests(tests, become_subreaper, NULL);
+    if (hide_proc())
+        failed += cmocka_run_group_tests(tests_without_proc, NULL, NULL);
+    return failed;
 }
