@@ -11,32 +11,20 @@
 #include "leaderwrap/election.h"
 #include "leaderwrap/options.h"
 #include "leaderwrap/protocol.h"
+#include "leaderwrap/trouble.h"
 
 struct report {
-    const struct options *options;     /* borrowed */
-    char server[128];                  /* where Redis is, for people */
-    char trouble[LEASE_TEXT_SIZE * 2]; /* why the connection failed last */
-    char told_trouble[LEASE_TEXT_SIZE * 2];
-    int64_t told_trouble_ns;
-    int64_t told_delay_ms;
+    const struct options *options; /* borrowed */
+    struct trouble trouble;
     char told_waiting[LEASE_ID_SIZE + 64]; /* whom we said we are waiting for */
-    bool told_warning;
-    char status[256]; /* what we are doing, in one line */
+    struct noise noise;                    /* of what Redis lets us do, but not all of it */
+    char status[256];                      /* what we are doing, in one line */
 };
 
-void report_init(struct report *report, const struct options *options);
+void report_init(struct report *report, const struct options *options, int64_t now_ns);
 
 /* The first line: what is going to happen, with the derived numbers. */
 void report_start(struct report *report);
-
-/* Remembers why the connection was lost; it is told with the next attempt. */
-void report_trouble(struct report *report, const char *why);
-
-/* There was no answer from Redis, and there is no more waiting for one. */
-void report_unreachable(const struct report *report);
-
-/* The connection works (again). */
-void report_opened(struct report *report);
 
 /* Tells `action`, an ACTION_TELL. `reply` is the answer that led to it, NULL if none did. */
 void report_note(struct report *report, const struct election *election,

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "leaderwrap/clock.h"
 #include "leaderwrap/connection.h"
 #include "leaderwrap/log.h"
+#include "leaderwrap/noise.h"
 #include "leaderwrap/store.h"
 
 #define BACKOFF_MIN_MS 100
@@ -31,7 +33,8 @@ struct watcher {
     uv_timer_t timer;
     enum watcher_state state;
     int64_t backoff_ms;
-    bool complained;
+    struct noise noise;
+    bool no_ping; /* the server refused it last time */
     char *channel;
 };
 
@@ -78,6 +81,8 @@ static void on_timer(uv_timer_t *timer)
     case WATCHER_ASLEEP:
         break;
     case WATCHER_LISTENING:
+        if (watcher->no_ping)
+            break;
         enter(watcher, WATCHER_PINGING, watcher->config.timeout_ms);
         send_words(watcher, 1, ping);
         break;
@@ -106,16 +111,17 @@ static void on_open(void *context)
 static void on_closed(void *context, enum lease_failure failure, const char *why)
 {
     struct watcher *watcher = context;
-    bool complain = failure == LEASE_FAILURE_CONFIGURATION && !watcher->complained;
+    bool refused = failure == LEASE_FAILURE_CONFIGURATION;
 
-    if (complain) {
-        watcher->complained = true;
+    if (refused && noise_hear(&watcher->noise, why, clock_boottime_ns()).tell)
         log_line(LOG_LEVEL_WARNING, "watcher",
-                 "cannot listen to %s, so a change of leader is noticed later: %s",
+                 "cannot %s %s, so a change of leader is noticed later: %s",
+                 watcher->state == WATCHER_PINGING ? "ping while it listens to" : "listen to",
                  watcher->channel, why);
-    } else {
+    else
         log_line(LOG_LEVEL_DEBUG, "watcher", "events connection: %s", why);
-    }
+    /* It would be the same each time, and what is said meanwhile is missed. */
+    watcher->no_ping = refused && watcher->state == WATCHER_PINGING;
     try_again_later(watcher);
 }
 
@@ -139,7 +145,6 @@ static void on_message(void *context, const redisReply *message)
 
     if (strcmp(kind, "subscribe") == 0) {
         watcher->backoff_ms = BACKOFF_MIN_MS;
-        watcher->complained = false;
         enter(watcher, WATCHER_LISTENING, watcher->config.ping_ms);
         if (watcher->config.on_listening != NULL)
             watcher->config.on_listening(watcher->config.context);

@@ -12,15 +12,13 @@
 #include "leaderwrap/duration.h"
 #include "leaderwrap/log.h"
 
-#define REPEAT_TROUBLE_MS 60000
-#define LONGER_DELAY      4
-#define FOREIGN_SHOWN     40
+#define FOREIGN_SHOWN 40
 
-void report_init(struct report *report, const struct options *options)
+void report_init(struct report *report, const struct options *options, int64_t now_ns)
 {
     memset(report, 0, sizeof *report);
     report->options = options;
-    redis_url_show(&options->redis, report->server, sizeof report->server);
+    trouble_init(&report->trouble, &options->redis, options->once, now_ns);
 }
 
 static void set_status(struct report *report, const char *format, ...)
@@ -52,7 +50,7 @@ void report_start(struct report *report)
         log_line(LOG_LEVEL_INFO, "start",
                  "%.60s runs once if the lease \"%.80s\" at redis %s can be had: ttl %s, renewed "
                  "every %s; without a renewal stopped after %s and dead after %s",
-                 command[0], report->options->key, report->server, ttl, renew, stop, kill);
+                 command[0], report->options->key, report->trouble.server, ttl, renew, stop, kill);
         return;
     }
     log_line(
@@ -60,65 +58,17 @@ void report_start(struct report *report)
         "%.60s runs where the lease \"%.80s\" at redis %s is held: ttl %s, renewed every %s; "
         "without a renewal stopped after %s and dead after %s (an outage of %s is ridden out); "
         "failover within %s",
-        command != NULL ? command[0] : "the built-in counter", report->options->key, report->server,
-        ttl, renew, stop, kill, outage, failover);
-}
-
-void report_trouble(struct report *report, const char *why)
-{
-    snprintf(report->trouble, sizeof report->trouble, "%s", why);
-}
-
-void report_opened(struct report *report)
-{
-    bool had_trouble = report->told_trouble[0] != '\0';
-
-    log_line(had_trouble ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "connected",
-             "connected to redis at %s", report->server);
-    report->trouble[0] = '\0';
-}
-
-/* Why the connection failed last: told by it, or it was given up. */
-static const char *trouble(const struct report *report, char *buffer, size_t size)
-{
-    if (report->trouble[0] != '\0')
-        return report->trouble;
-    snprintf(buffer, size, "redis at %s does not answer", report->server);
-    return buffer;
-}
-
-void report_unreachable(const struct report *report)
-{
-    char timed_out[192];
-
-    log_line(LOG_LEVEL_ERROR, "unreachable", "%s; the command was not run",
-             trouble(report, timed_out, sizeof timed_out));
+        command != NULL ? command[0] : "the built-in counter", report->options->key,
+        report->trouble.server, ttl, renew, stop, kill, outage, failover);
 }
 
 static void tell_retry(struct report *report, const struct election *election, int64_t delay_ms)
 {
-    char delay[32], left[64] = "", timed_out[192];
-    const char *why = trouble(report, timed_out, sizeof timed_out);
+    char why[sizeof report->trouble.why];
 
-    /* The same again is told when the pauses have become clearly longer, and once a minute. */
-    bool repeated = strcmp(why, report->told_trouble) == 0 &&
-                    delay_ms <= report->told_delay_ms * LONGER_DELAY &&
-                    election->now_ns - report->told_trouble_ns < REPEAT_TROUBLE_MS * NS_PER_MS;
-    if (!repeated) {
-        snprintf(report->told_trouble, sizeof report->told_trouble, "%s", why);
-        report->told_trouble_ns = election->now_ns;
-        report->told_delay_ms = delay_ms;
-    }
-    if (election->state == ELECTION_LEADING) {
-        char time[32];
-        duration_format(time, sizeof time,
-                        (election->deadlines.stop_at_ns - election->now_ns) / NS_PER_MS);
-        snprintf(left, sizeof left, "; the command has %s left", time);
-    }
-    duration_format(delay, sizeof delay, delay_ms);
-    set_status(report, "%s%.200s", election->state == ELECTION_LEADING ? "leading, but " : "", why);
-    log_line(repeated ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "disconnected", "%s; retrying %s%s%s",
-             why, delay_ms > 0 ? "in " : "at once", delay_ms > 0 ? delay : "", left);
+    set_status(report, "%s%.200s", election->state == ELECTION_LEADING ? "leading, but " : "",
+               trouble_why(&report->trouble, why, sizeof why));
+    trouble_retry(&report->trouble, election, delay_ms);
 }
 
 /* Who keeps us waiting, without the numbers that change at each look. */
@@ -164,7 +114,8 @@ static void tell_busy(struct report *report, const struct election_action *actio
         log_line(LOG_LEVEL_INFO, "busy", "not running the command: %s", report->told_waiting);
 }
 
-static void tell_waiting(struct report *report, const struct lease_record *record)
+static void tell_waiting(struct report *report, const struct election *election,
+                         const struct lease_record *record)
 {
     bool foreign = record->foreign[0] != '\0';
     char holder[sizeof report->told_waiting], left[160] = "; ", time[32];
@@ -185,10 +136,10 @@ static void tell_waiting(struct report *report, const struct lease_record *recor
     set_status(report, "standing by: %s", holder);
     bool repeated = strcmp(holder, report->told_waiting) == 0;
     snprintf(report->told_waiting, sizeof report->told_waiting, "%s", holder);
-    log_line(repeated  ? LOG_LEVEL_DEBUG
-             : foreign ? LOG_LEVEL_WARNING
-                       : LOG_LEVEL_INFO,
-             "waiting", "standing by: %s%s", holder, left);
+    enum log_level level = repeated ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+    if (foreign && noise_hear(&report->noise, holder, election->now_ns).tell)
+        level = LOG_LEVEL_WARNING;
+    log_line(level, "waiting", "standing by: %s%s", holder, left);
 }
 
 /* That we lead, and how long the command is still waited for. */
@@ -225,14 +176,6 @@ static void tell_elected(struct report *report, const struct election *election,
              "; the last term is not known to have ended with a release: starting the command in "
              "%s",
              report->options->name, action->token, delay);
-}
-
-static void tell_failed(const char *event, const char *what, const struct lease_reply *reply)
-{
-    log_line(LOG_LEVEL_WARNING, event, "%s failed: %s", what,
-             reply != NULL && reply->verdict == LEASE_FAILED ? reply->text
-             : reply != NULL ? "redis answered something that fits no question"
-                             : "no answer from redis; it may have been executed all the same");
 }
 
 static void tell_lost(const struct lease_reply *reply)
@@ -295,19 +238,10 @@ static void tell_ending(enum election_end end, const struct lease_reply *reply)
     }
 }
 
-/* The failures of requests, and the lease given back or not. */
-static void tell_request(const struct election_action *action, const struct lease_reply *reply)
+/* The lease was given back, or not. */
+static void tell_release(const struct election_action *action)
 {
     switch (action->note) {
-    case NOTE_RENEWAL_FAILED:
-        tell_failed("renew_failed", "the renewal", reply);
-        break;
-    case NOTE_ASK_FAILED:
-        tell_failed("ask_failed", "asking for the lease", reply);
-        break;
-    case NOTE_RELEASE_FAILED:
-        tell_failed("release_failed", "the release", reply);
-        break;
     case NOTE_RELEASED:
         log_line(LOG_LEVEL_INFO, "released", "lease released; another may lead now");
         log_set_token(0);
@@ -325,17 +259,26 @@ static void tell_request(const struct election_action *action, const struct leas
     }
 }
 
+/* What an answer says whatever came of it. */
+static void hear_reply(struct report *report, const struct election *election,
+                       const struct lease_reply *reply)
+{
+    if (reply->verdict != LEASE_FAILED)
+        trouble_over(&report->trouble, election->now_ns);
+    if (reply->warning[0] != '\0' &&
+        noise_hear(&report->noise, reply->warning, election->now_ns).tell)
+        log_line(LOG_LEVEL_WARNING, "side_effect", "the lease works, but %s", reply->warning);
+}
+
 void report_note(struct report *report, const struct election *election,
                  const struct election_action *action, const struct lease_reply *reply)
 {
-    if (reply != NULL && reply->warning[0] != '\0' && !report->told_warning) {
-        report->told_warning = true;
-        log_line(LOG_LEVEL_WARNING, "side_effect", "the lease works, but %s", reply->warning);
-    }
+    if (reply != NULL)
+        hear_reply(report, election, reply);
     switch (action->note) {
     case NOTE_WAITING:
         if (reply != NULL)
-            tell_waiting(report, &reply->record);
+            tell_waiting(report, election, &reply->record);
         break;
     case NOTE_BUSY:
         tell_busy(report, action, reply);
@@ -349,9 +292,13 @@ void report_note(struct report *report, const struct election *election,
         duration_format(ttl, sizeof ttl, election->config.timing.ttl_ms);
         set_leading(report, election);
         log_line(LOG_LEVEL_DEBUG, "renewed", "leading: lease renewed for another %s", ttl);
-        report->told_trouble[0] = '\0';
         break;
     }
+    case NOTE_RENEWAL_FAILED:
+    case NOTE_ASK_FAILED:
+    case NOTE_RELEASE_FAILED:
+        trouble_failed(&report->trouble, election, action->note, reply);
+        break;
     case NOTE_RETRY:
         tell_retry(report, election, action->delay_ms);
         break;
@@ -366,7 +313,7 @@ void report_note(struct report *report, const struct election *election,
         log_line(LOG_LEVEL_INFO, "tree_dead", "the command and all it started are gone");
         break;
     default:
-        tell_request(action, reply);
+        tell_release(action);
         break;
     }
 }

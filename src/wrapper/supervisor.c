@@ -236,7 +236,7 @@ static void on_open(void *context)
 {
     struct supervisor *supervisor = context;
 
-    report_opened(&supervisor->report);
+    trouble_opened(&supervisor->report.trouble);
     feed_kind(supervisor, EVENT_OPENED);
 }
 
@@ -248,7 +248,7 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
     /* A server that refuses us hangs up as well; the refusal is the reason to tell. */
     if (supervisor->election.state == ELECTION_DONE)
         return;
-    report_trouble(&supervisor->report, why);
+    trouble_closed(&supervisor->report.trouble, why);
     feed(supervisor, &event);
 }
 
@@ -258,7 +258,7 @@ static void on_reply(void *context, const struct lease_reply *reply)
     struct election_event event = {.kind = EVENT_REPLY, .reply = reply};
 
     if (reply->verdict == LEASE_FAILED)
-        report_trouble(&supervisor->report, reply->text);
+        trouble_remember(&supervisor->report.trouble, reply->text);
     feed(supervisor, &event);
 }
 
@@ -552,9 +552,9 @@ static void close_all(struct supervisor *supervisor, int status)
 static void report_end(const struct supervisor *supervisor, int status)
 {
     if (supervisor->outcome.end == END_CONFIGURATION)
-        log_line(LOG_LEVEL_ERROR, "refused", "%s", supervisor->report.trouble);
+        log_line(LOG_LEVEL_ERROR, "refused", "%s", supervisor->report.trouble.why);
     if (supervisor->outcome.end == END_UNREACHABLE)
-        report_unreachable(&supervisor->report);
+        trouble_unreachable(&supervisor->report.trouble);
     log_line(LOG_LEVEL_INFO, "exit", "leaving with status %d", status);
 }
 
@@ -593,7 +593,7 @@ int supervisor_run(const struct supervisor_config *config)
     }
     log_unblock();
     snprintf(election.id, sizeof election.id, "%s", config->id);
-    report_init(&supervisor.report, options);
+    report_init(&supervisor.report, options, clock_boottime_ns());
     notify_open(&supervisor.notify);
     result = open_all(&supervisor);
     if (result != 0) {

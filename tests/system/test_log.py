@@ -73,15 +73,32 @@ def test_levels(arena, redis, level):
     assert worker.lines == []
 
 
-def test_a_redis_that_stays_away_is_told_a_few_times(arena):
-    """At first, and when the pauses have become clearly longer; the rest is for debug."""
+def test_a_redis_that_stays_away_is_told_once_a_minute_at_most(arena):
+    """The rest is for debug."""
     worker = arena.worker("--retry", "100ms", command=["true"], url="unix:///nowhere/redis.sock")
     last = -1
     for _ in range(6):
         last = worker.wait_event("disconnected", after=last)
     told = [event["level"] for event in worker.find("disconnected")]
-    assert told[0] == "warning" and set(told) == {"warning", "debug"}
-    assert told.count("warning") <= 4
+    assert told == ["warning"] + ["debug"] * (len(told) - 1)
+
+
+def test_an_outage_is_one_line_and_says_when_the_command_will_be_stopped(arena, redis):
+    worker = arena.worker("--assume-fresh", command=["sleep", 600], redis=redis, ttl="6s")
+    renewed = worker.wait_event("renewed")
+    redis.kill()
+    outage = worker.wait_event("outage", after=renewed)
+    assert outage["level"] == "error"
+    assert re.fullmatch(
+        r"no renewal for [\d.]+ m?s: without one the command will be stopped in [\d.]+ m?s",
+        outage["message"],
+    )
+    worker.wait_event("deadline", after=outage)
+    assert len(worker.find("outage")) == 1
+    # The connection was lost, and then refused: each cause has one line.
+    told = [e["message"] for e in worker.find("disconnected") if e["level"] == "warning"]
+    causes = {message.split("; retrying")[0] for message in told}
+    assert 2 <= len(told) == len(causes) < len(worker.find("disconnected"))
 
 
 # Heartbeats

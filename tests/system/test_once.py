@@ -85,6 +85,8 @@ def test_no_server(arena):
     done = arena.run("--once", "--redis", "unix:///nowhere", "--", "echo", "ran")
     assert (done.returncode, done.stdout) == (69, "")
     assert "no such file or directory; the command was not run" in done.stderr
+    # One mail of one line, however often it was tried.
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_mute_server(arena, redis):
@@ -93,6 +95,7 @@ def test_a_mute_server(arena, redis):
     redis.thaw()
     assert (done.returncode, done.stdout) == (69, "")
     assert "does not answer; the command was not run" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_server_that_comes_in_time(arena, redis):

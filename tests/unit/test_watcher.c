@@ -354,6 +354,44 @@ static void complains_once_about_a_missing_right(void **state)
     assert_int_equal(count_in_log(f, "+subscribe", was_accepted_three_times), 1);
 }
 
+static bool has_two_events(void *context)
+{
+    return ((struct fixture *)context)->events >= 2;
+}
+
+static void on_enough(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+static bool is_true(void *context)
+{
+    return *(bool *)context;
+}
+
+/* A server without PING is listened to all the same, and not hung up on again and again. */
+static void does_without_ping_where_it_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    uv_timer_t timer;
+    bool enough = false;
+
+    f->config.ping_ms = 1;
+    f->fake.answers[0] = CONFIRMED MESSAGE(19, "1|free|i|v|1|1|0|me");
+    f->fake.answers[1] = "-ERR unknown command 'PING', with args beginning with: \r\n";
+    watch_fake(f);
+    assert_int_equal(count_in_log(f, "cannot ping", has_two_events), 1);
+    /* Time for a hundred pings. */
+    uv_timer_init(&f->loop, &timer);
+    timer.data = &enough;
+    uv_timer_start(&timer, on_enough, 100, 0);
+    loop_until(&f->loop, is_true, &enough);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(&f->loop, UV_RUN_NOWAIT);
+    assert_int_equal(f->fake.accepted, 2);
+    assert_int_equal(f->fake.commands, 1);
+}
+
 static void is_silent_about_an_outage(void **state)
 {
     struct fixture *f = *state;
@@ -576,6 +614,7 @@ int main(void)
         TEST(stops_and_starts_again),
         TEST(may_be_freed_by_what_it_tells),
         TEST(complains_once_about_a_missing_right),
+        TEST(does_without_ping_where_it_is_refused),
         TEST(is_silent_about_an_outage),
         TEST(hears_what_the_scripts_do),
         TEST(pings_a_real_server),
