@@ -34,7 +34,8 @@ enum options_mode {
 
 struct options {
     enum options_mode mode;
-    char *const *command; /* NULL: the built-in counter */
+    char *const *command;                 /* NULL: the built-in counter */
+    char fingerprint[LEASE_COMMAND_SIZE]; /* of the command */
     char *key;
     char *name;
     struct timing timing;

@@ -16,9 +16,10 @@
 struct report {
     const struct options *options; /* borrowed */
     struct trouble trouble;
-    char told_waiting[LEASE_ID_SIZE + 64]; /* whom we said we are waiting for */
-    struct noise noise;                    /* of what Redis lets us do, but not all of it */
-    char status[256];                      /* what we are doing, in one line */
+    char told_waiting[LEASE_ID_SIZE + 128]; /* whom we said we are waiting for */
+    char told_command_of[LEASE_ID_SIZE];    /* the holder with another command that was told last */
+    struct noise noise;                     /* of what Redis lets us do, but not all of it */
+    char status[256];                       /* what we are doing, in one line */
 };
 
 void report_init(struct report *report, const struct options *options, int64_t now_ns);

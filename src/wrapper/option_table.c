@@ -9,7 +9,9 @@
 
 const struct option_spec option_specs[] = {
     {"Lease", "key", 'k', OPTION_TEXT, "KEY",
-     "the lease's key in Redis; default leaderwrap:<basename of COMMAND>", IN_RAW(key)},
+     "the lease's key in Redis; default leaderwrap:<basename of COMMAND>, where that "
+     "says what it does",
+     IN_RAW(key)},
     {NULL, "name", 'n', OPTION_TEXT, "NAME", "who we are, shown to people; default host:pid",
      IN_RAW(name)},
     {NULL, "ttl", 't', OPTION_DURATION, "TIME",
@@ -84,7 +86,7 @@ const struct option_spec option_specs[] = {
      "how long --once waits for the lease; default 0", IN_OPTIONS(wait_ms)},
     {NULL, "hold", 0, OPTION_DURATION, "TIME",
      "keep the lease for at least that long after it was acquired, without staying: one run per "
-     "tick, whatever the hosts' clocks say",
+     "tick, whatever the hosts' clocks say; default 30s, with --wait 0",
      IN_OPTIONS(hold_ms)},
     {NULL, "max-runtime", 0, OPTION_DURATION, "TIME",
      "then the command gets TERM, the grace and KILL, and the exit status is 124",

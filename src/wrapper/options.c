@@ -9,14 +9,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "leaderwrap/command.h"
 #include "leaderwrap/lease.h"
 #include "leaderwrap/store.h"
 #include "option_line.h"
 #include "option_table.h"
 #include "option_value.h"
 
-#define DEFAULT_REDIS  "redis://127.0.0.1:6379/0"
-#define DEFAULT_TTL_MS 15000
+#define DEFAULT_REDIS   "redis://127.0.0.1:6379/0"
+#define DEFAULT_TTL_MS  15000
+#define DEFAULT_HOLD_MS 30000
 
 /* Of hooks and health checks, as Docker's. */
 #define DEFAULT_COMPANION_MS   30000
@@ -124,16 +126,25 @@ static int read_line(struct options *options, struct raw *raw, int argc, char **
     return more == 0 ? 0 : EXIT_USAGE;
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
-}
-
 static int out_of_memory(char *error, size_t size)
 {
     snprintf(error, size, "out of memory");
     return EXIT_OWN_FAILURE;
+}
+
+/* Two jobs must not share a lease because both are run by a shell: one of them would not be run,
+ * and nobody would know. */
+static int refuse_nameless(const struct options *options, char *error, size_t size)
+{
+    const char *name = command_base_name(options->command[0]);
+    char key[96];
+
+    snprintf(
+        error, size,
+        "the name \"%.40s\" does not tell one job from another, and they would share the lease "
+        "leaderwrap:%.40s: give this one a lease of its own with --key, such as --key %s",
+        name, name, command_propose_key(options->command, key, sizeof key));
+    return EXIT_USAGE;
 }
 
 static int set_key(struct options *options, const struct raw *raw, char *error, size_t size)
@@ -142,7 +153,10 @@ static int set_key(struct options *options, const struct raw *raw, char *error, 
         options->key = strdup(raw->key);
     } else if (options->command == NULL) {
         options->key = strdup(COUNTER_LEASE_KEY);
-    } else if (asprintf(&options->key, "leaderwrap:%s", base_name(options->command[0])) < 0) {
+    } else if (command_is_nameless(options->command)) {
+        return refuse_nameless(options, error, size);
+    } else if (asprintf(&options->key, "leaderwrap:%s", command_base_name(options->command[0])) <
+               0) {
         options->key = NULL;
     }
     if (options->key == NULL)
@@ -288,6 +302,10 @@ static int check_once(struct options *options, const struct raw *raw, char *erro
         return EXIT_USAGE;
     }
     options->exit_on_lost = true;
+    /* Who waits wants a lock; who does not wants one run per tick, however much the hosts' clocks
+     * differ. */
+    if (!is_given(raw, "hold") && options->wait_ms == 0)
+        options->hold_ms = DEFAULT_HOLD_MS;
     /* A process that has only just begun could tell by its own observation after a TTL only. */
     if (!is_given(raw, "takeover"))
         options->server_clock = true;
@@ -388,6 +406,7 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
         status = set_redis(options, &raw, error, error_size);
     if (status == 0)
         status = derive_timing(options, &raw, error, error_size);
+    command_fingerprint(options->command, options->fingerprint);
     if (status == 0 && options->penalty_ms < 0)
         options->penalty_ms = 2 * options->timing.ttl_ms;
     return status;

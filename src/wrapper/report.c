@@ -100,12 +100,25 @@ static char *foreign_advice(const struct report *report, char *buffer, size_t si
     return buffer;
 }
 
+/* A job that was done already, as the one who asks in vain wants to know it. */
+static void describe_hold(const struct lease_record *record, char *buffer, size_t size)
+{
+    char ago[32], left[32];
+
+    duration_format(ago, sizeof ago, record->age_ms);
+    duration_format(left, sizeof left, record->hold_left_ms);
+    snprintf(buffer, size, "%s ran it %s ago; closed for %s more (--hold)", record->name, ago,
+             left);
+}
+
 static void tell_busy(struct report *report, const struct election_action *action,
                       const struct lease_reply *reply)
 {
     char advice[160];
 
-    if (reply != NULL)
+    if (reply != NULL && reply->record.foreign[0] == '\0' && reply->record.state == LEASE_HOLD)
+        describe_hold(&reply->record, report->told_waiting, sizeof report->told_waiting);
+    else if (reply != NULL)
         describe_holder(&reply->record, report->told_waiting, sizeof report->told_waiting);
     if (action->end == END_FOREIGN)
         log_line(LOG_LEVEL_ERROR, "foreign", "not running the command: %s; %s",
@@ -259,6 +272,22 @@ static void tell_release(const struct election_action *action)
     }
 }
 
+/* Two jobs that share a lease by mistake: one of them is not run, which nobody would notice. */
+static void tell_other_command(struct report *report, const struct election *election,
+                               const struct lease_record *record)
+{
+    if ((record->state != LEASE_HELD && record->state != LEASE_HOLD) ||
+        record->command[0] == '\0' || strcmp(record->command, report->options->fingerprint) == 0 ||
+        strcmp(record->id, election->config.id) == 0 ||
+        strcmp(record->id, report->told_command_of) == 0)
+        return;
+    snprintf(report->told_command_of, sizeof report->told_command_of, "%s", record->id);
+    log_line(LOG_LEVEL_WARNING, "other_command",
+             "%s holds the lease \"%.80s\" with another command line than ours; two jobs need two "
+             "leases (--key)",
+             record->name, report->options->key);
+}
+
 /* What an answer says whatever came of it. */
 static void hear_reply(struct report *report, const struct election *election,
                        const struct lease_reply *reply)
@@ -268,6 +297,7 @@ static void hear_reply(struct report *report, const struct election *election,
     if (reply->warning[0] != '\0' &&
         noise_hear(&report->noise, reply->warning, election->now_ns).tell)
         log_line(LOG_LEVEL_WARNING, "side_effect", "the lease works, but %s", reply->warning);
+    tell_other_command(report, election, &reply->record);
 }
 
 void report_note(struct report *report, const struct election *election,

@@ -489,6 +489,7 @@ static int open_redis(struct supervisor *supervisor)
         .key = options->key,
         .id = supervisor->config->id,
         .name = options->name,
+        .command = options->fingerprint,
         .ttl_ms = options->timing.ttl_ms,
         .server_clock = options->server_clock,
         .assume_fresh = options->assume_fresh,

@@ -103,6 +103,10 @@ static void check_options(const struct options *options, int argc, char **argv)
     ORACLE(strlen(options->name) <= LEASE_NAME_MAX && strchr(options->name, '#') == NULL &&
            is_printable(options->name));
     ORACLE(options->counter_key != NULL);
+    ORACLE(strspn(options->fingerprint, "0123456789abcdef") == 8 &&
+           options->fingerprint[8] == '\0');
+    ORACLE(options->hold_ms >= 0 &&
+           (options->hold_ms == 0 || options->once || options->mode == MODE_CHECK));
     ORACLE(options->password_file == NULL || options->password_file[0] == '/');
     ORACLE(options->penalty_ms > 0 && options->hook_timeout_ms > 0 && options->lock_delay_ms >= 0);
     ORACLE(options->health.interval_ms > 0 && options->health.timeout_ms > 0);

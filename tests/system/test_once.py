@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import random
+import re
 import signal
 import time
 
@@ -16,20 +17,24 @@ CALM = "60s"
 
 
 def job(arena, redis, script, *options, key=KEY, ttl=CALM, fresh=True, timeout=30):
-    """One tick: runs the shell's `script` once to its end."""
-    first = ["--assume-fresh"] if fresh else []
+    """One tick: runs the shell's `script` once to its end. The next one may come at once."""
+    first = ["--hold", "0s", *(["--assume-fresh"] if fresh else [])]
     arguments = ["--once", "--redis", redis.url(), "--key", key, "--ttl", ttl, *first, *options]
     return arena.run(*arguments, "--", "sh", "-c", script, timeout=timeout)
 
 
 def start(arena, redis, *options, command=("sleep", 600), ttl=CALM, **more):
     """The same, to be watched while it runs."""
-    return arena.worker("--once", *options, command=command, redis=redis, ttl=ttl, **more)
+    return arena.worker("--once", "--hold", "0s", *options, command=command, redis=redis, ttl=ttl, **more)
+
+
+# What takes its time.
+LONG = "sleep 600"
 
 
 def lead(arena, redis, **more):
-    """Somebody else who has the lease."""
-    worker = arena.worker("--assume-fresh", command=["sleep", 600], redis=redis, **more)
+    """Somebody else who has the lease, for the job LONG."""
+    worker = arena.worker("--assume-fresh", command=["sh", "-c", LONG], redis=redis, **more)
     worker.wait_event("started")
     return worker
 
@@ -62,10 +67,10 @@ def test_stopped_by_a_person(arena, redis, options):
 @pytest.mark.parametrize("options, status", [((), 75), (("-E", "0"), 0), (("-E", "10"), 10)])
 def test_another_one_has_it(arena, redis, options, status):
     lead(arena, redis, ttl=CALM)
-    done = job(arena, redis, "echo ran", *options)
+    done = job(arena, redis, LONG, *options)
     # Not a word: cron would send it by mail.
     assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
-    told = job(arena, redis, "echo ran", "--log-level", "info").stderr
+    told = job(arena, redis, LONG, "--log-level", "info").stderr
     assert "not running the command: w0 leads" in told
 
 
@@ -203,15 +208,73 @@ def test_a_host_that_dies_blocks_for_no_longer_than_the_ttl(arena, redis):
 
 def test_a_hold_keeps_the_next_ones_out(arena, redis):
     began_ns = boottime_ns()
-    assert job(arena, redis, "exit 0", "--hold", "3s").returncode == 0
+    assert job(arena, redis, "echo ran", "--hold", "3s", "--name", "web4").stdout == "ran\n"
     assert record(redis)["st"] == "hold"
     assert redis.command("GET", KEY) is None
     done = job(arena, redis, "echo ran", "--log-level", "info")
-    assert done.returncode == 75 and "has left and keeps the lease closed" in done.stderr
+    assert (done.returncode, done.stdout) == (75, "")
+    told = r"not running the command: web4 ran it [\d.]+ m?s ago; closed for [\d.]+ m?s more \(--hold\)"
+    assert re.search(told, done.stderr), done.stderr
     wait_hold_over(redis)
     # From the grant on, not from the end of the job.
     assert boottime_ns() - began_ns >= 3 * SECOND_NS
     assert job(arena, redis, "echo ran").stdout == "ran\n"
+
+
+def tick_of(arena, redis, *options):
+    """The same line on three hosts, one after the other, with no option of ours but the TTL's."""
+    url = ["--redis", redis.url(), "--key", KEY, "--ttl", CALM, "--assume-fresh"]
+    command = ["--", "sh", "-c", "echo ran"]
+    return [arena.run("--once", *url, *options, *command) for _ in range(3)]
+
+
+def test_one_run_for_a_tick_without_any_options(arena, redis):
+    done = tick_of(arena, redis)
+    assert [host.returncode for host in done] == [0, 75, 75]
+    assert [host.stdout for host in done] == ["ran\n", "", ""]
+    assert [host.stderr for host in done] == ["", "", ""]
+    found = record(redis)
+    # From the grant on: what the job itself took is a part of it.
+    assert found["st"] == "hold" and 0 < int(found["hold"]) <= 30000
+
+
+@pytest.mark.parametrize("options", [("--hold", "0s"), ("--hold", "0"), ("--wait", "20s")])
+def test_a_lock_has_no_hold(arena, redis, options):
+    done = tick_of(arena, redis, *options)
+    assert [host.stdout for host in done] == ["ran\n"] * 3
+    assert record(redis)["st"] == "free"
+
+
+# Two jobs with one key, by mistake
+
+OTHER = "warning: w0 holds the lease \"%s\" with another command line than ours" % KEY
+
+
+def test_two_jobs_with_one_key_are_told(arena, redis):
+    url = ["--redis", redis.url(), "--key", KEY, "--ttl", CALM, "--assume-fresh", "-E", "0"]
+    done = arena.run("--once", *url, "--name", "w0", "--", "sh", "-c", "echo A")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "A\n", "")
+    for command in (["sh", "-c", "echo B"], ["sh", "-c", "echo", "A"], ["/bin/sh", "-c", "echo A"]):
+        done = arena.run("--once", *url, "--", *command)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert done.stderr.count(OTHER) == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert arena.run("--once", *url, "--", "sh", "-c", "echo A").stderr == ""
+
+
+def test_a_follower_tells_each_leader_with_another_command_once(arena, redis):
+    lead(arena, redis, ttl=CALM)
+    worker = arena.worker("--retry", "100ms", command=["sleep", 601], redis=redis, ttl=CALM)
+    same = arena.worker("--retry", "100ms", command=["sh", "-c", LONG], redis=redis, ttl=CALM)
+    told = worker.wait_event("other_command")
+    assert told["level"] == "warning" and "w0 holds the lease" in told["message"]
+    counter = arena.worker("--retry", "100ms", redis=redis, ttl=CALM)
+    counter.wait_event("other_command")
+    for follower in (worker, same):
+        seen = follower.wait_event("waiting")
+        for _ in range(3):
+            seen = follower.wait_event("waiting", after=seen)
+    assert len(worker.find("other_command")) == 1
+    assert not same.find("other_command")
 
 
 def test_a_hold_counts_from_the_start_of_the_job(arena, redis):

@@ -75,8 +75,8 @@ static int clear_environment(void **state)
 static void defaults(void **state)
 {
     (void)state;
-    struct parsed parsed = assert_accepted("-- /usr/bin/job -x");
-    assert_string_equal(parsed.options.key, "leaderwrap:job");
+    struct parsed parsed = assert_accepted("-- /usr/bin/backup -x");
+    assert_string_equal(parsed.options.key, "leaderwrap:backup");
     assert_non_null(strchr(parsed.options.name, ':'));
     assert_int_equal(parsed.options.timing.ttl_ms, 15000);
     assert_string_equal(parsed.options.redis.host, "127.0.0.1");
@@ -84,6 +84,25 @@ static void defaults(void **state)
     assert_string_equal(parsed.options.command[1], "-x");
     assert_false(parsed.options.exit_on_lost || parsed.options.assume_fresh ||
                  parsed.options.no_release || parsed.options.server_clock);
+    options_clear(&parsed.options);
+}
+
+static void a_name_that_says_nothing_needs_a_key(void **state)
+{
+    (void)state;
+    assert_refused("sh -c jobA", "such as --key leaderwrap:jobA");
+    assert_refused("--once /usr/bin/python3.11 /opt/report.py", "--key leaderwrap:report");
+    assert_refused("run.sh", "\"run.sh\" does not tell one job from another");
+    assert_refused("--check nice backup", "share the lease leaderwrap:nice");
+    struct parsed parsed = assert_accepted("--key mine sh -c jobA");
+    assert_string_equal(parsed.options.key, "mine");
+    options_clear(&parsed.options);
+    setenv("LEADERWRAP_KEY", "mine", 1);
+    parsed = assert_accepted("sh -c jobA");
+    options_clear(&parsed.options);
+    unsetenv("LEADERWRAP_KEY");
+    parsed = assert_accepted("./server");
+    assert_string_equal(parsed.options.key, "leaderwrap:server");
     options_clear(&parsed.options);
 }
 
@@ -100,9 +119,9 @@ static void no_command_is_the_counter(void **state)
 static void options_of_the_command_are_its_own(void **state)
 {
     (void)state;
-    struct parsed parsed = assert_accepted("-t 20s job --ttl 1s --bogus");
+    struct parsed parsed = assert_accepted("-t 20s backup --ttl 1s --bogus");
     assert_int_equal(parsed.options.timing.ttl_ms, 20000);
-    assert_string_equal(parsed.options.command[0], "job");
+    assert_string_equal(parsed.options.command[0], "backup");
     assert_string_equal(parsed.options.command[3], "--bogus");
     options_clear(&parsed.options);
 }
@@ -114,14 +133,14 @@ static void the_command_line_wins_over_the_environment(void **state)
     setenv("LEADERWRAP_ON_LOST", "exit", 1);
     setenv("LEADERWRAP_ASSUME_FRESH", "yes", 1);
     setenv("REDIS_URL", "redis://r.example:1", 1);
-    struct parsed parsed = assert_accepted("job");
+    struct parsed parsed = assert_accepted("backup");
     assert_int_equal(parsed.options.timing.ttl_ms, 30000);
     assert_true(parsed.options.exit_on_lost);
     assert_true(parsed.options.assume_fresh);
     assert_string_equal(parsed.options.redis.host, "r.example");
     options_clear(&parsed.options);
     setenv("LEADERWRAP_REDIS", "redis://s.example", 1);
-    parsed = assert_accepted("--ttl 20s --on-lost wait job");
+    parsed = assert_accepted("--ttl 20s --on-lost wait backup");
     assert_int_equal(parsed.options.timing.ttl_ms, 20000);
     assert_false(parsed.options.exit_on_lost);
     assert_string_equal(parsed.options.redis.host, "s.example");
@@ -132,25 +151,25 @@ static void a_bad_environment_names_its_variable(void **state)
 {
     (void)state;
     setenv("LEADERWRAP_TTL", "30", 1);
-    assert_refused("job", "LEADERWRAP_TTL: 30 has no unit");
+    assert_refused("backup", "LEADERWRAP_TTL: 30 has no unit");
     setenv("LEADERWRAP_TTL", "30s", 1);
     setenv("LEADERWRAP_ASSUME_FRESH", "maybe", 1);
-    assert_refused("job", "LEADERWRAP_ASSUME_FRESH: maybe is neither 1 nor 0");
+    assert_refused("backup", "LEADERWRAP_ASSUME_FRESH: maybe is neither 1 nor 0");
 }
 
 static void once_has_defaults_of_its_own(void **state)
 {
     (void)state;
-    struct parsed parsed = assert_accepted("--once job");
+    struct parsed parsed = assert_accepted("--once backup");
     assert_true(parsed.options.once && parsed.options.exit_on_lost && parsed.options.server_clock);
     assert_int_equal(parsed.options.log_level, LOG_LEVEL_WARNING);
     assert_int_equal(parsed.options.conflict_exit_code, 75);
-    assert_true(parsed.options.wait_ms == 0 && parsed.options.hold_ms == 0);
+    assert_true(parsed.options.wait_ms == 0 && parsed.options.hold_ms == 30000);
     assert_true(parsed.options.max_runtime_ms == 0);
     options_clear(&parsed.options);
 
     parsed = assert_accepted("--once --takeover observed --log-level info --wait forever "
-                             "--hold 50s --max-runtime 1h -E 0 job");
+                             "--hold 50s --max-runtime 1h -E 0 backup");
     assert_false(parsed.options.server_clock);
     assert_int_equal(parsed.options.log_level, LOG_LEVEL_INFO);
     assert_true(parsed.options.wait_ms == INT64_MAX);
@@ -159,85 +178,96 @@ static void once_has_defaults_of_its_own(void **state)
     assert_int_equal(parsed.options.conflict_exit_code, 0);
     options_clear(&parsed.options);
 
-    parsed = assert_accepted("--once --wait 0 --conflict-exit-code 255 job");
+    parsed = assert_accepted("--once --wait 0 --conflict-exit-code 255 backup");
     assert_int_equal(parsed.options.wait_ms, 0);
     assert_int_equal(parsed.options.conflict_exit_code, 255);
     options_clear(&parsed.options);
-    parsed = assert_accepted("--once --wait 90s job");
+    /* Who waits wants a lock. */
+    parsed = assert_accepted("--once --wait 90s backup");
     assert_int_equal(parsed.options.wait_ms, 90000);
+    assert_int_equal(parsed.options.hold_ms, 0);
+    options_clear(&parsed.options);
+    parsed = assert_accepted("--once --wait 90s --hold 5s backup");
+    assert_int_equal(parsed.options.hold_ms, 5000);
+    options_clear(&parsed.options);
+    parsed = assert_accepted("--once --hold 0 backup");
+    assert_int_equal(parsed.options.hold_ms, 0);
+    options_clear(&parsed.options);
+    parsed = assert_accepted("backup");
+    assert_int_equal(parsed.options.hold_ms, 0);
     options_clear(&parsed.options);
 }
 
 static void a_lock_delay_is_a_duration_or_0(void **state)
 {
     (void)state;
-    struct parsed parsed = assert_accepted("job");
+    struct parsed parsed = assert_accepted("backup");
     assert_int_equal(parsed.options.lock_delay_ms, 0);
     options_clear(&parsed.options);
     setenv("LEADERWRAP_LOCK_DELAY", "30s", 1);
-    parsed = assert_accepted("job");
+    parsed = assert_accepted("backup");
     assert_int_equal(parsed.options.lock_delay_ms, 30000);
     options_clear(&parsed.options);
-    parsed = assert_accepted("--lock-delay 0 job");
+    parsed = assert_accepted("--lock-delay 0 backup");
     assert_int_equal(parsed.options.lock_delay_ms, 0);
     options_clear(&parsed.options);
-    assert_refused("--lock-delay 5 job", "--lock-delay: 5 has no unit");
-    assert_refused("--lock-delay forever job", "--lock-delay: forever is no time");
-    assert_refused("--lock-delay -1s job", "--lock-delay: -1s is negative");
+    assert_refused("--lock-delay 5 backup", "--lock-delay: 5 has no unit");
+    assert_refused("--lock-delay forever backup", "--lock-delay: forever is no time");
+    assert_refused("--lock-delay -1s backup", "--lock-delay: -1s is negative");
 }
 
 static void what_is_for_once_is_for_once(void **state)
 {
     (void)state;
-    assert_refused("--wait 3s job", "--wait is for --once");
-    assert_refused("--hold 3s job", "--hold is for --once");
-    assert_refused("--max-runtime 3s job", "--max-runtime is for --once");
-    assert_refused("-E 0 job", "--conflict-exit-code is for --once");
+    assert_refused("--wait 3s backup", "--wait is for --once");
+    assert_refused("--hold 3s backup", "--hold is for --once");
+    assert_refused("--max-runtime 3s backup", "--max-runtime is for --once");
+    assert_refused("-E 0 backup", "--conflict-exit-code is for --once");
     assert_refused("--once", "--once needs a command");
-    assert_refused("--once --wait 5 job", "--wait: 5 has no unit");
-    assert_refused("--once --wait never job", "--wait: never is no time");
-    assert_refused("--once -E 256 job", "is no number from 0 to 255");
-    assert_refused("--once -E -1 job", "is no number from 0 to 255");
-    assert_refused("--once -E 99999999999 job", "is no number from 0 to 255");
-    assert_refused("--once -E x job", "is no number from 0 to 255");
+    assert_refused("--once --wait 5 backup", "--wait: 5 has no unit");
+    assert_refused("--once --wait never backup", "--wait: never is no time");
+    assert_refused("--once -E 256 backup", "is no number from 0 to 255");
+    assert_refused("--once -E -1 backup", "is no number from 0 to 255");
+    assert_refused("--once -E 99999999999 backup", "is no number from 0 to 255");
+    assert_refused("--once -E x backup", "is no number from 0 to 255");
     setenv("LEADERWRAP_CONFLICT_EXIT_CODE", "", 1);
-    assert_refused("--once job", "LEADERWRAP_CONFLICT_EXIT_CODE: \"\" is no number");
+    assert_refused("--once backup", "LEADERWRAP_CONFLICT_EXIT_CODE: \"\" is no number");
     unsetenv("LEADERWRAP_CONFLICT_EXIT_CODE");
 }
 
 static void restarts(void **state)
 {
     (void)state;
-    struct parsed parsed = assert_accepted("--ttl 20s job");
+    struct parsed parsed = assert_accepted("--ttl 20s backup");
     assert_int_equal(parsed.options.restart, RESTART_NO);
     options_clear(&parsed.options);
 
-    parsed = assert_accepted("--ttl 20s --restart on-failure job");
+    parsed = assert_accepted("--ttl 20s --restart on-failure backup");
     assert_int_equal(parsed.options.restart, RESTART_ON_FAILURE);
     assert_true(parsed.options.max_restarts == 0 && parsed.options.penalty_ms == 40000);
     options_clear(&parsed.options);
 
-    parsed = assert_accepted("--restart always --max-restarts 3 --penalty 5s job");
+    parsed = assert_accepted("--restart always --max-restarts 3 --penalty 5s backup");
     assert_int_equal(parsed.options.restart, RESTART_ALWAYS);
     assert_true(parsed.options.max_restarts == 3 && parsed.options.penalty_ms == 5000);
     options_clear(&parsed.options);
 
-    assert_refused("--restart sometimes job",
+    assert_refused("--restart sometimes backup",
                    "--restart: sometimes is none of no|on-failure|always");
-    assert_refused("--restart always --max-restarts 0 job", "is no number from 1 to 1000000");
-    assert_refused("--max-restarts 3 job", "--max-restarts is for --restart");
-    assert_refused("--penalty 3s job", "--penalty is for --restart");
-    assert_refused("--once --restart always job", "--restart is not for --once");
+    assert_refused("--restart always --max-restarts 0 backup", "is no number from 1 to 1000000");
+    assert_refused("--max-restarts 3 backup", "--max-restarts is for --restart");
+    assert_refused("--penalty 3s backup", "--penalty is for --restart");
+    assert_refused("--once --restart always backup", "--restart is not for --once");
 }
 
 static void checks_health(void **state)
 {
     (void)state;
-    struct parsed parsed = assert_accepted("job");
+    struct parsed parsed = assert_accepted("backup");
     assert_null(parsed.options.health_cmd);
     options_clear(&parsed.options);
 
-    parsed = assert_accepted("--health-cmd check job");
+    parsed = assert_accepted("--health-cmd check backup");
     assert_string_equal(parsed.options.health_cmd, "check");
     const struct health_config *health = &parsed.options.health;
     assert_true(health->interval_ms == 30000 && health->timeout_ms == 30000);
@@ -245,67 +275,68 @@ static void checks_health(void **state)
     options_clear(&parsed.options);
 
     parsed = assert_accepted("--health-cmd c --health-interval 1s --health-timeout 2s "
-                             "--health-retries 4 --health-start-period 5s --penalty 6s job");
+                             "--health-retries 4 --health-start-period 5s --penalty 6s backup");
     assert_true(health->interval_ms == 1000 && health->timeout_ms == 2000);
     assert_true(health->retries == 4 && health->start_period_ms == 5000);
     assert_true(parsed.options.penalty_ms == 6000);
     options_clear(&parsed.options);
 
-    assert_refused("--health-retries 2 job", "--health-retries is for --health-cmd");
-    assert_refused("--health-start-period 2s job", "--health-start-period is for --health-cmd");
-    assert_refused("--health-cmd c --health-retries 0 job", "is no number from 1 to");
-    assert_refused("--health-cmd c --health-timeout 5 job", "--health-timeout: 5 has");
-    assert_refused("--once --health-cmd c job", "--health-cmd is not for --once");
-    assert_refused("--health-cmd c --health-timeout 0 job", "--health-timeout: 0 is too short");
-    assert_refused("--health-cmd c --health-interval 0s job", "--health-interval: 0s is too short");
-    assert_refused("--on-lose l --hook-timeout 0 job", "--hook-timeout: 0 is too short");
+    assert_refused("--health-retries 2 backup", "--health-retries is for --health-cmd");
+    assert_refused("--health-start-period 2s backup", "--health-start-period is for --health-cmd");
+    assert_refused("--health-cmd c --health-retries 0 backup", "is no number from 1 to");
+    assert_refused("--health-cmd c --health-timeout 5 backup", "--health-timeout: 5 has");
+    assert_refused("--once --health-cmd c backup", "--health-cmd is not for --once");
+    assert_refused("--health-cmd c --health-timeout 0 backup", "--health-timeout: 0 is too short");
+    assert_refused("--health-cmd c --health-interval 0s backup",
+                   "--health-interval: 0s is too short");
+    assert_refused("--on-lose l --hook-timeout 0 backup", "--hook-timeout: 0 is too short");
     setenv("LEADERWRAP_HEALTH_CMD", " \t", 1);
-    assert_refused("job", "LEADERWRAP_HEALTH_CMD: the command is empty");
+    assert_refused("backup", "LEADERWRAP_HEALTH_CMD: the command is empty");
 }
 
 static void runs_hooks(void **state)
 {
     (void)state;
-    struct parsed parsed = assert_accepted("--on-acquire a --on-lose l job");
+    struct parsed parsed = assert_accepted("--on-acquire a --on-lose l backup");
     assert_string_equal(parsed.options.hooks[HOOK_ACQUIRE], "a");
     assert_string_equal(parsed.options.hooks[HOOK_LOSE], "l");
     assert_true(parsed.options.hook_timeout_ms == 30000);
     options_clear(&parsed.options);
 
-    parsed = assert_accepted("--once --on-lose l --hook-timeout 1s job");
+    parsed = assert_accepted("--once --on-lose l --hook-timeout 1s backup");
     assert_null(parsed.options.hooks[HOOK_ACQUIRE]);
     assert_true(parsed.options.hook_timeout_ms == 1000);
     options_clear(&parsed.options);
 
-    assert_refused("--hook-timeout 1s job", "--hook-timeout is for --on-acquire and --on-lose");
+    assert_refused("--hook-timeout 1s backup", "--hook-timeout is for --on-acquire and --on-lose");
     setenv("LEADERWRAP_ON_LOSE", "", 1);
-    assert_refused("job", "LEADERWRAP_ON_LOSE: the command is empty");
+    assert_refused("backup", "LEADERWRAP_ON_LOSE: the command is empty");
 }
 
 static void names_are_never_abbreviated(void **state)
 {
     (void)state;
-    assert_refused("--bogus job", "--bogus is no option; see leaderwrap --help");
-    assert_refused("--bogus=5 job", "--bogus is no option; see leaderwrap --help");
-    assert_refused("-x job", "-x is no option");
-    assert_refused("--tll 5s job", "--tll is no option; did you mean --ttl?");
-    assert_refused("--titl 5s job", "--titl is no option; did you mean");
-    assert_refused("--margni 5s job", "did you mean --margin?");
-    assert_refused("-ttl 5s job", "-ttl is no option; did you mean --ttl?");
-    assert_refused("--on exit job", "--on is no option; did you mean --on-lost, --on-acquire, "
-                                    "--on-lose or --once?");
-    assert_refused("--onc job", "did you mean --once?");
-    assert_refused("--re 1s job", "did you mean --renew, --retry, --restart or --redis?");
-    assert_refused("--TTL 5s job", "--TTL is no option");
-    assert_refused("--- job", "--- is no option");
-    assert_refused("--=5 job", "-- is no option");
+    assert_refused("--bogus backup", "--bogus is no option; see leaderwrap --help");
+    assert_refused("--bogus=5 backup", "--bogus is no option; see leaderwrap --help");
+    assert_refused("-x backup", "-x is no option");
+    assert_refused("--tll 5s backup", "--tll is no option; did you mean --ttl?");
+    assert_refused("--titl 5s backup", "--titl is no option; did you mean");
+    assert_refused("--margni 5s backup", "did you mean --margin?");
+    assert_refused("-ttl 5s backup", "-ttl is no option; did you mean --ttl?");
+    assert_refused("--on exit backup", "--on is no option; did you mean --on-lost, --on-acquire, "
+                                       "--on-lose or --once?");
+    assert_refused("--onc backup", "did you mean --once?");
+    assert_refused("--re 1s backup", "did you mean --renew, --retry, --restart or --redis?");
+    assert_refused("--TTL 5s backup", "--TTL is no option");
+    assert_refused("--- backup", "--- is no option");
+    assert_refused("--=5 backup", "-- is no option");
 }
 
 static void what_may_be_a_secret_is_not_told(void **state)
 {
     static const char *const lines[] = {
-        "--password s3cret job",
-        "--password=s3cret job",
+        "--password s3cret backup",
+        "--password=s3cret backup",
         "--redis-url=redis://:s3cret@h j",
         "--redis-url redis://:s3cret@h j",
         "--redis://:s3cret@h j",
@@ -333,13 +364,13 @@ static void a_missing_value_is_no_word_of_the_command(void **state)
     (void)state;
     assert_refused("--ttl", "--ttl needs a value: --ttl TIME");
     assert_refused("-t", "-t needs a value: -t TIME");
-    assert_refused("--ttl -- job", "--ttl needs a value");
-    assert_refused("-k -t 5s job", "-k needs a value");
-    assert_refused("--key --ttl 5s job", "--key needs a value");
-    assert_refused("-t=5s job", "-t takes its value without a =");
-    assert_refused("--assume-fresh=1 job", "--assume-fresh takes no value");
-    assert_refused("--ttl= job", "--ttl: \"\" is empty");
-    struct parsed parsed = assert_accepted("--key=--ttl -t20s --name=-k job");
+    assert_refused("--ttl -- backup", "--ttl needs a value");
+    assert_refused("-k -t 5s backup", "-k needs a value");
+    assert_refused("--key --ttl 5s backup", "--key needs a value");
+    assert_refused("-t=5s backup", "-t takes its value without a =");
+    assert_refused("--assume-fresh=1 backup", "--assume-fresh takes no value");
+    assert_refused("--ttl= backup", "--ttl: \"\" is empty");
+    struct parsed parsed = assert_accepted("--key=--ttl -t20s --name=-k backup");
     assert_string_equal(parsed.options.key, "--ttl");
     assert_string_equal(parsed.options.name, "-k");
     assert_int_equal(parsed.options.timing.ttl_ms, 20000);
@@ -355,44 +386,44 @@ static void a_missing_value_is_no_word_of_the_command(void **state)
 static void each_mistake_names_its_setting(void **state)
 {
     (void)state;
-    assert_refused("--ttl 15 job", "--ttl: 15 has no unit");
-    assert_refused("-t 15 job", "--ttl: 15 has no unit");
-    assert_refused("--ttl 5y job", "unknown unit");
-    assert_refused("--ttl -5s job", "--ttl: -5s is negative");
-    assert_refused("--ttl 0 job", "--ttl: 0 is too short");
-    assert_refused("--renew 0s job", "--renew: 0s is too short");
-    assert_refused("--restart always --penalty 0 job", "--penalty: 0 is too short");
-    assert_refused("--ttl 100ms job", "--ttl: a TTL of 100 ms is too short");
-    assert_refused("--ttl 100ms job", "the smallest TTL that would do is");
-    assert_refused("--grace 20s job", "--grace: a TTL of 15 s is too short");
-    assert_refused("--on-lost maybe job", "--on-lost: maybe is none of wait|exit");
-    assert_refused("--stop-to all job", "none of group|main");
-    assert_refused("--takeover force job", "none of observed|server-clock");
-    assert_refused("--log-level loud job", "none of error|warning|info|debug");
-    assert_refused("--log-format xml job", "none of text|json");
-    assert_refused("--redis redis://a --redis redis://b job", "given twice");
-    assert_refused("--redis http://a job", "--redis: the address begins with neither");
-    assert_refused("--key {a job", "--key: cannot use the lease key");
-    assert_refused("--name a#b job", "--name: the name \"a#b\" may not contain #");
-    assert_refused("--password-file /nonexistent/file job",
+    assert_refused("--ttl 15 backup", "--ttl: 15 has no unit");
+    assert_refused("-t 15 backup", "--ttl: 15 has no unit");
+    assert_refused("--ttl 5y backup", "unknown unit");
+    assert_refused("--ttl -5s backup", "--ttl: -5s is negative");
+    assert_refused("--ttl 0 backup", "--ttl: 0 is too short");
+    assert_refused("--renew 0s backup", "--renew: 0s is too short");
+    assert_refused("--restart always --penalty 0 backup", "--penalty: 0 is too short");
+    assert_refused("--ttl 100ms backup", "--ttl: a TTL of 100 ms is too short");
+    assert_refused("--ttl 100ms backup", "the smallest TTL that would do is");
+    assert_refused("--grace 20s backup", "--grace: a TTL of 15 s is too short");
+    assert_refused("--on-lost maybe backup", "--on-lost: maybe is none of wait|exit");
+    assert_refused("--stop-to all backup", "none of group|main");
+    assert_refused("--takeover force backup", "none of observed|server-clock");
+    assert_refused("--log-level loud backup", "none of error|warning|info|debug");
+    assert_refused("--log-format xml backup", "none of text|json");
+    assert_refused("--redis redis://a --redis redis://b backup", "given twice");
+    assert_refused("--redis http://a backup", "--redis: the address begins with neither");
+    assert_refused("--key {a backup", "--key: cannot use the lease key");
+    assert_refused("--name a#b backup", "--name: the name \"a#b\" may not contain #");
+    assert_refused("--password-file /nonexistent/file backup",
                    "--password-file: cannot read the password file");
     setenv("REDIS_URL", "localhost:6379", 1);
-    assert_refused("job", "REDIS_URL: localhost:6379 has no redis:// in front");
+    assert_refused("backup", "REDIS_URL: localhost:6379 has no redis:// in front");
     setenv("LEADERWRAP_REDIS", "redis://h:x", 1);
-    assert_refused("job", "LEADERWRAP_REDIS: the address has a port");
-    assert_refused("-u redis://h/x job", "--redis: the address has a database");
+    assert_refused("backup", "LEADERWRAP_REDIS: the address has a port");
+    assert_refused("-u redis://h/x backup", "--redis: the address has a database");
     setenv("LEADERWRAP_TTL", "100ms", 1);
-    assert_refused("--redis redis://h job", "LEADERWRAP_TTL: a TTL of 100 ms");
+    assert_refused("--redis redis://h backup", "LEADERWRAP_TTL: a TTL of 100 ms");
     setenv("LEADERWRAP_NAME", "", 1);
-    assert_refused("job", "LEADERWRAP_NAME: the name \"\" is empty");
+    assert_refused("backup", "LEADERWRAP_NAME: the name \"\" is empty");
     setenv("LEADERWRAP_KEY", "", 1);
-    assert_refused("job", "LEADERWRAP_KEY: cannot use the lease key");
+    assert_refused("backup", "LEADERWRAP_KEY: cannot use the lease key");
 }
 
 static void other_words_for_the_same(void **state)
 {
     (void)state;
-    struct parsed parsed = assert_accepted("--log-level warn --ttl 1h30m --lock-delay 1d job");
+    struct parsed parsed = assert_accepted("--log-level warn --ttl 1h30m --lock-delay 1d backup");
     assert_int_equal(parsed.options.log_level, LOG_LEVEL_WARNING);
     assert_int_equal(parsed.options.timing.ttl_ms, 5400000);
     assert_int_equal(parsed.options.lock_delay_ms, 86400000);
@@ -406,20 +437,20 @@ static void long_values_are_cut_in_messages(void **state)
     (void)state;
     memset(value, 'x', sizeof value - 1);
     value[sizeof value - 1] = '\0';
-    snprintf(line, sizeof line, "--name %s job", value);
+    snprintf(line, sizeof line, "--name %s backup", value);
     assert_refused(line, "longer than 64 bytes");
-    snprintf(line, sizeof line, "--key %s job", value);
+    snprintf(line, sizeof line, "--key %s backup", value);
     assert_refused(line, "the lease key");
-    snprintf(line, sizeof line, "--ttl %s job", value);
+    snprintf(line, sizeof line, "--ttl %s backup", value);
     assert_refused(line, "is no time");
-    snprintf(line, sizeof line, "--%s job", value);
+    snprintf(line, sizeof line, "--%s backup", value);
     assert_refused(line, "is no option");
 }
 
 static void a_secret_never_gets_into_an_error(void **state)
 {
     (void)state;
-    struct parsed parsed = parse("--redis redis://u:s3cret@host:99999/0 job");
+    struct parsed parsed = parse("--redis redis://u:s3cret@host:99999/0 backup");
     assert_int_equal(parsed.status, EXIT_USAGE);
     assert_null(strstr(parsed.error, "s3cret"));
     options_clear(&parsed.options);
@@ -429,10 +460,10 @@ static void the_password_of_the_environment_is_for_a_url_without(void **state)
 {
     (void)state;
     setenv("LEADERWRAP_PASSWORD", "pw", 1);
-    struct parsed parsed = assert_accepted("--redis redis://u@h job");
+    struct parsed parsed = assert_accepted("--redis redis://u@h backup");
     assert_string_equal(parsed.options.redis.password, "pw");
     options_clear(&parsed.options);
-    parsed = assert_accepted("--redis redis://u:other@h job");
+    parsed = assert_accepted("--redis redis://u:other@h backup");
     assert_string_equal(parsed.options.redis.password, "other");
     options_clear(&parsed.options);
 }
@@ -444,7 +475,7 @@ static void a_password_file_becomes_absolute(void **state)
     int file = mkstemp(path);
     (void)state;
     assert_true(file >= 0);
-    snprintf(line, sizeof line, "--password-file %s job", path);
+    snprintf(line, sizeof line, "--password-file %s backup", path);
     struct parsed parsed = assert_accepted(line);
     assert_int_equal(parsed.options.password_file[0], '/');
     assert_int_equal(access(parsed.options.password_file, R_OK), 0);
@@ -458,13 +489,13 @@ static void a_nested_wrapper_needs_a_lease_of_its_own(void **state)
     (void)state;
     setenv("LEADERWRAP_KEY", "outer", 1);
     setenv("LEADERWRAP_NAME", "outer-name", 1);
-    struct parsed parsed = assert_accepted("job");
+    struct parsed parsed = assert_accepted("backup");
     assert_string_equal(parsed.options.key, "outer");
     assert_string_equal(parsed.options.name, "outer-name");
     options_clear(&parsed.options);
     setenv("LEADERWRAP_TOKEN", "1", 1);
-    assert_refused("job", "choose a lease of its own with --key");
-    parsed = assert_accepted("--key inner job");
+    assert_refused("backup", "choose a lease of its own with --key");
+    parsed = assert_accepted("--key inner backup");
     assert_string_not_equal(parsed.options.name, "outer-name");
     options_clear(&parsed.options);
 }
@@ -473,6 +504,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(defaults, clear_environment),
+        cmocka_unit_test_setup(a_name_that_says_nothing_needs_a_key, clear_environment),
         cmocka_unit_test_setup(no_command_is_the_counter, clear_environment),
         cmocka_unit_test_setup(options_of_the_command_are_its_own, clear_environment),
         cmocka_unit_test_setup(the_command_line_wins_over_the_environment, clear_environment),
