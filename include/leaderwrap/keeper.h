@@ -33,6 +33,7 @@ struct keeper_config {
     int64_t
         grace_ms; /* from a STOP's signal to the KILL, and for leftovers of a command that ended */
     bool stop_main_only; /* --stop-to main */
+    bool guarded;        /* see keeper_fork */
     bool single_run; /* no second START will come: the standard streams are let go once the command
                         has them */
     /* Releases the lease of `term` after the elector's death, in a process of its own that ends
@@ -45,7 +46,13 @@ struct keeper_config {
     void *context; /* for builtin and last_will */
 };
 
-/* Forks the keeper. The calling process must be single-threaded. Returns the keeper's pid and puts
+/* Forks the keeper. A guarded one is not our child, but that of a process between, which sweeps the
+ * tree should the keeper die, and is to be treated as the keeper itself: it ends when that does,
+ * and the way that does; it may be killed in its place, and what is below it then comes to us, a
+ * subreaper. So of the three any two can be killed at one instant, and nothing of the tree
+ * survives.
+ *
+ * The calling process must be single-threaded. Returns the keeper's pid (or the other's) and puts
  * our end of the socket pair (close-on-exec, non-blocking) into `*fd`; or -errno. In the keeper
  * itself it never returns. All that `config` points to must stay as it is until the fork; the
  * keeper has its copy. */

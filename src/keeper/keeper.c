@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "guard.h"
 #include "leaderwrap/cgroup.h"
 #include "leaderwrap/clock.h"
 #include "leaderwrap/disposition.h"
@@ -284,8 +285,8 @@ static void ask_for_favours(void)
     priority_raise(NULL);
 }
 
-/* Returns NULL, or what failed, with errno. */
-static const char *set_up(struct keeper *keeper, const struct keeper_config *config)
+/* `number` is the pid that the elector knows. Returns NULL, or what failed, with errno. */
+static const char *set_up(struct keeper *keeper, const struct keeper_config *config, pid_t number)
 {
     sigset_t child;
 
@@ -308,7 +309,7 @@ static const char *set_up(struct keeper *keeper, const struct keeper_config *con
         return "timerfd";
 
     keeper->null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    (void)cgroup_create(&keeper->cgroup, getpid());
+    (void)cgroup_create(&keeper->cgroup, number);
     int error = spawn_prepare(&keeper->spawn, config, &keeper->cgroup);
     if (error != 0) {
         errno = -error;
@@ -342,13 +343,13 @@ static const char *arrange_descriptors(int socket, int pipe)
     return NULL;
 }
 
-static _Noreturn void be_keeper(const struct keeper_config *config, int socket)
+static _Noreturn void be_keeper(const struct keeper_config *config, int socket, pid_t number)
 {
     struct keeper *keeper = calloc(1, sizeof *keeper);
     const char *failed = arrange_descriptors(socket, config->pipe);
 
     if (failed == NULL)
-        failed = keeper == NULL ? "memory" : set_up(keeper, config);
+        failed = keeper == NULL ? "memory" : set_up(keeper, config, number);
     if (failed != NULL) {
         log_line(LOG_LEVEL_ERROR, "keeper", "the keeper cannot start: %s: %s", failed,
                  strerror(errno));
@@ -360,6 +361,20 @@ static _Noreturn void be_keeper(const struct keeper_config *config, int socket)
         run_last_will(keeper);
     cgroup_close(&keeper->cgroup);
     _exit(0);
+}
+
+/* The process between elector and keeper: the elector takes it for the keeper. */
+static _Noreturn void be_guard(const struct keeper_config *config, int socket)
+{
+    pid_t number = getpid();
+
+    /* Without a guard it goes as well, but for a case that needs two kills at once. */
+    if (!guard_prepare())
+        be_keeper(config, socket, number);
+    pid_t keeper = fork();
+    if (keeper <= 0)
+        be_keeper(config, socket, number);
+    guard_watch(keeper);
 }
 
 pid_t keeper_fork(const struct keeper_config *config, int *fd)
@@ -375,8 +390,10 @@ pid_t keeper_fork(const struct keeper_config *config, int *fd)
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
+    if (pid == 0 && config->guarded)
+        be_guard(config, ends[1]);
     if (pid == 0)
-        be_keeper(config, ends[1]);
+        be_keeper(config, ends[1], getpid());
     if (pid < 0)
         pid = -errno;
     sigprocmask(SIG_SETMASK, &before, NULL);

@@ -199,6 +199,8 @@ static action_fn *const actions[][EVENT_COUNT] = {
         },
     [RUN_SWEEPING] =
         {
+            /* The lease is kept meanwhile, and the last will must know its record. */
+            [EVENT_EXTEND] = extend,
             [EVENT_DEAD] = finish,
         },
 };

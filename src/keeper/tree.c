@@ -40,6 +40,8 @@
  * given them (PID_MAX_LIMIT), so many after the newest one that is known first. */
 #define NUMBERS_END  (4 * 1024 * 1024)
 #define NUMBERS_NEAR 4096
+/* There are no others where the kernel's default of old is in force. */
+#define NUMBERS_FEW 32768
 /* So many are tried between two looks at the clock. */
 #define NUMBERS_AT_ONCE 256
 
@@ -413,7 +415,8 @@ static pid_t try_numbers(struct sweep *sweep, pid_t from, pid_t end)
 }
 
 /* Kills the children without /proc: first those that have only just been born, as a tree that forks
- * as fast as it can has them; where that did not do, a part in each round, whoever has any number.
+ * as fast as it can has them; where that did not do, whoever has one of the few numbers of a small
+ * host, and, a part in each round, whoever has any number.
  */
 static void sweep_numbers(struct sweep *sweep)
 {
@@ -425,6 +428,7 @@ static void sweep_numbers(struct sweep *sweep)
     (void)try_numbers(sweep, near, min_pid(near + NUMBERS_NEAR, NUMBERS_END));
     if (tree->fruitless == 0)
         return;
+    (void)try_numbers(sweep, 2, NUMBERS_FEW);
     if (tree->untried == 0) {
         tree->next = near;
         tree->untried = NUMBERS_END;

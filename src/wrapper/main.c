@@ -146,6 +146,7 @@ static int fork_keepers(struct candidate *candidate, char **environment,
         .environment = environment,
         .grace_ms = options->timing.grace_ms,
         .stop_main_only = options->stop_main_only,
+        .guarded = true,
         .single_run =
             options->exit_on_lost && options->restart == RESTART_NO && options->health_cmd == NULL,
         .last_will = options->no_release ? NULL : run_will,
@@ -160,6 +161,7 @@ static int fork_keepers(struct candidate *candidate, char **environment,
     config.inherited = &plain;
     config.last_will = NULL;
     config.single_run = false;
+    config.guarded = false;
     config.pipe = ends[1];
     if (result == 0)
         result = companions_fork(supervisor->companions, options, &config);

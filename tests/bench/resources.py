@@ -80,7 +80,7 @@ class Requests:
 
 
 def processes_of(worker):
-    return [worker.pid, worker.keeper]
+    return [worker.pid, *worker.guardians]
 
 
 def lone_memory(stage):

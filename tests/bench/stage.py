@@ -110,18 +110,21 @@ class Worker:
     def __init__(self, stage, process):
         self._stage = stage
         self._process = process
-        self._keeper = None
+        self._guardians = None
 
     @property
     def pid(self):
         return self._process.pid
 
     @property
-    def keeper(self):
-        if self._keeper is None:
-            wait_until(lambda: children_of(self.pid), "a keeper")
-            self._keeper = children_of(self.pid)[0]
-        return self._keeper
+    def guardians(self):
+        """The keeper, and the process between it and the elector."""
+        if self._guardians is None:
+            wait_until(lambda: children_of(self.pid), "a guard")
+            guard = children_of(self.pid)[0]
+            wait_until(lambda: children_of(guard), "a keeper")
+            self._guardians = [guard, children_of(guard)[0]]
+        return self._guardians
 
     def wait(self):
         status = self._process.wait(PATIENCE_S)
@@ -137,15 +140,16 @@ class Worker:
         self.wait()
 
     def freeze(self):
-        """Stops elector and keeper; returns when both stand still."""
-        for pid in (self.keeper, self.pid):
+        """Stops elector and keeper; returns when all stand still."""
+        for pid in (*self.guardians, self.pid):
             send(pid, signal.SIGSTOP)
-        for pid in (self.keeper, self.pid):
+        for pid in (*self.guardians, self.pid):
             wait_until(lambda pid=pid: state_of(pid) in "TtZX", "pid %d to be stopped" % pid)
 
     def crash(self):
-        """Ends both of a frozen worker."""
-        send(self.keeper, signal.SIGKILL)
+        """Ends all of a frozen worker."""
+        for pid in self.guardians:
+            send(pid, signal.SIGKILL)
         self.kill()
 
 

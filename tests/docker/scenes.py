@@ -229,7 +229,8 @@ def health(scene):
     scene.lab.act("start", "redis")
     wait_health(scene, other, HEALTHY)
     died_ns = time.time_ns()
-    kill = 'kill -9 $(cut -d" " -f1 /proc/1/task/1/children)'
+    first = "$(cut -d' ' -f1 /proc/%s/task/*/children)"
+    kill = "kill -9 " + first % (first % 1)
     scene.lab.docker("exec", scene.lab.container(other), "sh", "-c", kill)
     scene.follower.wait_event("die", other, died_ns)
     scene.follower.wait_event("start", other, died_ns)

@@ -508,6 +508,7 @@ pid_t __wrap_fork(void)
 {
     ORACLE(!world.will && model.alone && model.orphaned && !tree_lives() && !model.active);
     ORACLE(world.keeper.run.kill_at_ns == model.kill_at_ns);
+    ORACLE(memcmp(world.keeper.run.version, model.version, sizeof model.version) == 0);
     world.will = true;
     world.will_patience = take_byte(&world.input);
     return world.will_patience == 255 ? -1 : PID_WILL;
@@ -598,7 +599,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world.config.stop_main_only = (choices & 1) != 0;
     world.config.single_run = (choices & 2) != 0;
     world.config.last_will = last_will;
-    ORACLE(set_up(&world.keeper, &world.config) == NULL);
+    ORACLE(set_up(&world.keeper, &world.config, getpid()) == NULL);
     world.keeper.run.report = on_run_report;
     serve(&world.keeper);
     ORACLE(!tree_lives() && model.alone && !model.active && world.result == RESULT_NONE);

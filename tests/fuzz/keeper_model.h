@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "leaderwrap/clock.h"
 #include "leaderwrap/protocol.h"
@@ -18,6 +19,7 @@ static struct {
     int64_t stop_at_ns;
     int64_t kill_at_ns;
     int64_t sweep_by_ns; /* the end of a grace */
+    char version[LEASE_NONCE_SIZE];
     bool stop_asked;
     bool stopping_told;
     bool exit_told;
@@ -42,11 +44,23 @@ static inline void model_start(const struct keeper_request *request, int64_t now
     model.stop_at_ns = request->stop_at_ns;
     model.kill_at_ns = request->kill_at_ns;
     model.sweep_by_ns = INT64_MAX;
+    memcpy(model.version, request->version, sizeof model.version);
     model.stop_asked = model.stopping_told = model.exit_told = false;
     model.swept = false;
     model.killed = hung_up;
     if (hung_up)
         model.sweep_by_ns = now_ns;
+}
+
+static inline void model_extend(const struct keeper_request *request)
+{
+    memcpy(model.version, request->version, sizeof model.version);
+    if (model.stopping_told)
+        return;
+    if (request->stop_at_ns > model.stop_at_ns)
+        model.stop_at_ns = request->stop_at_ns;
+    if (request->kill_at_ns > model.kill_at_ns)
+        model.kill_at_ns = request->kill_at_ns;
 }
 
 static inline void model_request(const struct keeper_request *request, int64_t now_ns,
@@ -56,14 +70,14 @@ static inline void model_request(const struct keeper_request *request, int64_t n
 
     if (request->kind == KEEPER_START)
         model_start(request, now_ns, hung_up);
-    if (!model.active || model.killed || model.swept || request->run != model.run)
+    if (!model.active || request->run != model.run)
         return;
-    if (request->kind == KEEPER_EXTEND && !model.stopping_told) {
-        if (request->stop_at_ns > model.stop_at_ns)
-            model.stop_at_ns = request->stop_at_ns;
-        if (request->kill_at_ns > model.kill_at_ns)
-            model.kill_at_ns = request->kill_at_ns;
-    } else if (request->kind == KEEPER_STOP && !begun) {
+    /* However far its end has come. */
+    if (request->kind == KEEPER_EXTEND)
+        model_extend(request);
+    if (model.killed || model.swept)
+        return;
+    if (request->kind == KEEPER_STOP && !begun) {
         model.stop_asked = true;
         model.sweep_by_ns = least(model.sweep_by_ns, now_ns + grace_ms * NS_PER_MS);
     } else if (request->kind == KEEPER_KILL) {

@@ -97,13 +97,14 @@ class Node:
             wait_gone(pid)
 
     def guardians(self):
-        """The pids of the script, of leaderwrap and of its keeper."""
+        """The pids of the script, of leaderwrap, of its guard and of its keeper."""
         [wrapper] = [
             pid
             for pid in processes.children(self.process.pid)
             if os.readlink("/proc/%d/exe" % pid).endswith("/leaderwrap")
         ]
-        return [self.process.pid, wrapper, processes.children(wrapper)[0]]
+        guard = processes.children(wrapper)[0]
+        return [self.process.pid, wrapper, guard, processes.children(guard)[0]]
 
     def servers(self):
         """The pids of the server's processes. They overwrite their environment and so the test's

@@ -20,18 +20,28 @@ from harness import (
     wait_until,
 )
 
-# Speaks like leaderwrap and has its family: an elector, a keeper, a command.
+# Speaks like leaderwrap and has its family: an elector, a guard, a keeper, a
+# command.
 STAND_IN = """
 import json, os, signal, sys, time
 def log(event, **more):
     os.write(2, (json.dumps({"event": event, "pid": os.getpid(), **more}) + "\\n").encode())
 def on_term(*_):
-    os.kill(keeper, signal.SIGTERM)
-    os.waitpid(keeper, 0)
+    os.kill(guard, signal.SIGTERM)
+    os.waitpid(guard, 0)
     log("exit")
     os._exit(7)
-keeper = os.fork()
-if keeper == 0:
+def end(pid):
+    os.kill(pid, signal.SIGTERM)
+    os.waitpid(pid, 0)
+    os._exit(0)
+guard = os.fork()
+if guard == 0:
+    keeper = os.fork()
+    if keeper > 0:
+        signal.signal(signal.SIGTERM, lambda *_: end(keeper))
+        os.waitpid(keeper, 0)
+        os._exit(0)
     child = os.fork()
     if child == 0:
         os.execvp("sleep", ["sleep", "600"])
@@ -207,7 +217,7 @@ def test_worker_events_and_processes(arena, redis, stand_in):
     assert worker.wait_output("standard") == "to standard output"
     assert worker.lines == ["no event"]
     assert processes.command_line(worker.wait_child()).startswith("sleep")
-    assert worker.tree() == [worker.keeper, worker.child]
+    assert worker.tree() == [worker.guard, worker.keeper, worker.child]
     assert worker.stop() == 7
     assert worker.find("exit", after=worker.mark() - 1)
     with pytest.raises(AssertionError, match="its log has ended"):

@@ -269,7 +269,7 @@ def test_a_failure_of_a_hook_is_a_warning_and_nothing_else(arena, redis, hook):
     command = script("until [ -e enough ]; do sleep 0.02; done; exit 7")
     worker = lead(arena, redis, *hooks, command=command)
     failed = worker.wait_event("hook", level="warning")
-    child = worker.child
+    child = worker.wait_child()
     worker.wait_event("renewed", after=worker.wait_event("renewed", after=failed))
     assert worker.child == child and record(redis)["st"] == "held"
     (arena.folder / "enough").touch()

@@ -33,7 +33,8 @@ class Container:
         self.worker.wait_event("started")
         # The worker's own process is unshare; its pid and its signals mean nothing here.
         (self.pid,) = processes.children(self.worker.pid)
-        (self.keeper,) = processes.children(self.pid)
+        (self.guard,) = processes.children(self.pid)
+        (self.keeper,) = processes.children(self.guard)
 
     def zombies(self):
         """Dead processes of this container that nobody has reaped."""
@@ -50,7 +51,7 @@ class Container:
         except OSError:
             # Of a zombie the namespace cannot be read, but who should reap it can.
             info = processes.stat(pid)
-            return info is not None and info[1] in (self.pid, self.keeper)
+            return info is not None and info[1] in (self.pid, self.guard, self.keeper)
         return space == os.readlink("/proc/%d/ns/pid" % self.pid)
 
     def enter(self, arena, script):
@@ -97,7 +98,7 @@ def test_it_reaps_orphans_of_processes_that_came_in_from_outside(arena, redis):
     container.enter(arena, script)
 
     def orphans():
-        return [pid for pid in processes.children(container.pid) if pid != container.keeper]
+        return [pid for pid in processes.children(container.pid) if pid != container.guard]
 
     # All but one end by themselves, and nothing remains of them.
     wait_until(lambda: len(orphans()) == 1 and not container.zombies())

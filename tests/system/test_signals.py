@@ -238,7 +238,7 @@ def test_a_log_that_is_full_does_not_end_the_term(arena, redis, command):
 def test_everybody_gets_term_at_once_as_from_systemd(arena, redis, lead):
     for _ in range(5):
         worker = lead("--member", "--daemon", "--exit-code", "4")
-        keeper, *command = worker.tree()
+        _guard, keeper, *command = worker.tree()
         assert len(command) == 3
         for pid in (worker.pid, keeper, *command):
             processes.send(pid, signal.SIGTERM)

@@ -63,7 +63,7 @@ class Terminal:
 
     @property
     def keeper(self):
-        return processes.children(self.pid)[0]
+        return processes.children(processes.children(self.pid)[0])[0]
 
     def events(self, name):
         found = []
@@ -192,7 +192,7 @@ def test_ctrl_z_pauses_nobody(arena, redis, terminal):
 def test_a_terminal_that_goes_away_stops(redis, terminal):
     one = terminal(*RENEW, command=["sleep", 600])
     one.wait_text("started")
-    keeper, child = processes.descendants(one.pid)
+    _guard, keeper, child = processes.descendants(one.pid)
     one.hang_up()
     assert one.wait() == 128 + signal.SIGHUP
     assert redis.command("GET", "test") is None

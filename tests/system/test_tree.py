@@ -174,6 +174,38 @@ def test_the_lease_is_kept_until_the_leftovers_are_gone(arena, redis, lead):
     assert left(arena) == []
 
 
+# Each pair of the three that guard a command, and whether the lease is given back at once.
+PAIRS = {
+    "wrapper and keeper": (("pid", "keeper"), False),
+    "wrapper and guard": (("pid", "guard"), True),
+    "guard and keeper": (("guard", "keeper"), True),
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to change a group needs root")
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("habit", HABITS)
+def test_any_two_guardians_can_be_killed_at_one_instant(arena, redis, habit, pair):
+    """The command has changed its credentials, so that the kernel sends it no death signal."""
+    who, released = PAIRS[pair]
+    unruly = [arena.built("unruly"), "--lock", arena.folder / "lock", *HABITS[habit]]
+    command = ["setpriv", "--regid=65534", "--clear-groups", *unruly]
+    worker = arena.worker("--assume-fresh", command=command, redis=redis, **CALM)
+    worker.wait_output("ready")
+    pids = [getattr(worker, name) for name in who]
+    for pid in pids:
+        processes.stop(pid)
+    for pid in pids:
+        processes.send(pid, signal.SIGKILL)
+    wait_until(lambda: not is_alive(arena))
+    if released:
+        wait_until(lambda: redis.command("GET", "test") is None)
+    else:
+        wait_until(lambda: not arena.leftovers())
+        assert redis.command("GET", "test")
+    assert left(arena) == []
+
+
 @pytest.mark.parametrize("end", ENDS)
 def test_a_storm_is_ended_again_and_again(arena, redis, lead, end):
     for _ in range(6):
@@ -198,7 +230,7 @@ def test_no_zombies_are_kept_while_the_command_runs(arena, redis, lead):
                 below.append(pid)
         return below
 
-    wait_until(lambda: len(worker.tree()) == 2 and not zombies())
+    wait_until(lambda: len(worker.tree()) == 3 and not zombies())
     assert worker.stop() == 128 + signal.SIGTERM
 
 

@@ -239,7 +239,7 @@ class Faults:
             running = [p for p in victim.processes() if p.state not in "TtZX"]
             if not running:
                 break
-            for process in sorted(running, key=lambda p: p.name in ("lw-keeper", "leaderwrap")):
+            for process in sorted(running, key=lambda p: p.name in ("lw-keeper", "lw-guard", "leaderwrap")):
                 if process.pid not in frozen:
                     frozen[process.pid] = Handle(process)
                 frozen[process.pid].send(signal.SIGSTOP)

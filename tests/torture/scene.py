@@ -191,7 +191,7 @@ class Scene:
             if not candidate.steady:
                 continue
             for process in candidate.processes():
-                if process.name in ("leaderwrap", "lw-keeper"):
+                if process.name in ("leaderwrap", "lw-guard", "lw-keeper"):
                     who = "%s %s" % (candidate.name, process.name)
                     found.append(Usage(who, *self._holds(process.pid)))
         return found
@@ -237,7 +237,7 @@ class Scene:
     def leftovers(self):
         """Living processes of candidates."""
         everything = all_processes()
-        names = ("leaderwrap", "lw-keeper", "torture-host")
+        names = ("leaderwrap", "lw-guard", "lw-keeper", "torture-host")
         ours = set(self.arena.leftovers())
         return [
             "%d (%s)" % (p.pid, p.name)

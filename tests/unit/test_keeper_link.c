@@ -26,6 +26,8 @@ struct elector {
     bool close_in_callback;
 };
 
+static bool guarded; /* the keepers are */
+
 static void stop(struct elector *elector)
 {
     assert_false(elector->inside);
@@ -106,6 +108,7 @@ static void open_elector(struct elector *elector, int (*builtin)(void *), int64_
     elector->config.environment = environ;
     elector->config.builtin = builtin;
     elector->config.grace_ms = 200;
+    elector->config.guarded = guarded;
     fflush(NULL);
     elector->keeper = keeper_fork(&elector->config, &fd);
     assert_true(elector->keeper > 1);
@@ -462,6 +465,108 @@ static void test_orphans_are_reaped(void **state)
     close_elector(&elector);
 }
 
+static bool note_pid(void *context, pid_t pid)
+{
+    *(pid_t *)context = pid;
+    return false;
+}
+
+/* The keeper, of which the elector knows only the guard. */
+static pid_t keeper_below(pid_t guard)
+{
+    pid_t pid = 0;
+    int64_t end = clock_boottime_ns() + MS(PATIENCE_MS);
+
+    while (pid == 0) {
+        assert_true(clock_boottime_ns() < end);
+        (void)proc_children_of(guard, note_pid, &pid);
+    }
+    return pid;
+}
+
+static void test_guarded_keeper_killed(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        struct elector elector;
+        open_elector(&elector, idle_with_daemons, PATIENCE_MS);
+        start_tree(&elector);
+        kill(keeper_below(elector.keeper), SIGKILL);
+        expect_sweep(&elector);
+        close_elector(&elector);
+        unlink(scratch_path("ready"));
+    }
+}
+
+static void test_guard_and_keeper_killed(void **state)
+{
+    struct elector elector;
+
+    (void)state;
+    open_elector(&elector, idle_with_daemons, PATIENCE_MS);
+    start_tree(&elector);
+    pid_t keeper = keeper_below(elector.keeper);
+    kill(elector.keeper, SIGSTOP);
+    kill(keeper, SIGKILL);
+    kill(elector.keeper, SIGKILL);
+    expect_sweep(&elector);
+    close_elector(&elector);
+}
+
+/* The kernel sends no death signal to a command that has changed its credentials. */
+static int idle_as_others(void *context)
+{
+    if (geteuid() == 0 && setresgid(65534, 65534, 65534) != 0)
+        abort();
+    return idle_with_daemons(context);
+}
+
+static _Noreturn void be_elector(int report)
+{
+    struct bench bench;
+
+    bench_init(&bench);
+    bench.config.builtin = idle_as_others;
+    bench.config.guarded = true;
+    bench_fork(&bench);
+    bench_start(&bench, 1, 1);
+    if (write(report, &bench.keeper, sizeof bench.keeper) != (ssize_t)sizeof bench.keeper)
+        abort();
+    idle();
+}
+
+/* Both at one instant: neither sees the other's end. */
+static void test_elector_and_keeper_killed(void **state)
+{
+    int report[2];
+    pid_t guard = 0;
+    int status = 0;
+
+    (void)state;
+    assert_int_equal(pipe2(report, O_CLOEXEC), 0);
+    fflush(NULL);
+    pid_t elector = fork();
+    if (elector == 0)
+        be_elector(report[1]);
+    assert_int_equal(read(report[0], &guard, sizeof guard), sizeof guard);
+    close(report[0]);
+    close(report[1]);
+    assert_true(wait_for_file("ready"));
+    pid_t keeper = keeper_below(guard);
+    kill(elector, SIGSTOP);
+    kill(keeper, SIGSTOP);
+    kill(elector, SIGKILL);
+    kill(keeper, SIGKILL);
+    assert_int_equal(waitpid(elector, NULL, 0), elector);
+    /* It comes to us, and has ended as the keeper did; the tree, which would come to us with it, is
+     * gone. */
+    assert_int_equal(waitpid(guard, &status, 0), guard);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert_true(lock_is_free());
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
 /* The child arms PDEATHSIG after its birth: a keeper that dies before leaves no child behind. Here
  * nobody sweeps; only the kernel and the child's own check do. */
 static void test_death_signal_race(void **state)
@@ -513,5 +618,18 @@ int main(void)
         TEST(test_death_signal_race),
     };
 
-    return cmocka_run_group_tests(tests, become_subreaper, NULL);
+    const struct CMUnitTest guarded_tests[] = {
+        TEST(test_run),
+        /* In these it is the guard that is killed or stopped. */
+        TEST(test_keeper_killed),
+        TEST(test_keeper_killed_while_idle),
+        TEST(test_abandoned),
+        TEST(test_guarded_keeper_killed),
+        TEST(test_guard_and_keeper_killed),
+        TEST(test_elector_and_keeper_killed),
+    };
+    int failed = cmocka_run_group_tests(tests, become_subreaper, NULL);
+
+    guarded = true;
+    return failed + cmocka_run_group_tests(guarded_tests, NULL, NULL);
 }

@@ -124,9 +124,16 @@ class Worker:
         return self._process.pid
 
     @property
+    def guard(self):
+        """The pid of the process between elector and keeper; None if it is gone."""
+        found = processes.children(self.pid)
+        return found[0] if found else None
+
+    @property
     def keeper(self):
         """The keeper's pid; None if it is gone."""
-        found = processes.children(self.pid)
+        guard = self.guard
+        found = processes.children(guard) if guard else []
         return found[0] if found else None
 
     @property
@@ -182,15 +189,16 @@ class Worker:
         self._process.wait(PATIENCE_S)
 
     def crash(self):
-        """Elector and keeper die at the same instant, as on a host that loses its power (but for
-        the command). Both are stopped first, so that neither sees the other's end."""
-        pids = [self.pid, self.keeper]
+        """Elector, guard and keeper die at the same instant, as on a host that loses its power (but
+        for the command). All are stopped first, so that none sees another's end."""
+        pids = [self.pid, self.guard, self.keeper]
         for pid in pids:
             processes.stop(pid)
         for pid in reversed(pids):
             processes.send(pid, signal.SIGKILL)
         self._process.wait(PATIENCE_S)
-        processes.wait_gone(pids[1])
+        for pid in pids[1:]:
+            processes.wait_gone(pid)
 
     def sigstop(self):
         """Freezes the elector; returns when it stands still."""
