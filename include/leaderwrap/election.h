@@ -10,7 +10,9 @@
  * What it guarantees: START is only ever returned with deadlines counted from the send of a request
  * that the server granted; RELEASE only after the tree, and the hook that greeted the term, are
  * known to be dead; and at each event the deadlines are looked at before the event itself, so no
- * late reply revives a term.
+ * late reply revives a term. Whatever fails, and whatever is pushed, connections, requests and
+ * notes have a bound per second: ten and a few, or one in each renew_retry_ms where that is
+ * shorter.
  *
  * What it does not: it trusts that the keeper enforces the deadlines of START and EXTEND by itself,
  * because the process that runs this machine may be stopped at any moment.
@@ -219,8 +221,10 @@ struct election {
     enum election_link link;
     int64_t open_since_ns; /* when the attempt in progress began */
     int64_t open_at_ns;    /* when the next one is due, while the link is down */
-    int64_t backoff_ms;
-    bool answered; /* the server has answered a request once */
+    int64_t opened_ns;     /* when the present link came up */
+    bool link_good;        /* its last answer was a verdict */
+    int64_t backoff_ms;    /* the pause after the next failure */
+    bool answered;         /* the server has answered a request once */
 
     struct {
         enum election_request kind;
@@ -229,7 +233,8 @@ struct election {
         char nonce[LEASE_NONCE_SIZE];
     } pending;
     uint64_t last_request;
-    int64_t retry_at_ns; /* no request before this */
+    int64_t retry_at_ns;   /* no request before this: what a failure sets, nothing else shortens */
+    int64_t paid_until_ns; /* what the requests so far have used up of their allowance */
 
     /* The version last seen of the record and since when. */
     struct {

@@ -9,6 +9,12 @@
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS  5000
+/* Only a link that was good for so long is made again at once when it is lost. */
+#define LINK_PROVEN_MS 2000
+
+/* Whatever makes us ask: so many requests in a row, then one each time. */
+#define REQUESTS_IN_A_ROW 10
+#define REQUEST_EVERY_MS  100
 
 struct election_action *act(struct election_actions *actions, enum election_action_kind kind)
 {
@@ -42,10 +48,24 @@ uint64_t random_below(struct election *election, uint64_t limit)
     return limit == 0 ? 0 : next_random(election) % limit;
 }
 
+static int64_t request_every_ns(const struct election *election)
+{
+    return min_ns(ms_to_ns(REQUEST_EVERY_MS), ms_to_ns(election->config.timing.renew_retry_ms));
+}
+
+/* No request before this. */
+static int64_t may_send_at_ns(const struct election *election)
+{
+    int64_t allowed_ns =
+        election->paid_until_ns - (REQUESTS_IN_A_ROW - 1) * request_every_ns(election);
+
+    return max_ns(election->retry_at_ns, allowed_ns);
+}
+
 bool can_send(const struct election *election)
 {
     return election->link == LINK_OPEN && election->pending.kind == REQUEST_NONE &&
-           election->now_ns >= election->retry_at_ns;
+           election->now_ns >= may_send_at_ns(election);
 }
 
 struct election_action *send_request(struct election *election, struct election_actions *actions,
@@ -62,6 +82,8 @@ struct election_action *send_request(struct election *election, struct election_
     election->pending.kind = kind;
     election->pending.number = ++election->last_request;
     election->pending.sent_ns = election->now_ns;
+    election->paid_until_ns =
+        max_ns(election->paid_until_ns, election->now_ns) + request_every_ns(election);
     action->request = election->pending.number;
     action->token = election->token;
     action->claim = kind == REQUEST_CLAIM;
@@ -70,15 +92,10 @@ struct election_action *send_request(struct election *election, struct election_
     return action;
 }
 
-int64_t patience_ms(const struct election *election)
-{
-    const struct timing *timing = &election->config.timing;
-    return timing->retry_ms < timing->ttl_ms ? timing->retry_ms : timing->ttl_ms;
-}
-
 static void open_now(struct election *election, struct election_actions *actions)
 {
     election->link = LINK_OPENING;
+    election->link_good = false;
     election->open_since_ns = election->now_ns;
     act(actions, ACTION_OPEN);
 }
@@ -100,12 +117,28 @@ void finish(struct election *election, struct election_actions *actions, enum el
     act(actions, ACTION_EXIT)->end = end;
 }
 
-/* The delay before the next attempt to connect: doubled each time, short for whoever has a
- * deadline to meet, spread by a tenth for those who have not. */
+/* Whoever has a deadline to meet, or something that others wait for, does not wait for long. */
+static bool is_urgent(const struct election *election)
+{
+    return election->state == ELECTION_LEADING || election->state == ELECTION_STOPPING ||
+           election->state == ELECTION_RELEASING;
+}
+
+/* A server that answers and hangs up each time is as good as one that hangs up at once: answers
+ * alone do not make failures forgotten. */
+static void forgive_if_proven(struct election *election)
+{
+    if (election->link == LINK_OPEN && election->link_good &&
+        election->now_ns - election->opened_ns >= ms_to_ns(LINK_PROVEN_MS))
+        election->backoff_ms = 0;
+}
+
+/* The pause after one more failure: none after the first, then doubled each time, short where it is
+ * urgent, spread by a tenth where it is not. */
 static int64_t next_backoff_ms(struct election *election)
 {
     const struct timing *timing = &election->config.timing;
-    bool urgent = election->state == ELECTION_LEADING || election->state == ELECTION_RELEASING;
+    bool urgent = is_urgent(election);
     /* A server that is back must not stay unnoticed for longer than a short lease lasts. */
     int64_t patient_ms =
         timing->ttl_ms / 2 < BACKOFF_MOST_MS ? timing->ttl_ms / 2 : BACKOFF_MOST_MS;
@@ -120,6 +153,28 @@ static int64_t next_backoff_ms(struct election *election)
     if (!urgent)
         delay_ms += (int64_t)random_below(election, (uint64_t)delay_ms / 10 + 1);
     return delay_ms;
+}
+
+/* How long a failure that a person must mend is left alone. */
+static int64_t patience_ms(const struct election *election)
+{
+    const struct timing *timing = &election->config.timing;
+    return timing->retry_ms < timing->ttl_ms ? timing->retry_ms : timing->ttl_ms;
+}
+
+void pause_requests(struct election *election, enum lease_failure failure)
+{
+    int64_t pause_ms = election->config.timing.renew_retry_ms;
+
+    election->link_good = false;
+    if (!is_urgent(election)) {
+        int64_t backoff_ms = next_backoff_ms(election);
+        if (failure == LEASE_FAILURE_CONFIGURATION)
+            pause_ms = patience_ms(election);
+        else if (backoff_ms > pause_ms)
+            pause_ms = backoff_ms;
+    }
+    election->retry_at_ns = election->now_ns + ms_to_ns(pause_ms);
 }
 
 static void note_unanswered(struct election *election, struct election_actions *actions)
@@ -154,6 +209,7 @@ static void handle_closed(struct election *election, struct election_actions *ac
     }
     note_unanswered(election, actions);
     election->obstacle = OBSTACLE_SILENCE;
+    forgive_if_proven(election);
     int64_t delay_ms = next_backoff_ms(election);
     struct election_action *action = act(actions, ACTION_TELL);
     action->note = NOTE_RETRY;
@@ -161,16 +217,13 @@ static void handle_closed(struct election *election, struct election_actions *ac
     reopen(election, actions, delay_ms);
 }
 
-/* A fresh connection resolves the name and reads the password again. Whoever has no deadline to
- * meet gives a person time to mend the configuration. */
-static void reopen_after_failure(struct election *election, struct election_actions *actions,
-                                 enum lease_failure failure)
+/* A fresh connection resolves the name and reads the password again. */
+static void reopen_after_failure(struct election *election, struct election_actions *actions)
 {
-    const struct timing *timing = &election->config.timing;
-    bool patient = failure == LEASE_FAILURE_CONFIGURATION && election->state == ELECTION_FOLLOWING;
+    int64_t least_ms = election->config.timing.renew_retry_ms;
+    int64_t pause_ms = (election->retry_at_ns - election->now_ns) / NS_PER_MS;
 
-    if (failure == LEASE_FAILURE_ROLE || failure == LEASE_FAILURE_CONFIGURATION)
-        reopen(election, actions, patient ? patience_ms(election) : timing->renew_retry_ms);
+    reopen(election, actions, pause_ms > least_ms ? pause_ms : least_ms);
 }
 
 /* A grant and a renewal say whose the record is now and carry the request's own nonce. One that
@@ -198,13 +251,15 @@ static void handle_reply(struct election *election, struct election_actions *act
     if (answers_another(election, reply)) {
         /* What became of our own request is unknown, and this connection is good for nothing. */
         note_unanswered(election, actions);
-        reopen(election, actions, election->config.timing.renew_retry_ms);
+        pause_requests(election, LEASE_FAILURE_TRANSIENT);
+        reopen_after_failure(election, actions);
         return;
     }
     election->pending.kind = REQUEST_NONE;
-    election->backoff_ms = 0;
+    election->link_good = reply->verdict != LEASE_FAILED;
     if (reply->verdict != LEASE_FAILED)
         election->answered = true;
+    forgive_if_proven(election);
     if (reply->record.token > election->floor_token)
         election->floor_token = reply->record.token;
 
@@ -222,8 +277,10 @@ static void handle_reply(struct election *election, struct election_actions *act
         release_reply(election, actions, reply);
         break;
     }
-    if (reply->verdict == LEASE_FAILED && election->state != ELECTION_DONE)
-        reopen_after_failure(election, actions, reply->failure);
+    bool elsewhere =
+        reply->failure == LEASE_FAILURE_ROLE || reply->failure == LEASE_FAILURE_CONFIGURATION;
+    if (reply->verdict == LEASE_FAILED && elsewhere && election->state != ELECTION_DONE)
+        reopen_after_failure(election, actions);
 }
 
 static bool is_asked_again(const struct election *election)
@@ -291,7 +348,7 @@ static void handle_event(struct election *election, struct election_actions *act
         break;
     case EVENT_OPENED:
         election->link = LINK_OPEN;
-        election->retry_at_ns = election->now_ns;
+        election->opened_ns = election->now_ns;
         if (election->state == ELECTION_FOLLOWING)
             election->ask_at_ns = election->now_ns;
         break;
@@ -396,6 +453,7 @@ void election_init(struct election *election, const struct election_config *conf
     election->open_at_ns = now_ns;
     election->ask_at_ns = now_ns;
     election->retry_at_ns = now_ns;
+    election->paid_until_ns = now_ns;
     election->release_until_ns = INT64_MAX;
 }
 
@@ -451,6 +509,6 @@ int64_t election_wake_at_ns(const struct election *election)
     else if (election->link == LINK_DOWN)
         wake_ns = min_ns(wake_ns, election->open_at_ns);
     else if (due_ns != INT64_MAX)
-        wake_ns = min_ns(wake_ns, max_ns(due_ns, election->retry_at_ns));
+        wake_ns = min_ns(wake_ns, max_ns(due_ns, may_send_at_ns(election)));
     return wake_ns;
 }

@@ -218,9 +218,8 @@ static void failed(struct election *election, struct election_actions *actions,
     }
     tell(actions, NOTE_ASK_FAILED);
     election->obstacle = OBSTACLE_SILENCE;
-    follow(election, election->now_ns + ms_to_ns(failure == LEASE_FAILURE_CONFIGURATION
-                                                     ? patience_ms(election)
-                                                     : election->config.timing.renew_retry_ms));
+    follow(election, election->now_ns);
+    pause_requests(election, failure);
 }
 
 void follow_reply(struct election *election, struct election_actions *actions,

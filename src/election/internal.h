@@ -15,8 +15,9 @@ struct election_action *send_request(struct election *election, struct election_
 bool can_send(const struct election *election);
 /* Drops the connection and makes a new one at `delay_ms` from now. */
 void reopen(struct election *election, struct election_actions *actions, int64_t delay_ms);
-/* How long a failure that a person must mend is left alone. */
-int64_t patience_ms(const struct election *election);
+/* No request leaves for a while after this failure; where nothing is urgent the while grows, and a
+ * person has time to mend the configuration. */
+void pause_requests(struct election *election, enum lease_failure failure);
 void finish(struct election *election, struct election_actions *actions, enum election_end end);
 
 /* follow.c: watching the record and asking for the lease */

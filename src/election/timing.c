@@ -13,6 +13,7 @@
 #define GRACE_MOST_MS         10000
 #define REQUEST_TIMEOUT_LEAST 100
 #define REQUEST_TIMEOUT_MOST  2000
+#define RENEW_RETRY_LEAST_MS  10
 #define RENEW_RETRY_MOST_MS   1000
 #define DEFAULT_RETRY_MS      5000
 
@@ -30,7 +31,7 @@ static void fill(const struct timing_request *request, int64_t ttl_ms, struct ti
 {
     timing->ttl_ms = ttl_ms;
     timing->renew_ms = given_or(request->renew_ms, ttl_ms / 3);
-    timing->renew_retry_ms = clamp(timing->renew_ms / 5, 1, RENEW_RETRY_MOST_MS);
+    timing->renew_retry_ms = clamp(timing->renew_ms / 5, RENEW_RETRY_LEAST_MS, RENEW_RETRY_MOST_MS);
     timing->request_timeout_ms = clamp(ttl_ms / 6, REQUEST_TIMEOUT_LEAST, REQUEST_TIMEOUT_MOST);
     timing->retry_ms = given_or(request->retry_ms, clamp(ttl_ms, 1, DEFAULT_RETRY_MS));
     timing->grace_ms = given_or(request->grace_ms, clamp(ttl_ms / 5, 0, GRACE_MOST_MS));

@@ -49,7 +49,12 @@ struct store {
     struct store_config config;
     struct connection *connection;
     struct request *pending;
-    bool plain; /* the server cannot read the first line of the scripts */
+    /* What was learnt of the server. It may be another one on the next connection, so it is kept no
+     * longer than a connection; but where that ended with the lesson the next one begins with it,
+     * or a server that hangs up behind each answer would never get as far as to run a script. */
+    bool plain;  /* it cannot read the first line of the scripts */
+    bool whole;  /* it does not know the last script yet */
+    bool served; /* it has run one */
     char *keys[KEYS];
     char *channel;
 };
@@ -203,6 +208,13 @@ static bool is_about_flags(const char *error)
     return strstr(error, "compiling script") != NULL || strstr(error, "shebang") != NULL;
 }
 
+/* The server takes the scripts as they are sent. */
+static void note_service(struct store *store)
+{
+    store->served = true;
+    store->whole = false;
+}
+
 static void on_script_reply(void *context, const redisReply *reply)
 {
     struct request *request = context;
@@ -211,15 +223,19 @@ static void on_script_reply(void *context, const redisReply *reply)
 
     if (reply->type == REDIS_REPLY_ERROR) {
         if (strncmp(reply->str, "NOSCRIPT", 8) == 0 && !request->whole) {
+            store->whole = true;
             send_script(request, true);
         } else if (!store->plain && is_about_flags(reply->str)) {
             store->plain = true;
+            store->whole = false;
             send_script(request, false);
         } else {
+            note_service(store);
             finish_error(request, reply->str);
         }
         return;
     }
+    note_service(store);
     if (verdict_parse(reply, request->of, &answer) == 0)
         finish(request, &answer);
     else
@@ -296,7 +312,7 @@ static void start_script(struct store *store, uint64_t number, const struct scri
         return;
     request->script = script;
     request->of = of;
-    send_script(request, false);
+    send_script(request, store->whole);
 }
 
 void store_send_acquire(struct store *store, const struct store_acquire *acquire)
@@ -372,6 +388,8 @@ static void on_open(void *context)
 {
     struct store *store = context;
 
+    if (store->served)
+        store->plain = store->whole = store->served = false;
     store->config.callbacks.on_open(store->config.context);
 }
 

@@ -18,6 +18,9 @@
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
+/* Only a subscription that lasted so long makes earlier failures forgotten: a server may confirm
+ * each one and hang up. */
+#define PROVEN_MS 2000U
 
 enum watcher_state {
     WATCHER_ASLEEP,
@@ -34,7 +37,9 @@ struct watcher {
     enum watcher_state state;
     int64_t backoff_ms;
     struct noise noise;
-    bool no_ping; /* the server refused it last time */
+    bool no_ping;           /* the server refused it last time */
+    bool subscribed;        /* on the present connection */
+    uint64_t subscribed_ms; /* since then, by the loop's clock */
     char *channel;
 };
 
@@ -50,6 +55,10 @@ static void enter(struct watcher *watcher, enum watcher_state state, int64_t tim
 
 static void try_again_later(struct watcher *watcher)
 {
+    uv_update_time(watcher->config.loop);
+    if (watcher->subscribed && uv_now(watcher->config.loop) - watcher->subscribed_ms >= PROVEN_MS)
+        watcher->backoff_ms = BACKOFF_MIN_MS;
+    watcher->subscribed = false;
     enter(watcher, WATCHER_WAITING, watcher->backoff_ms);
     watcher->backoff_ms *= 2;
     if (watcher->backoff_ms > BACKOFF_MAX_MS)
@@ -144,7 +153,10 @@ static void on_message(void *context, const redisReply *message)
     const char *kind = message->element[0]->str;
 
     if (strcmp(kind, "subscribe") == 0) {
-        watcher->backoff_ms = BACKOFF_MIN_MS;
+        uv_update_time(watcher->config.loop);
+        if (!watcher->subscribed)
+            watcher->subscribed_ms = uv_now(watcher->config.loop);
+        watcher->subscribed = true;
         enter(watcher, WATCHER_LISTENING, watcher->config.ping_ms);
         if (watcher->config.on_listening != NULL)
             watcher->config.on_listening(watcher->config.context);
@@ -202,6 +214,7 @@ void watcher_stop(struct watcher *watcher)
 {
     watcher->state = WATCHER_ASLEEP;
     watcher->backoff_ms = BACKOFF_MIN_MS;
+    watcher->subscribed = false;
     uv_timer_stop(&watcher->timer);
     connection_close(watcher->connection);
 }

@@ -13,9 +13,9 @@
 #include "leaderwrap/store.h"
 #include "leaderwrap/watcher.h"
 
-#define AGAIN_MS   20
-#define TRIES_MOST 3 /* a server that hangs up may not have been heard out */
-#define WARNINGS   3 /* history, events, and one that nobody has thought of */
+#define AGAIN_MS   20 /* then twice as long each time */
+#define TRIES_MOST 3  /* a server that hangs up may not have been heard out */
+#define WARNINGS   3  /* history, events, and one that nobody has thought of */
 
 enum step {
     STEP_ACQUIRE,
@@ -39,6 +39,7 @@ struct check {
     char version[LEASE_NONCE_SIZE]; /* as the last renewal left it */
     bool opened;
     int tries;
+    uint64_t again_ms; /* until the next renewal, or the next try to connect */
     bool heard;
     bool late;   /* no more time to hear an event */
     bool ending; /* the verdict is there; the scratch key is being erased */
@@ -96,6 +97,16 @@ static void take_step(struct check *check)
     }
 }
 
+static void wait_a_little(struct check *check, uv_timer_cb then)
+{
+    uint64_t most_ms = (uint64_t)check->options->timing.request_timeout_ms / 4;
+
+    uv_update_time(&check->loop);
+    uv_timer_start(&check->again, then, check->again_ms, 0);
+    if (check->again_ms * 2 <= most_ms)
+        check->again_ms *= 2;
+}
+
 static void on_again(uv_timer_t *timer)
 {
     take_step(timer->data);
@@ -123,7 +134,7 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
 
     check->opened = false;
     if (again)
-        uv_timer_start(&check->again, on_reopen, AGAIN_MS, 0);
+        wait_a_little(check, on_reopen);
     else
         end(check, failure == LEASE_FAILURE_CONFIGURATION ? EXIT_OWN_FAILURE : EXIT_UNREACHABLE,
             why);
@@ -170,7 +181,7 @@ static void on_reply(void *context, const struct lease_reply *reply)
     if (check->step == STEP_ACQUIRE)
         check->token = reply->record.token;
     if (check->step == STEP_RENEW && !check->heard && !check->late) {
-        uv_timer_start(&check->again, on_again, AGAIN_MS, 0);
+        wait_a_little(check, on_again);
         return;
     }
     check->step++;
@@ -327,7 +338,7 @@ static enum tree_reach check_tree(void)
 
 int check_run(const struct options *options, const char *id)
 {
-    struct check check = {.options = options, .status = EXIT_UNREACHABLE};
+    struct check check = {.options = options, .again_ms = AGAIN_MS, .status = EXIT_UNREACHABLE};
 
     print_numbers(options);
     int command_status = check_command(options);

@@ -15,6 +15,10 @@
 #define LIMIT_MS     5000
 #define TRY_AGAIN_MS 100
 
+/* As many renewals as may have been under way when the wrapper was killed; a server that shows yet
+ * another version each time is no good one. */
+#define UNHEARD_MOST 4
+
 struct will {
     struct store *store;
     uv_timer_t again;
@@ -25,6 +29,7 @@ struct will {
     int64_t valid_until_ns;
     char version[LEASE_NONCE_SIZE];
     uint64_t request;
+    int unheard;   /* renewals taken up */
     bool in_doubt; /* a release got no answer, or an error: it may have been executed */
     bool done;
 };
@@ -78,7 +83,8 @@ static bool is_unheard_renewal(const struct will *will, const struct lease_reply
 {
     return reply->verdict == LEASE_NOT_HELD &&
            election_is_unheard_renewal(&reply->record, will->id, will->token, will->version) &&
-           !will->in_doubt && clock_boottime_ns() < will->valid_until_ns;
+           !will->in_doubt && will->unheard < UNHEARD_MOST &&
+           clock_boottime_ns() < will->valid_until_ns;
 }
 
 static void on_reply(void *context, const struct lease_reply *reply)
@@ -91,6 +97,7 @@ static void on_reply(void *context, const struct lease_reply *reply)
         return;
     }
     if (is_unheard_renewal(will, reply)) {
+        will->unheard++;
         memcpy(will->version, reply->record.version, sizeof will->version);
         send_release(will);
         return;

@@ -4,6 +4,12 @@
 #include "leaderwrap/protocol.h"
 #include "world.h"
 
+/* A retry every 100 ms at most for whoever has a deadline (no TTL here is shorter than 3 s), some
+ * more in a row, and two or three notes for each. */
+#define OPENS_MOST    20
+#define REQUESTS_MOST 30
+#define NOTES_MOST    80
+
 int64_t process_margin_ns(const struct world *world, const struct process *process)
 {
     return world->hosts[process->host].timing.margin_ms * NS_PER_MS;
@@ -155,11 +161,29 @@ static void check_lost(struct world *world, const struct process *process,
         VIOLATE(world, VIOLATION_LOST, "c%u gives its term up for nothing", process->id);
 }
 
+/* What it does in a second has a bound in every state, whatever fails. */
+static void check_pace(struct world *world, struct process *process,
+                       const struct election_action *action)
+{
+    struct pace *pace = &process->pace;
+
+    if (world->now - pace->since >= 1000 * NS_PER_MS)
+        *pace = (struct pace){.since = world->now};
+    pace->opens += action->kind == ACTION_OPEN;
+    pace->requests += action->kind == ACTION_ACQUIRE || action->kind == ACTION_RENEW ||
+                      action->kind == ACTION_RELEASE;
+    pace->notes += action->kind == ACTION_TELL;
+    if (pace->opens > OPENS_MOST || pace->requests > REQUESTS_MOST || pace->notes > NOTES_MOST)
+        VIOLATE(world, VIOLATION_FLOOD, "c%u: %d connections, %d requests, %d notes in a second",
+                process->id, pace->opens, pace->requests, pace->notes);
+}
+
 static void perform(struct world *world, struct process *process,
                     const struct election_action *action, const struct lease_reply *reply)
 {
     if (world->tracing)
         trace_action(world, process, action);
+    check_pace(world, process, action);
     switch (action->kind) {
     case ACTION_OPEN:
         network_open(world, process);

@@ -22,6 +22,7 @@ const char *const fault_names[FAULTS] = {
     [FAULT_DEL_TERM] = "DEL of the record",
     [FAULT_FOREIGN_HOLDER] = "foreign value in K",
     [FAULT_ERRORS] = "error replies",
+    [FAULT_HANGS_UP] = "server hangs up each time",
     [FAULT_PARTITION_DROPS] = "network cut, packets lost",
     [FAULT_PARTITION_DELAYS] = "network cut, packets delayed",
     [FAULT_CONNECTION_CLOSED] = "connection closed",
@@ -200,6 +201,16 @@ static bool answer_errors(struct world *world)
     return true;
 }
 
+/* Half of the time it answers errors as well. */
+static bool hang_up(struct world *world)
+{
+    struct server *server = master_of(world);
+
+    server->hangs_up_until = until_at_most(world, 2 * world->plan.ttl_ns);
+    server->hangs_up_at_once = chance(world, 300000);
+    return chance(world, 500000) || answer_errors(world);
+}
+
 /* ---- the network ---- */
 
 static bool cut(struct world *world, enum fault fault)
@@ -358,6 +369,8 @@ static bool inject(struct world *world, enum fault fault)
         return spoil_data(world, fault);
     case FAULT_ERRORS:
         return answer_errors(world);
+    case FAULT_HANGS_UP:
+        return hang_up(world);
     case FAULT_PARTITION_DROPS:
     case FAULT_PARTITION_DELAYS:
         return cut(world, fault);

@@ -104,6 +104,19 @@ MUTANTS = [
     ("a request is waited for for ever", ELECTION + "/election.c",
      "election->now_ns >= election->pending.sent_ns + timeout_ns", "false"),
 
+    # what fails has a bound
+    ("any answer makes failures forgotten", ELECTION + "/election.c",
+     "    if (election->link == LINK_OPEN && election->link_good &&\n"
+     "        election->now_ns - election->opened_ns >= ms_to_ns(LINK_PROVEN_MS))\n",
+     "    if (election->link == LINK_OPEN && election->link_good)\n"),
+    ("no back-off", ELECTION + "/election.c",
+     "delay_ms == 0 ? BACKOFF_FIRST_MS : delay_ms * 2;", "0;"),
+    ("no pause after an error, and no allowance", ELECTION + "/election.c",
+     "    election->retry_at_ns = election->now_ns + ms_to_ns(pause_ms);",
+     "    (void)pause_ms;",
+     "    return max_ns(election->retry_at_ns, allowed_ns);",
+     "    (void)allowed_ns;\n    return election->retry_at_ns;"),
+
     # the lock delay
     ("no lock delay", ELECTION + "/follow.c",
      "    return released ? 0 : ms_to_ns(election->config.lock_delay_ms);",

@@ -99,6 +99,9 @@ void network_opened(struct world *world, struct process *process, uint32_t epoch
         event.failure = LEASE_FAILURE_TRANSIENT;
     } else {
         connection->open = true;
+        if (server_hangs_up(world, server->incarnation) && server->hangs_up_at_once)
+            queue_event(world, world->now + latency(world, &world->hosts[process->host]),
+                        HAPPEN_CLOSED, number_of(world, process), epoch);
     }
     elector_feed(world, process, &event);
 }

@@ -16,6 +16,7 @@ const char *const violation_names[VIOLATIONS] = {
     [VIOLATION_LOST] = "term given up without proof",
     [VIOLATION_HASTE] = "killed without grace by an echo",
     [VIOLATION_LIVENESS] = "no leader after the faults ended",
+    [VIOLATION_FLOOD] = "too many connections, requests or notes",
     [VIOLATION_RUNAWAY] = "runaway",
 };
 

@@ -19,6 +19,7 @@ void server_start(struct world *world, struct server *server, bool same_run_id)
         server->incarnation = ++world->last_incarnation;
         server->frozen_until = 0;
         server->errors_until = 0;
+        server->hangs_up_until = 0;
     }
 }
 
@@ -56,6 +57,13 @@ struct data server_data_before(const struct world *world, int64_t lag_ns)
 
 /* ---- executing ---- */
 
+bool server_hangs_up(struct world *world, uint32_t incarnation)
+{
+    const struct server *server = server_of(world, incarnation);
+
+    return server != NULL && server->hangs_up_until > world->now;
+}
+
 /* Sends the answer in message `number` back, or drops it. */
 static void send_answer(struct world *world, uint16_t number)
 {
@@ -68,6 +76,8 @@ static void send_answer(struct world *world, uint16_t number)
             network_arrival(world, &world->hosts[process->host], &process->connection, BACK);
         if (at >= 0) {
             queue_message(world, at, HAPPEN_REPLY, message->process, number);
+            if (server_hangs_up(world, message->incarnation))
+                queue_event(world, at, HAPPEN_CLOSED, message->process, message->epoch);
             return;
         }
     } else if (!gone && world->plan.stale_replies && world->now < world->plan.quiet_at) {

@@ -43,7 +43,8 @@ enum fault {
     FAULT_DEL_HOLDER,
     FAULT_DEL_TERM,
     FAULT_FOREIGN_HOLDER,
-    FAULT_ERRORS, /* a time of error replies, some of them to requests that were executed */
+    FAULT_ERRORS,   /* a time of error replies, some of them to requests that were executed */
+    FAULT_HANGS_UP, /* a server, or a proxy, that hangs up after each answer or at once */
     FAULT_PARTITION_DROPS,
     FAULT_PARTITION_DELAYS,
     FAULT_CONNECTION_CLOSED,
@@ -90,6 +91,7 @@ enum violation {
     VIOLATION_LOST,    /* a term given up as lost without a foreign holder or a higher token */
     VIOLATION_HASTE,   /* a tree killed without its grace by the echo of a first stop */
     VIOLATION_LIVENESS,
+    VIOLATION_FLOOD,   /* too many connections, requests or notes in one second */
     VIOLATION_RUNAWAY, /* far too many events, or actions */
     VIOLATIONS,
 };
@@ -261,6 +263,8 @@ struct server {
     int64_t frozen_until;
     int64_t errors_until;
     enum error_kind errors;
+    int64_t hangs_up_until;
+    bool hangs_up_at_once;
 };
 
 /* ---- hosts and processes ---- */
@@ -369,6 +373,14 @@ struct hooks {
     int64_t end_at;
 };
 
+/* What an elector did in the second that began at `since`. */
+struct pace {
+    int64_t since;
+    int opens;
+    int requests;
+    int notes;
+};
+
 /* The elector's end of the keeper. */
 struct keeper_end {
     enum link_state state;
@@ -395,7 +407,8 @@ struct process {
     struct keeper keeper;
     struct tree tree;
     struct hooks hooks;
-    int64_t stopped_ns;       /* when it was first asked to stop, on the host's clock; 0: not yet */
+    int64_t stopped_ns; /* when it was first asked to stop, on the host's clock; 0: not yet */
+    struct pace pace;
     uint64_t confirmed_token; /* of the last positive answer that was delivered */
     uint64_t delayed_token;   /* of the last grant after an unclean end */
     int64_t delayed_until;    /* no command of that term starts before */
@@ -515,6 +528,8 @@ int64_t server_us(const struct world *world, const struct server *server);
 struct data server_data_before(const struct world *world, int64_t lag_ns);
 void server_note_write(struct world *world, const struct server *server);
 struct server *server_of(struct world *world, uint32_t incarnation);
+/* Whether it closes each connection behind the first answer. */
+bool server_hangs_up(struct world *world, uint32_t incarnation);
 void server_execute(struct world *world, const struct event *event);
 void server_acknowledged(struct world *world, uint16_t number);
 

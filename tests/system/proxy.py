@@ -9,7 +9,8 @@ class Proxy:
     """Stands between a candidate and a RedisServer, on a Unix socket of its own; to be used in a
     `with`. Requests pass at once. Answers take `delay_s` longer; while `swallow` is true they are
     lost, with all later ones of the same connection. While `refuse` is true new connections are
-    closed at once."""
+    closed at once; while `hang_up` is true each is closed behind the first answer. `accepted` counts
+    connections."""
 
     def __init__(self, arena, server):
         self.socket = str(arena.short_folder / "proxy.sock")
@@ -17,6 +18,8 @@ class Proxy:
         self.delay_s = 0
         self.swallow = False
         self.refuse = False
+        self.hang_up = False
+        self.accepted = 0
         self._server = server.socket
         self._open = []
         self._listener = socket.socket(socket.AF_UNIX)
@@ -43,6 +46,7 @@ class Proxy:
             while True:
                 try:
                     near, _ = self._listener.accept()
+                    self.accepted += 1
                     if self.refuse:
                         near.close()
                         continue
@@ -64,6 +68,8 @@ class Proxy:
                     time.sleep(self.delay_s)
                 if not lost:
                     target.sendall(data)
+                if tamper and self.hang_up:
+                    break
         except OSError:
             pass
         self._shut(source)

@@ -25,6 +25,7 @@ struct fake_server {
     char last[64]; /* first words of the last command */
     const char *greeting;
     const char *answers[FAKE_ANSWERS_MAX]; /* NULL: none; "": close */
+    bool hangs_up;                         /* behind each answer */
     char input[65536];
 };
 
@@ -97,10 +98,10 @@ static inline void fake_answer(struct fake_server *fake, const redisReply *comma
     if (fake->commands < FAKE_ANSWERS_MAX)
         answer = fake->answers[fake->commands];
     fake->commands++;
-    if (answer != NULL && answer[0] == '\0')
-        fake_server_hang_up(fake);
-    else if (answer != NULL)
+    if (answer != NULL && answer[0] != '\0')
         fake_server_say(fake, answer);
+    if (answer != NULL && (answer[0] == '\0' || fake->hangs_up))
+        fake_server_hang_up(fake);
 }
 
 static inline void fake_on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)

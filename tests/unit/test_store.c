@@ -1256,6 +1256,59 @@ static void servers_before_7_get_the_plain_scripts(void **state)
     assert_int_equal(strncmp(stage->fake.last, "EVALSHA ", 8), 0);
 }
 
+/* The first words of the request that a new connection begins with. */
+static void begin_anew(struct stage *stage, char *words, size_t size)
+{
+    connect_up(&stage->anna);
+    assert_int_equal(acquire(&stage->anna), LEASE_FAILED);
+    snprintf(words, size, "%s", stage->fake.last);
+}
+
+/* It may be another server by then, and the first line keeps a full one from unseating a leader. */
+static void the_first_line_is_left_out_on_one_connection_only(void **state)
+{
+    struct stage *stage = *state;
+    char first[64], second[64];
+
+    stage->fake.answers[0] = "-LOADING later\r\n";
+    begin_anew(stage, first, sizeof(first));
+    stage->fake.answers[0] = "-ERR Error compiling script (new function): near '#'\r\n";
+    stage->fake.answers[1] = stage->fake.answers[2] = "-LOADING later\r\n";
+    begin_anew(stage, second, sizeof(second));
+    assert_string_not_equal(first, second);
+    assert_int_equal(acquire(&stage->anna), LEASE_FAILED);
+    assert_string_equal(stage->fake.last, second);
+
+    stage->fake.answers[0] = "-LOADING later\r\n";
+    begin_anew(stage, second, sizeof(second));
+    assert_string_equal(first, second);
+}
+
+/* A request that one connection cannot carry through is taken up where it ended. */
+static void hanging_up_behind_each_answer_keeps_no_script_from_running(void **state)
+{
+    static const char *const answers[] = {
+        "-NOSCRIPT No matching script.\r\n",
+        "-ERR Error compiling script (new function): near '#'\r\n",
+        "-NOSCRIPT No matching script.\r\n",
+    };
+    struct stage *stage = *state;
+
+    stage->fake.hangs_up = true;
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        stage->fake.answers[0] = answers[i];
+        connect_up(&stage->anna);
+        store_send_acquire(stage->anna.store,
+                           &(struct store_acquire){.nonce = fresh_nonce(&stage->anna)});
+        loop_until(&stage->anna.loop, is_closed, &stage->anna);
+    }
+    stage->fake.hangs_up = false;
+    stage->fake.answers[0] = "-LOADING later\r\n";
+    connect_up(&stage->anna);
+    assert_int_equal(acquire(&stage->anna), LEASE_FAILED);
+    assert_int_equal(strncmp(stage->fake.last, "EVAL local", 10), 0);
+}
+
 static void server_that_never_knows_the_script_is_no_endless_loop(void **state)
 {
     struct stage *stage = *state;
@@ -1390,6 +1443,8 @@ int main(void)
         TEST(missing_password_is_said),
         TEST(database_is_selected),
         FAKE(servers_before_7_get_the_plain_scripts),
+        FAKE(the_first_line_is_left_out_on_one_connection_only),
+        FAKE(hanging_up_behind_each_answer_keeps_no_script_from_running),
         FAKE(server_that_never_knows_the_script_is_no_endless_loop),
         FAKE(strange_answers_are_failures),
     };

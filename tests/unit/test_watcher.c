@@ -33,6 +33,7 @@ struct fixture {
     struct watcher *watcher;
     int events;
     struct lease_event event;
+    int listening;
     bool free_on_event;
     /* a store that makes the events */
     struct redis_url store_url;
@@ -54,6 +55,11 @@ static void on_event(void *context, const struct lease_event *event)
     }
 }
 
+static void on_listening(void *context)
+{
+    ((struct fixture *)context)->listening++;
+}
+
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
@@ -67,6 +73,7 @@ static int setup(void **state)
         .key = KEY,
         .ping_ms = 10000,
         .timeout_ms = 10000,
+        .on_listening = on_listening,
         .on_event = on_event,
         .context = f,
     };
@@ -283,6 +290,19 @@ static void backs_off(void **state)
     loop_wait(&f->loop, never, f, 1000);
     /* at 0, 100, 300, 700 ms, or later where the machine is slow */
     assert_in_range(f->fake.accepted, 1, 4);
+}
+
+static void backs_off_from_a_server_that_confirms_and_hangs_up(void **state)
+{
+    struct fixture *f = *state;
+
+    f->fake.answers[0] = CONFIRMED;
+    f->fake.hangs_up = true;
+    watch_fake(f);
+    watcher_start(f->watcher);
+    loop_wait(&f->loop, never, f, 1000);
+    assert_in_range(f->fake.accepted, 1, 4);
+    assert_in_range(f->listening, 1, 4);
 }
 
 static void stops_and_starts_again(void **state)
@@ -611,6 +631,7 @@ int main(void)
         TEST(reconnects_when_the_server_is_mute),
         TEST(reconnects_when_it_is_cut_off),
         TEST(backs_off),
+        TEST(backs_off_from_a_server_that_confirms_and_hangs_up),
         TEST(stops_and_starts_again),
         TEST(may_be_freed_by_what_it_tells),
         TEST(complains_once_about_a_missing_right),

@@ -1,0 +1,271 @@
+/* The election and its connection: whatever fails, connections, requests and notes have a bound. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "candidate.h"
+
+struct effort {
+    int opens;
+    int requests;
+    int notes;
+    bool opened; /* in the last step, as is `asked` */
+    bool asked;
+};
+
+static bool is_request(const struct election_action *action)
+{
+    return action->kind == ACTION_ACQUIRE || action->kind == ACTION_RENEW ||
+           action->kind == ACTION_RELEASE;
+}
+
+/* Adds what the last step did. */
+static void count(struct effort *effort, const struct candidate *candidate)
+{
+    effort->opened = effort->asked = false;
+    for (size_t i = 0; i < candidate->actions.count; i++) {
+        const struct election_action *action = &candidate->actions.list[i];
+        effort->opened = effort->opened || action->kind == ACTION_OPEN;
+        effort->asked = effort->asked || is_request(action);
+        effort->opens += action->kind == ACTION_OPEN;
+        effort->requests += is_request(action);
+        effort->notes += action->kind == ACTION_TELL;
+    }
+}
+
+/* What a server, or something before it, does to each connection. */
+struct fault {
+    void (*answers)(struct candidate *candidate); /* NULL: not at all */
+    bool hangs_up;
+};
+
+/* Lets it suffer from that for so long, without any delay of the network. */
+static struct effort suffer(struct candidate *candidate, int64_t ms, const struct fault *fault)
+{
+    struct effort effort = {0};
+    int64_t until_ms = candidate->now_ms + ms;
+
+    for (int steps = 0; candidate->now_ms < until_ms && steps < 100000; steps++) {
+        bool mute = fault->answers == NULL;
+        bool asked;
+
+        if (effort.opened) {
+            happens(candidate, EVENT_OPENED);
+            count(&effort, candidate);
+        }
+        asked = effort.asked;
+        if (asked && !mute) {
+            fault->answers(candidate);
+            count(&effort, candidate);
+        }
+        if (fault->hangs_up && !effort.opened &&
+            (asked || (mute && candidate->election.link == LINK_OPEN))) {
+            happens(candidate, EVENT_CLOSED);
+            count(&effort, candidate);
+        }
+        if (!effort.opened && !effort.asked) {
+            int64_t next_ms = wake_ms(candidate) + 1;
+            at(candidate, next_ms < until_ms ? next_ms : until_ms);
+            count(&effort, candidate);
+        }
+    }
+    return effort;
+}
+
+static void refuses(struct candidate *candidate)
+{
+    is_refused(candidate, "v1");
+}
+
+static void errs(struct candidate *candidate)
+{
+    fails(candidate, LEASE_FAILURE_TRANSIENT);
+}
+
+static void is_replica(struct candidate *candidate)
+{
+    fails(candidate, LEASE_FAILURE_ROLE);
+}
+
+static const struct fault vanishes = {NULL, true};
+static const struct fault renews_and_hangs_up = {is_renewed, true};
+static const struct fault refuses_and_hangs_up = {refuses, true};
+
+static const struct fault faults[] = {
+    {NULL, true}, {errs, false}, {errs, true}, {is_replica, false}, {is_replica, true},
+};
+
+#define FAULT_COUNT (sizeof faults / sizeof *faults)
+
+static void check_patience(const struct fault *fault)
+{
+    struct candidate candidate = fresh();
+
+    is_refused(&candidate, "v1");
+    struct effort effort = suffer(&candidate, 20000, fault);
+    assert_in_range(effort.opens + effort.requests, 3, 25);
+    /* By now every 5 s. */
+    effort = suffer(&candidate, 60000, fault);
+    assert_in_range(effort.opens + effort.requests, 10, 26);
+    assert_in_range(effort.notes, 10, 40);
+}
+
+static void a_follower_tries_ever_more_seldom(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < FAULT_COUNT; i++)
+        check_patience(&faults[i]);
+    check_patience(&refuses_and_hangs_up);
+}
+
+static void a_leader_tries_until_its_deadline_and_not_in_a_loop(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < FAULT_COUNT; i++) {
+        struct candidate candidate = leader();
+        (void)suffer(&candidate, 5000, &vanishes);
+        struct effort effort = suffer(&candidate, 6000, &faults[i]);
+        /* Every second, each of which may be its last chance. */
+        assert_in_range(effort.requests, 5, 8);
+        assert_in_range(effort.opens + effort.requests, 5, 16);
+        assert_int_equal(candidate.election.state, ELECTION_LEADING);
+    }
+}
+
+static void a_leader_whose_answers_end_its_connections_leads_on(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    struct effort effort = suffer(&candidate, 60000, &renews_and_hangs_up);
+    assert_int_equal(candidate.election.state, ELECTION_LEADING);
+    assert_in_range(effort.requests, 11, 12);
+    assert_in_range(effort.opens, 10, 13);
+}
+
+static void a_release_is_tried_every_second_and_not_in_a_loop(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < FAULT_COUNT; i++) {
+        struct candidate candidate = leader();
+        at(&candidate, 1000000 + 14348);
+        happens(&candidate, EVENT_TREE_DEAD);
+        assert_int_equal(candidate.election.state, ELECTION_RELEASING);
+        happens(&candidate, EVENT_CLOSED);
+        struct effort effort = suffer(&candidate, 60000, &faults[i]);
+        assert_in_range(effort.requests, 55, 65);
+        assert_in_range(effort.opens + effort.requests, 55, 130);
+        assert_in_range(effort.notes, 55, 200);
+    }
+}
+
+static void a_link_that_was_good_for_a_while_is_made_again_at_once(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh();
+    is_refused(&candidate, "v1");
+    for (int i = 0; i < 10; i++) {
+        happens(&candidate, EVENT_CLOSED);
+        at(&candidate, wake_ms(&candidate) + 1);
+    }
+    happens(&candidate, EVENT_OPENED);
+    is_refused(&candidate, "v1");
+    candidate.now_ms += 1999;
+    struct candidate young = candidate;
+    happens(&young, EVENT_CLOSED);
+    expect_none(&young, ACTION_OPEN);
+    candidate.now_ms += 1;
+    happens(&candidate, EVENT_CLOSED);
+    expect(&candidate, ACTION_OPEN);
+    happens(&candidate, EVENT_CLOSED);
+    expect_none(&candidate, ACTION_OPEN);
+    assert_in_range(wake_ms(&candidate) - candidate.now_ms, 100, 110);
+}
+
+static void errors_are_no_proof_of_a_good_link(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh();
+    for (int i = 0; i < 10; i++) {
+        fails(&candidate, LEASE_FAILURE_TRANSIENT);
+        at(&candidate, wake_ms(&candidate) + 1);
+        expect(&candidate, ACTION_ACQUIRE);
+    }
+    fails(&candidate, LEASE_FAILURE_TRANSIENT);
+    assert_in_range(wake_ms(&candidate) - candidate.now_ms, 5000, 5500);
+    happens(&candidate, EVENT_CLOSED);
+    expect_none(&candidate, ACTION_OPEN);
+}
+
+static void a_new_connection_does_not_shorten_the_pause_of_an_error(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh();
+    fails(&candidate, LEASE_FAILURE_TRANSIENT);
+    happens(&candidate, EVENT_CLOSED);
+    at(&candidate, candidate.now_ms + 500);
+    happens(&candidate, EVENT_OPENED);
+    expect_none(&candidate, ACTION_ACQUIRE);
+    at(&candidate, candidate.now_ms + 499);
+    expect_none(&candidate, ACTION_ACQUIRE);
+    at(&candidate, candidate.now_ms + 1);
+    expect(&candidate, ACTION_ACQUIRE);
+}
+
+static void pushes_without_end_do_not_make_it_ask_without_end(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh();
+    int requests = 0;
+    is_refused(&candidate, "v1");
+    for (int i = 0; i < 10000; i++) {
+        is_pushed(&candidate, LEASE_FREE, "v2", 0);
+        requests += find(&candidate, ACTION_ACQUIRE) != NULL;
+        if (candidate.election.state == ELECTION_ACQUIRING) {
+            is_refused(&candidate, "v1");
+            requests += find(&candidate, ACTION_ACQUIRE) != NULL;
+        }
+        candidate.now_ms += 1;
+    }
+    assert_in_range(requests, 50, 111);
+}
+
+/* A server that shows another version of our record at each release. */
+static void a_release_that_always_comes_too_late_is_no_loop(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    int requests = 0;
+    happens(&candidate, EVENT_CHILD_EXIT);
+    happens(&candidate, EVENT_TREE_DEAD);
+    for (int i = 0; i < 1000 && candidate.election.state == ELECTION_RELEASING; i++) {
+        char version[LEASE_NONCE_SIZE];
+        if (find(&candidate, ACTION_RELEASE) != NULL) {
+            requests++;
+            snprintf(version, sizeof version, "v%d", i);
+            replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, ME, 100, version));
+        } else {
+            at(&candidate, wake_ms(&candidate) + 1);
+        }
+    }
+    assert_int_equal(candidate.election.state, ELECTION_DONE);
+    assert_in_range(requests, 10, 55);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_follower_tries_ever_more_seldom),
+        cmocka_unit_test(a_leader_tries_until_its_deadline_and_not_in_a_loop),
+        cmocka_unit_test(a_leader_whose_answers_end_its_connections_leads_on),
+        cmocka_unit_test(a_release_is_tried_every_second_and_not_in_a_loop),
+        cmocka_unit_test(a_link_that_was_good_for_a_while_is_made_again_at_once),
+        cmocka_unit_test(errors_are_no_proof_of_a_good_link),
+        cmocka_unit_test(a_new_connection_does_not_shorten_the_pause_of_an_error),
+        cmocka_unit_test(pushes_without_end_do_not_make_it_ask_without_end),
+        cmocka_unit_test(a_release_that_always_comes_too_late_is_no_loop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
