@@ -252,11 +252,11 @@ static int check_nesting(const struct raw *raw, char *error, size_t size)
     const char *outer = getenv("LEADERWRAP_KEY");
     if (outer == NULL || raw->key != outer || getenv("LEADERWRAP_TOKEN") == NULL)
         return 0;
-    snprintf(error, size,
-             "this is the command of another leaderwrap, whose lease \"%.*s\" is held already; "
-             "choose a lease of its own with --key",
-             SHOWN_VALUE, outer);
-    return EXIT_USAGE;
+    return complain(
+        raw, "key", error, size,
+        "this is the command of another leaderwrap, whose lease \"%.*s\" is held already; "
+        "choose a lease of its own with --key",
+        SHOWN_VALUE, outer);
 }
 
 static void forget_outer_name(struct raw *raw)

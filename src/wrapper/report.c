@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "leaderwrap/clock.h"
 #include "leaderwrap/duration.h"
@@ -124,7 +125,9 @@ static void tell_busy(struct report *report, const struct election_action *actio
         log_line(LOG_LEVEL_ERROR, "foreign", "not running the command: %s; %s",
                  report->told_waiting, foreign_advice(report, advice, sizeof advice));
     else
-        log_line(LOG_LEVEL_INFO, "busy", "not running the command: %s", report->told_waiting);
+        /* Nothing to write mail about; but a person who has just typed it would wonder. */
+        log_line(isatty(STDERR_FILENO) ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "busy",
+                 "not running the command: %s", report->told_waiting);
 }
 
 static void tell_waiting(struct report *report, const struct election *election,

@@ -1,6 +1,8 @@
 """Cron jobs: --once, whom it waits for, what it leaves behind, and its exit status, row by row."""
 
 import concurrent.futures
+import os
+import pty
 import random
 import re
 import signal
@@ -8,7 +10,7 @@ import time
 
 import pytest
 
-from harness import boottime_ns, processes, wait_until
+from harness import PATIENCE_S, boottime_ns, processes, wait_until
 from pair import KEY, history, record, wait_subscribed
 
 SECOND_NS = 10**9
@@ -219,6 +221,18 @@ def test_a_hold_keeps_the_next_ones_out(arena, redis):
     # From the grant on, not from the end of the job.
     assert boottime_ns() - began_ns >= 3 * SECOND_NS
     assert job(arena, redis, "echo ran").stdout == "ran\n"
+
+
+def test_a_person_at_a_terminal_is_told_why(arena, redis):
+    assert job(arena, redis, "exit 0", "--hold", "60s", "--name", "web4").returncode == 0
+    words = ["--once", "--redis", redis.url(), "--key", KEY, "--ttl", CALM, "sh", "-c", "exit 0"]
+    master, terminal = pty.openpty()
+    process = arena.spawn([*arena.leaderwrap_command(), *words], stderr=terminal)
+    os.close(terminal)
+    assert process.wait(PATIENCE_S) == 75
+    told = os.read(master, 4096).decode()
+    os.close(master)
+    assert re.fullmatch(r".*: warning: not running the command: web4 ran it [^\n]*\n", told), told
 
 
 def tick_of(arena, redis, *options):
