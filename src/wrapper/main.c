@@ -85,6 +85,25 @@ static int make_identity(struct candidate *candidate)
     return 0;
 }
 
+/* In the background of a shell with job control the keystrokes are the shell's. A command there
+ * would be stopped at its first read (termios(3), SIGTTIN); ours, in a session of its own, would
+ * get them. Elsewhere tcgetpgrp(3) fails, or is our own group. */
+static int leave_keystrokes_to_shell(void)
+{
+    pid_t foreground = tcgetpgrp(STDIN_FILENO);
+
+    if (foreground <= 0 || foreground == getpgrp())
+        return 0;
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null < 0)
+        return -errno;
+    int result = dup2(null, STDIN_FILENO) < 0 ? -errno : 0;
+    close(null);
+    log_line(LOG_LEVEL_INFO, "background",
+             "in the background of a terminal: the command reads from /dev/null");
+    return result;
+}
+
 /* From here on the command's streams are the command's: only standard error is ours as well. */
 static int let_streams_go(void)
 {
@@ -153,7 +172,9 @@ static int fork_keepers(struct candidate *candidate, char **environment,
         .context = candidate,
         .pipe = ends[0],
     };
-    int result = supervisor->keeper = keeper_fork(&config, &supervisor->keeper_fd);
+    int result = leave_keystrokes_to_shell();
+    if (result == 0)
+        result = supervisor->keeper = keeper_fork(&config, &supervisor->keeper_fd);
     if (result > 0)
         result = let_streams_go();
     /* Where leaderwrap had none, /dev/null is their standard stream. */

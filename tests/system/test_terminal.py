@@ -209,6 +209,30 @@ def test_the_command_has_no_controlling_terminal_but_its_streams(terminal):
     assert lines[0].startswith("/dev/pts/") and lines[-2:] == ["none", "end"]
 
 
+# A shell with job control, that starts what follows in its background, or in its foreground.
+IN_BACKGROUND = ("bash", "-mc", '"$@" & wait', "bash")
+IN_FOREGROUND = ("bash", "-mc", '"$@"; exit $?', "bash")
+
+
+def test_in_the_background_the_keystrokes_are_the_shells(terminal):
+    script = "readlink /proc/self/fd/0; cat; echo end"
+    one = terminal(command=["sh", "-c", script], prefix=IN_BACKGROUND)
+    assert one.wait() == 0
+    one.wait_text("end\r\n")
+    assert "/dev/null\r\n" in one.text
+    assert len(one.events("background")) == 1
+
+
+def test_in_the_foreground_they_are_the_commands(terminal):
+    script = "readlink /proc/self/fd/0; read line; echo got $line"
+    one = terminal(command=["sh", "-c", script], prefix=IN_FOREGROUND)
+    one.wait_text(one.name)
+    one.type(b"these\n")
+    assert one.wait() == 0
+    one.wait_text("got these")
+    assert one.events("background") == []
+
+
 def fill(writer):
     """Writes into a pipe or a terminal until nothing more finds room in it; returns how much."""
     os.set_blocking(writer, False)
