@@ -8,7 +8,8 @@
 #include "leaderwrap/options.h"
 
 /* Logs a warning for each variable LEADERWRAP_* of the environment that means nothing (its name,
- * not its value), and one where there is no command to run. */
+ * not its value), one for a password file that others may read, and one where there is no command
+ * to run. */
 void advice_give(const struct options *options);
 
 #endif

@@ -10,7 +10,8 @@
 
 /* The process's environment with LEADERWRAP_KEY, _ID, _NAME and _TTL_MS set (and without a
  * LEADERWRAP_TOKEN: the keeper adds the run's), and without what a service manager told us alone
- * (NOTIFY_SOCKET, WATCHDOG_*) unless --pass-notify. Returns a NULL-terminated array that belongs to
+ * (NOTIFY_SOCKET, WATCHDOG_*) unless --pass-notify, and without LEADERWRAP_PASSWORD and
+ * LEADERWRAP_REDIS. Returns a NULL-terminated array that belongs to
  * the caller (environment_free), or NULL when memory ran out. */
 char **environment_build(const struct options *options, const char *id);
 

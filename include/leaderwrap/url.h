@@ -15,6 +15,8 @@ struct redis_url {
     char *path;     /* unix: the socket */
     char *user;     /* NULL: none */
     char *password; /* NULL: none */
+    const char
+        *password_from; /* the setting that it is from, for messages; static; NULL: the URL */
     int database;
 };
 
@@ -24,6 +26,10 @@ int redis_url_parse(const char *text, struct redis_url *url, char *error, size_t
 
 /* Wipes the password and frees the strings. A zeroed url is fine. */
 void redis_url_clear(struct redis_url *url);
+
+/* Overwrites with stars, in place, what may be a password in `text`, if that is an address with
+ * one; a user without one counts as such. */
+void redis_url_mask(char *text);
 
 /* Writes where the server is, without any secret: "127.0.0.1:6379", "[::1]:6379",
  * "/run/redis.sock". Returns `buffer`. */

@@ -14,13 +14,14 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "leaderwrap/password.h"
 #include "leaderwrap/reply_class.h"
-#include "password.h"
 #include "resolver.h"
 #include "transport.h"
 
 #define WHERE_SIZE 256
-#define WHY_SIZE   640
+#define WHY_SIZE   900
+#define HINT_SIZE  260
 
 #define AUTH_ARGS_MAX 3
 
@@ -51,6 +52,7 @@ struct connection {
     struct request **last;
     int greetings; /* AUTH and SELECT, as far as unanswered */
     enum lease_failure late_failure;
+    char hint[HINT_SIZE]; /* about the password that was sent last; empty: none was */
     char late_why[WHY_SIZE];
     char where[WHERE_SIZE];
 };
@@ -255,15 +257,18 @@ int connection_send(struct connection *connection, int argc, const char *const *
 
 /* ---- the handshake ---- */
 
-static void refuse(struct connection *connection, const char *what, const redisReply *reply)
+static void refuse(struct connection *connection, const char *what, const char *hint,
+                   const redisReply *reply)
 {
+    bool ours =
+        reply->type == REDIS_REPLY_ERROR && reply_class(reply->str) == LEASE_FAILURE_CONFIGURATION;
     char text[LEASE_TEXT_SIZE];
 
     if (reply->type == REDIS_REPLY_ERROR)
-        fail(connection, reply_class(reply->str), "redis at %s refused the %s: %s",
-             connection->where,
-             reply_class(reply->str) == LEASE_FAILURE_CONFIGURATION ? what : "connection",
-             reply_explain(reply->str, text, sizeof(text)));
+        fail(connection, reply_class(reply->str), "redis at %s refused the %s: %s%s%s",
+             connection->where, ours ? what : "connection",
+             reply_explain(reply->str, text, sizeof(text)), ours && *hint != '\0' ? "; " : "",
+             ours ? hint : "");
     else
         fail(connection, LEASE_FAILURE_TRANSIENT,
              "protocol error: redis at %s answered the %s with something else than OK",
@@ -277,22 +282,24 @@ static void become_open(struct connection *connection)
     connection->config.callbacks.on_open(connection->config.context);
 }
 
-static void hear_greeting(struct connection *connection, const char *what, const redisReply *reply)
+static void hear_greeting(struct connection *connection, const char *what, const char *hint,
+                          const redisReply *reply)
 {
     if (reply->type != REDIS_REPLY_STATUS)
-        refuse(connection, what, reply);
+        refuse(connection, what, hint, reply);
     else if (--connection->greetings == 0)
         become_open(connection);
 }
 
 static void on_auth(void *context, const redisReply *reply)
 {
-    hear_greeting(context, "password", reply);
+    const struct connection *connection = context;
+    hear_greeting(context, "password", connection->hint, reply);
 }
 
 static void on_select(void *context, const redisReply *reply)
 {
-    hear_greeting(context, "database", reply);
+    hear_greeting(context, "database", "", reply);
 }
 
 static void greet(struct connection *connection, int argc, const char *const *argv,
@@ -333,6 +340,15 @@ static void send_select(struct connection *connection, int database)
     greet(connection, 2, argv, lengths, on_select);
 }
 
+static const char *where_from(const struct connection *connection)
+{
+    const char *from = connection->config.url->password_from;
+
+    if (connection->config.password_file != NULL)
+        return connection->config.password_file;
+    return from != NULL ? from : "the URL";
+}
+
 /* Whoever is refused here must not run anything: it would be in another database, or as another
  * user. So nothing else is sent before these are answered. */
 static void send_handshake(struct connection *connection)
@@ -350,6 +366,9 @@ static void send_handshake(struct connection *connection)
         password = from_file;
     }
     /* A user without a password may be one that needs none. */
+    connection->hint[0] = '\0';
+    if (password != NULL)
+        password_hint(password, where_from(connection), connection->hint, sizeof(connection->hint));
     if (password != NULL || url->user != NULL)
         send_auth(connection, password != NULL ? password : "");
     password_free(from_file);

@@ -270,6 +270,24 @@ int redis_url_parse(const char *text, struct redis_url *url, char *error, size_t
     return -1;
 }
 
+void redis_url_mask(char *text)
+{
+    char *slashes = strstr(text, "://");
+    size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+    if (scheme == 0 || text + scheme != slashes)
+        return;
+    char *first = slashes + 3;
+    char *at = memrchr(first, '@', strcspn(first, "/?#"));
+    if (at == NULL)
+        return;
+    char *colon = memchr(first, ':', (size_t)(at - first));
+    /* A user alone may be a password that lacks its colon. */
+    if (colon != NULL)
+        first = colon + 1;
+    memset(first, '*', (size_t)(at - first));
+}
+
 void redis_url_clear(struct redis_url *url)
 {
     if (url->password != NULL)

@@ -8,6 +8,7 @@
 
 #include "leaderwrap/environment.h"
 #include "leaderwrap/log.h"
+#include "leaderwrap/password.h"
 #include "option_line.h"
 
 #define PREFIX   "LEADERWRAP_"
@@ -52,6 +53,10 @@ void advice_give(const struct options *options)
         if (strncmp(*entry, PREFIX, strlen(PREFIX)) == 0 && !is_known(*entry, length))
             warn_of_variable(*entry, length);
     }
+    if (options->password_file != NULL && password_file_is_exposed(options->password_file))
+        log_line(LOG_LEVEL_WARNING, "exposed",
+                 "others may read the password file %.200s: chmod 600 takes that from them",
+                 options->password_file);
     if (options->mode == MODE_RUN && options->command == NULL)
         log_line(LOG_LEVEL_WARNING, "counter",
                  "no command was given: the built-in counter increments \"%.80s\" where the lease "

@@ -23,6 +23,11 @@ static const char *const manager_variables[] = {
 
 #define MANAGER_COUNT (sizeof manager_variables / sizeof manager_variables[0])
 
+/* They hold our password, or may. An application that needs one has its own, such as REDIS_URL. */
+static const char *const secret_variables[] = {"LEADERWRAP_PASSWORD=", "LEADERWRAP_REDIS="};
+
+#define SECRET_COUNT (sizeof secret_variables / sizeof secret_variables[0])
+
 static bool is_one_of(const char *entry, const char *const *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -39,6 +44,7 @@ bool environment_is_ours(const char *entry)
 static bool is_handed_on(const struct options *options, const char *entry)
 {
     return !is_one_of(entry, own_variables, OWN_COUNT) &&
+           !is_one_of(entry, secret_variables, SECRET_COUNT) &&
            (options->pass_notify || !is_one_of(entry, manager_variables, MANAGER_COUNT));
 }
 

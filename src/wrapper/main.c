@@ -25,6 +25,7 @@
 #include "leaderwrap/lease.h"
 #include "leaderwrap/log.h"
 #include "leaderwrap/options.h"
+#include "leaderwrap/secrets.h"
 #include "leaderwrap/supervisor.h"
 #include "leaderwrap/tree.h"
 #include "leaderwrap/will.h"
@@ -260,6 +261,7 @@ int main(int argc, char **argv)
                                        .format = candidate.options.log_format,
                                        .name = candidate.options.name,
                                        .key = candidate.options.key};
+        secrets_wipe_line(argv, candidate.options.command);
         log_configure(&log);
         if (candidate.options.mode == MODE_RUN || candidate.options.mode == MODE_CHECK)
             advice_give(&candidate.options);

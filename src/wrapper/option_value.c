@@ -16,6 +16,11 @@ char *option_show_value(const char *value, char *buffer, size_t size)
     size_t length = strlen(value);
     bool plain = length > 0;
 
+    /* An address that got to the wrong place may hold a password, and no other value has these. */
+    if (strchr(value, '@') != NULL || strstr(value, "://") != NULL) {
+        snprintf(buffer, size, "its value");
+        return buffer;
+    }
     for (const char *at = value; *at != '\0'; at++)
         plain = plain && *at > ' ' && *at < 0x7F && *at != '"';
     snprintf(buffer, size, "%s%.*s%s%s", plain ? "" : "\"", SHOWN_VALUE, value,

@@ -13,8 +13,8 @@
 int option_store(const struct option_spec *spec, const char *value, struct options *options,
                  struct raw *raw, char *error, size_t error_size);
 
-/* Writes `value` as messages show it into `buffer`: cut, and in quotes where its end could not be
- * told otherwise. Returns `buffer`. */
+/* Writes `value` as messages show it into `buffer`: cut, in quotes where its end could not be told
+ * otherwise, and not at all where it looks like an address. Returns `buffer`. */
 char *option_show_value(const char *value, char *buffer, size_t size);
 
 #endif

@@ -2,7 +2,6 @@
 #include "leaderwrap/options.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include "leaderwrap/command.h"
 #include "leaderwrap/lease.h"
+#include "leaderwrap/password.h"
 #include "leaderwrap/store.h"
 #include "option_line.h"
 #include "option_table.h"
@@ -126,6 +126,19 @@ static int read_line(struct options *options, struct raw *raw, int argc, char **
     return more == 0 ? 0 : EXIT_USAGE;
 }
 
+/* An address in the place of the command lacks its option. It may hold a password, which would get
+ * into the key and the log. */
+static int check_command_name(const struct options *options, char *error, size_t size)
+{
+    const char *name = options->command != NULL ? options->command[0] : "";
+    size_t scheme = strcspn(name, ":/");
+
+    if (scheme == 0 || strncmp(name + scheme, "://", 3) != 0)
+        return 0;
+    snprintf(error, size, "the command is an address: write --redis in front of it");
+    return EXIT_USAGE;
+}
+
 static int out_of_memory(char *error, size_t size)
 {
     snprintf(error, size, "out of memory");
@@ -216,13 +229,11 @@ static int set_password_file(struct options *options, const struct raw *raw, cha
         options->password_file = NULL;
         return out_of_memory(error, size);
     }
-    int file = open(options->password_file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (file >= 0) {
-        close(file);
+    const char *problem = password_check_file(options->password_file);
+    if (problem == NULL)
         return 0;
-    }
     return complain(raw, "password-file", error, size, "cannot read the password file %.*s: %s",
-                    SHOWN_VALUE, path, strerror(errno));
+                    SHOWN_VALUE, path, problem);
 }
 
 static int set_redis(struct options *options, const struct raw *raw, char *error, size_t size)
@@ -235,9 +246,13 @@ static int set_redis(struct options *options, const struct raw *raw, char *error
                         sizeof problem) != 0)
         return complain(raw, "redis", error, size, "%s%s", raw->redis == NULL ? "REDIS_URL: " : "",
                         problem);
+    options->redis.password_from = raw->redis == NULL     ? "REDIS_URL"
+                                   : raw->redis_from_line ? "--redis"
+                                                          : "LEADERWRAP_REDIS";
     if (raw->password_file != NULL)
         return set_password_file(options, raw, error, size);
     if (options->redis.password == NULL && password != NULL) {
+        options->redis.password_from = "LEADERWRAP_PASSWORD";
         options->redis.password = strdup(password);
         if (options->redis.password == NULL)
             return out_of_memory(error, size);
@@ -398,6 +413,8 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
         status = check_restart(options, &raw, error, error_size);
     if (status == 0)
         status = check_companions(options, &raw, error, error_size);
+    if (status == 0)
+        status = check_command_name(options, error, error_size);
     if (status == 0)
         status = set_key(options, &raw, error, error_size);
     if (status == 0)

@@ -29,6 +29,10 @@ static void own_variables_replace_inherited_ones(void **state)
     setenv("LEADERWRAP_TOKEN", "7", 1);
     setenv("LEADERWRAP_TTL", "15s", 1);
     setenv("SOMETHING", "else", 1);
+    setenv("LEADERWRAP_PASSWORD", "pw", 1);
+    setenv("LEADERWRAP_REDIS", "redis://:pw@h", 1);
+    setenv("LEADERWRAP_PASSWORD_FILE", "/run/secrets/redis", 1);
+    setenv("REDIS_URL", "redis://:pw@h", 1);
     char **environment = environment_build(&options, "n#1");
     assert_non_null(environment);
     assert_int_equal(count(environment, "LEADERWRAP_KEY="), 1);
@@ -39,6 +43,11 @@ static void own_variables_replace_inherited_ones(void **state)
     assert_int_equal(count(environment, "LEADERWRAP_TTL=15s"), 1);
     assert_int_equal(count(environment, "LEADERWRAP_TOKEN="), 0);
     assert_int_equal(count(environment, "SOMETHING=else"), 1);
+    /* Our own password is nobody else's; what the application may have, it keeps. */
+    assert_int_equal(count(environment, "LEADERWRAP_PASSWORD="), 0);
+    assert_int_equal(count(environment, "LEADERWRAP_REDIS="), 0);
+    assert_int_equal(count(environment, "LEADERWRAP_PASSWORD_FILE="), 1);
+    assert_int_equal(count(environment, "REDIS_URL=redis://:pw@h"), 1);
     environment_free(environment);
     environment_free(NULL);
 }

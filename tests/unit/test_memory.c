@@ -151,7 +151,7 @@ static void test_options(void **state)
     assert_int_equal(setenv("LEADERWRAP_PASSWORD", "secret", 1), 0);
     check_options("leaderwrap");
     check_options("leaderwrap -- true");
-    check_options("leaderwrap --key k --name n --password-file /dev/null -- true");
+    check_options("leaderwrap --key k --name n --password-file /etc/passwd -- true");
     unsetenv("LEADERWRAP_PASSWORD");
 }
 

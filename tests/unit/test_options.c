@@ -344,7 +344,15 @@ static void what_may_be_a_secret_is_not_told(void **state)
         "-u=redis://:s3cret@h j",
         "-redis=redis://:s3cret@h j",
         "--help=s3cret j",
-        "--redis :s3cret@h j",
+        "--redis :s3cret@h backup",
+        "redis://:s3cret@h backup",
+        "-- redis://:s3cret@h",
+        "--ttl redis://:s3cret@h backup",
+        "--takeover redis://:s3cret@h backup",
+        "--redis redis://:s3cret@h --redis redis://:s3cret@h backup",
+        "--redis redis://:s3cret@h --wrong backup",
+        "--redis redis://:s3cret@h:port backup",
+        "--redis redis://:s3c/s3cret@h backup",
     };
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
@@ -407,6 +415,10 @@ static void each_mistake_names_its_setting(void **state)
     assert_refused("--name a#b backup", "--name: the name \"a#b\" may not contain #");
     assert_refused("--password-file /nonexistent/file backup",
                    "--password-file: cannot read the password file");
+    assert_refused("--password-file /dev/null backup", "it is no regular file");
+    assert_refused("--password-file /tmp backup", "it is a directory");
+    assert_refused("--password-file /dev/stdin backup", "it is an open descriptor");
+    assert_refused("--password-file /dev/fd/0 backup", "it is an open descriptor");
     setenv("REDIS_URL", "localhost:6379", 1);
     assert_refused("backup", "REDIS_URL: localhost:6379 has no redis:// in front");
     setenv("LEADERWRAP_REDIS", "redis://h:x", 1);

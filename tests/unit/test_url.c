@@ -169,12 +169,39 @@ static void cuts_what_does_not_fit(void **state)
     redis_url_clear(&url);
 }
 
+static void assert_masked(const char *text, const char *masked)
+{
+    char copy[128];
+
+    snprintf(copy, sizeof copy, "%s", text);
+    redis_url_mask(copy);
+    assert_string_equal(copy, masked);
+}
+
+static void passwords_are_masked_in_place(void **state)
+{
+    (void)state;
+    assert_masked("redis://:pw@h:1/2", "redis://:**@h:1/2");
+    assert_masked("redis://me:p:w@h", "redis://me:***@h");
+    assert_masked("redis://:p@w@h", "redis://:***@h");
+    assert_masked("redis://pw@h", "redis://**@h");
+    assert_masked("unix://:pw@/run/s", "unix://:**@/run/s");
+    assert_masked("unix:///run/a@b/s", "unix:///run/a@b/s");
+    assert_masked("redis://h:1/0", "redis://h:1/0");
+    assert_masked("redis://@h", "redis://@h");
+    assert_masked("redis://:@h", "redis://:@h");
+    assert_masked("echo redis://:pw@h", "echo redis://:pw@h");
+    assert_masked("://:pw@h", "://:pw@h");
+    assert_masked("", "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parses_good_addresses),
         cmocka_unit_test(refuses_bad_addresses),
         cmocka_unit_test(cuts_what_does_not_fit),
+        cmocka_unit_test(passwords_are_masked_in_place),
     };
 
     return cmocka_run_group_tests_name("url", tests, NULL, NULL);
