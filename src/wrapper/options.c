@@ -102,6 +102,14 @@ static int read_environment(struct options *options, struct raw *raw, char *erro
     return 0;
 }
 
+/* An address whose option was forgotten may have a password in it: nobody shall read of that
+ * "command" in a message. */
+static bool is_address(const char *word)
+{
+    return strncasecmp(word, "redis://", 8) == 0 || strncasecmp(word, "rediss://", 9) == 0 ||
+           strncasecmp(word, "unix://", 7) == 0;
+}
+
 static int read_line(struct options *options, struct raw *raw, int argc, char **argv, char *error,
                      size_t size)
 {
@@ -122,8 +130,13 @@ static int read_line(struct options *options, struct raw *raw, int argc, char **
         if (status != 0)
             return status;
     }
+    if (more != 0)
+        return EXIT_USAGE;
     options->command = line.at < argc ? argv + line.at : NULL;
-    return more == 0 ? 0 : EXIT_USAGE;
+    if (options->command == NULL || !is_address(options->command[0]))
+        return 0;
+    snprintf(error, size, "an address is no command: write --redis in front of it");
+    return EXIT_USAGE;
 }
 
 /* An address in the place of the command lacks its option. It may hold a password, which would get

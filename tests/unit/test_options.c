@@ -343,6 +343,8 @@ static void what_may_be_a_secret_is_not_told(void **state)
         "--redsi=redis://:s3cret@h j",
         "-u=redis://:s3cret@h j",
         "-redis=redis://:s3cret@h j",
+        "redis://:s3cret@h j",
+        "-- REDIS://:s3cret@h",
         "--help=s3cret j",
         "--redis :s3cret@h backup",
         "redis://:s3cret@h backup",
@@ -362,6 +364,7 @@ static void what_may_be_a_secret_is_not_told(void **state)
             fail_msg("\"%s\": %s", lines[i], parsed.error);
         options_clear(&parsed.options);
     }
+    assert_refused("unix://:s3cret@/run/s backup", "an address is no command");
     assert_refused(lines[0], "--password is no option; did you mean --password-file?");
     assert_refused(lines[2], "--redis-url is no option; did you mean --redis?");
     assert_refused(lines[4], "--redis... is no option; did you mean --redis?");
