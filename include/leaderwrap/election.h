@@ -120,9 +120,16 @@ struct election_event {
     bool failed;           /* CHILD_EXIT: by a signal, or with another status than 0 */
 };
 
+/* A version of the record, by its two names, and since when it is known. */
+struct lease_version {
+    int64_t since_ns; /* CLOCK_BOOTTIME; -1: none is */
+    char ident[LEASE_IDENT_SIZE];
+    char nonce[LEASE_NONCE_SIZE];
+};
+
 enum election_action_kind {
     ACTION_OPEN,    /* (re)open the connection, dropping any that is there */
-    ACTION_ACQUIRE, /* send; `request`, `nonce`, `token` = floor, `observed_*` */
+    ACTION_ACQUIRE, /* send; `request`, `nonce`, `token` = floor, `observed`, `observed_ms` */
     ACTION_RENEW,   /* send; `request`, `nonce`, `token`, `claim` */
     ACTION_RELEASE, /* send; `request`, `nonce`, `token`, `version`, `end`, `hold_ms` */
     ACTION_WATCH,   /* begin to listen to the events channel */
@@ -178,8 +185,8 @@ struct election_action {
     struct deadlines deadlines;
     char nonce[LEASE_NONCE_SIZE];
     char version[LEASE_NONCE_SIZE]; /* the last one this term is known to have written in time */
-    char observed_ident[LEASE_IDENT_SIZE]; /* empty: nothing was observed for long enough */
-    char observed_version[LEASE_NONCE_SIZE];
+    struct lease_version observed;  /* what was last seen, and for how long */
+    int64_t observed_ms;
 };
 
 #define ELECTION_ACTIONS_MAX 12
@@ -236,15 +243,17 @@ struct election {
     int64_t retry_at_ns;   /* no request before this: what a failure sets, nothing else shortens */
     int64_t paid_until_ns; /* what the requests so far have used up of their allowance */
 
-    /* The version last seen of the record and since when. */
+    /* What the last reply has shown of the record. */
     struct {
-        bool valid;
         enum lease_state state;
         int64_t ttl_ms;
-        int64_t since_ns;
-        char ident[LEASE_IDENT_SIZE];
-        char version[LEASE_NONCE_SIZE];
+        struct lease_version version;
     } seen;
+    struct lease_version heard; /* by a push, which proves nothing until a reply confirms it */
+    int64_t answered_ns;        /* when the last reply came */
+    int64_t hints_from_ns;      /* no push brings a question forward to before this */
+    int64_t idle_hints;         /* in a row: after which nothing had changed */
+    bool hinted;                /* the next question, or the present one, is due to a push */
     bool saw_record;
     bool asked_with_observation; /* the last acquire carried a ripe observation */
     bool free_hint;              /* a release was pushed while a request was on its way */

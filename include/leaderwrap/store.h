@@ -49,9 +49,10 @@ struct store_acquire {
     const char *nonce;
     uint64_t floor_token;  /* the highest token ever seen */
     bool never_saw_record; /* assume_fresh counts only then */
-    /* The version that was observed unchanged for its TTL; NULL if none was. */
+    /* The version that was observed, NULL if none was, and for how long it has been unchanged. */
     const char *observed_ident;
     const char *observed_version;
+    int64_t observed_ms;
 };
 
 /* What a release says. */
@@ -94,9 +95,10 @@ void store_send_erase(struct store *store, uint64_t request);
 /* PING, for --check: the watcher needs it. The answer is as for an erase. */
 void store_send_ping(struct store *store, uint64_t request);
 
-/* Write the channel {K}:events, or the key {K}:term of the record, into `buffer`, for which
- * STORE_KEY_SIZE is enough. Return `buffer`. */
-char *store_channel(const char *key, char *buffer, size_t size);
+/* Write the channel {K}:events (with the number of the database behind it, where that is not 0), or
+ * the key {K}:term of the record, into `buffer`, for which STORE_KEY_SIZE is enough. Where K has a
+ * hash tag of its own, they are K::events and K::term. Return `buffer`. */
+char *store_channel(const char *key, int database, char *buffer, size_t size);
 char *store_term_key(const char *key, char *buffer, size_t size);
 
 #endif

@@ -257,6 +257,7 @@ static void handle_reply(struct election *election, struct election_actions *act
     }
     election->pending.kind = REQUEST_NONE;
     election->link_good = reply->verdict != LEASE_FAILED;
+    election->answered_ns = election->now_ns;
     if (reply->verdict != LEASE_FAILED)
         election->answered = true;
     forgive_if_proven(election);
@@ -452,6 +453,10 @@ void election_init(struct election *election, const struct election_config *conf
     election->link = LINK_DOWN;
     election->open_at_ns = now_ns;
     election->ask_at_ns = now_ns;
+    election->seen.version.since_ns = -1;
+    election->heard.since_ns = -1;
+    election->answered_ns = now_ns;
+    election->hints_from_ns = now_ns;
     election->retry_at_ns = now_ns;
     election->paid_until_ns = now_ns;
     election->release_until_ns = INT64_MAX;

@@ -5,6 +5,7 @@
  * observation ripens, and every --retry in any case. Asking costs one request; the grounds
  * are checked by the server, in the same atomic step that grants.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "internal.h"
@@ -56,29 +57,45 @@ static int64_t observation_ns(const struct election *election)
     return ms_to_ns(timing_observation_ms(&election->config.timing, election->seen.ttl_ms));
 }
 
-/* Whether the version last seen has been seen for long enough to be taken over. */
-static bool observation_is_ripe(const struct election *election)
+static bool is_version(const struct lease_version *version, const char *ident, const char *nonce)
 {
-    return election->seen.valid &&
-           (election->seen.state == LEASE_HELD || election->seen.state == LEASE_VACANT) &&
-           election->now_ns - election->seen.since_ns >= observation_ns(election);
+    return version->since_ns >= 0 && strcmp(version->ident, ident) == 0 &&
+           strcmp(version->nonce, nonce) == 0;
 }
 
-/* Notes a version of the record, received now. Only a change starts the observation anew. */
-static void observe(struct election *election, enum lease_state state, int64_t ttl_ms,
-                    const char *ident, const char *version)
+static void note_version(struct lease_version *version, const char *ident, const char *nonce,
+                         int64_t since_ns)
 {
-    bool known = election->seen.valid && strcmp(election->seen.ident, ident) == 0 &&
-                 strcmp(election->seen.version, version) == 0;
+    version->since_ns = since_ns;
+    snprintf(version->ident, sizeof version->ident, "%s", ident);
+    snprintf(version->nonce, sizeof version->nonce, "%s", nonce);
+}
 
-    election->seen.state = state;
-    election->seen.ttl_ms = ttl_ms;
-    if (known)
-        return;
-    election->seen.valid = true;
-    election->seen.since_ns = election->now_ns;
-    memcpy(election->seen.ident, ident, sizeof election->seen.ident);
-    memcpy(election->seen.version, version, sizeof election->seen.version);
+/* Whether the version last seen has been seen for long enough to be taken over. The script decides;
+ * this only says when it is worth a question. */
+static bool observation_is_ripe(const struct election *election)
+{
+    return election->seen.version.since_ns >= 0 &&
+           (election->seen.state == LEASE_HELD || election->seen.state == LEASE_VACANT) &&
+           election->now_ns - election->seen.version.since_ns >= observation_ns(election);
+}
+
+/* Notes the version that a reply has shown, received now. Only a change starts the observation
+ * anew; one that was heard of before, and is confirmed now, has been there since then: a nonce
+ * cannot be heard of before it is written. Returns whether it is another one. */
+static bool observe(struct election *election, const struct lease_record *record)
+{
+    const char *ident = record->ident;
+    const char *nonce = record->version;
+    bool heard = is_version(&election->heard, ident, nonce);
+
+    election->seen.state = record->state;
+    election->seen.ttl_ms = record->ttl_ms;
+    if (is_version(&election->seen.version, ident, nonce))
+        return false;
+    note_version(&election->seen.version, ident, nonce,
+                 heard ? election->heard.since_ns : election->now_ns);
+    return true;
 }
 
 /* Now plus --retry, spread by a tenth so that candidates do not ask in step. */
@@ -93,10 +110,10 @@ static int64_t next_retry_ns(struct election *election)
 /* When there may be grounds to ask, according to what was seen; INT64_MAX if not by waiting. */
 static int64_t ripe_at_ns(const struct election *election)
 {
-    if (!election->seen.valid ||
+    if (election->seen.version.since_ns < 0 ||
         (election->seen.state != LEASE_HELD && election->seen.state != LEASE_VACANT))
         return INT64_MAX;
-    return election->seen.since_ns + observation_ns(election);
+    return election->seen.version.since_ns + observation_ns(election);
 }
 
 /* The same by the server's clock, for --takeover server-clock. */
@@ -185,19 +202,42 @@ static enum election_obstacle obstacle_of(const struct lease_record *record)
     return alive ? OBSTACLE_HOLDER : OBSTACLE_DOUBT;
 }
 
-static void refused(struct election *election, struct election_actions *actions,
-                    const struct lease_record *record, int64_t sent_ns)
+/* A push is only a hint, and anybody can send one: it may bring a question forward, and after two
+ * in a row that were about nothing the next has to wait. */
+static void ask_sooner(struct election *election, int64_t at_ns)
 {
-    bool newer_push = election->seen.valid && election->seen.since_ns > sent_ns;
-    bool ask_now = election->free_hint;
+    at_ns = max_ns(at_ns, election->hints_from_ns);
+    if (at_ns < election->ask_at_ns) {
+        election->ask_at_ns = at_ns;
+        election->hinted = true;
+    }
+}
+
+static void note_hint(struct election *election, bool changed)
+{
+    if (changed)
+        election->idle_hints = 0;
+    else if (election->hinted && ++election->idle_hints > 1)
+        election->hints_from_ns =
+            election->now_ns + ms_to_ns(election->config.timing.renew_retry_ms);
+    election->hinted = false;
+}
+
+static void refused(struct election *election, struct election_actions *actions,
+                    const struct lease_record *record)
+{
+    bool changed = record->version[0] != '\0' && observe(election, record);
+    bool ask_again = election->free_hint;
 
     election->saw_record = election->saw_record || record->state != LEASE_ABSENT;
     election->free_hint = false;
-    /* What was pushed while the request was on its way is likelier to be the newer. */
-    if (!newer_push && record->version[0] != '\0')
-        observe(election, record->state, record->ttl_ms, record->ident, record->version);
-    follow(election, ask_now ? election->now_ns : next_ask_ns(election, record));
-    election->obstacle = ask_now ? OBSTACLE_DOUBT : obstacle_of(record);
+    note_hint(election, changed);
+    follow(election, next_ask_ns(election, record));
+    election->obstacle = obstacle_of(record);
+    if (ask_again && election->now_ns >= election->hints_from_ns) {
+        ask_sooner(election, election->now_ns);
+        election->obstacle = OBSTACLE_DOUBT;
+    }
     if (election->now_ns >= follow_until_ns(election)) {
         give_up(election, actions);
         return;
@@ -246,7 +286,7 @@ void follow_reply(struct election *election, struct election_actions *actions,
         if (kind == REQUEST_ACQUIRE && is_unclaimed_grant(election, record))
             claim(election, actions, record->token);
         else
-            refused(election, actions, record, sent_ns);
+            refused(election, actions, record);
         break;
     case LEASE_FAILED:
         failed(election, actions, reply->failure);
@@ -269,21 +309,36 @@ static int64_t release_jitter_ns(struct election *election, int64_t listeners)
     return (int64_t)random_below(election, (uint64_t)most_ns + 1);
 }
 
+/* While renewals are heard there is nothing to ask; but what is heard is not proof, and after a TTL
+ * without an answer it is time for one. */
+static int64_t ask_after_push_ns(const struct election *election)
+{
+    int64_t retry_ns = ms_to_ns(election->config.timing.retry_ms);
+    int64_t ttl_ns = ms_to_ns(election->config.timing.ttl_ms);
+
+    return min_ns(election->now_ns + retry_ns + retry_ns / 10, election->answered_ns + ttl_ns);
+}
+
 void follow_push(struct election *election, const struct lease_event *push)
 {
     if (election->state != ELECTION_FOLLOWING && election->state != ELECTION_ACQUIRING)
         return;
     bool knows_better = push->state == LEASE_VACANT && push->token < election->floor_token;
-    if (push->token > election->floor_token)
-        election->floor_token = push->token;
-    observe(election, push->state, push->ttl_ms, push->ident, push->version);
+    bool is_news = election->seen.version.since_ns < 0 || push->state != election->seen.state;
+    int64_t renew_ms = election->config.timing.renew_ms;
+
+    if (!is_version(&election->heard, push->ident, push->version))
+        note_version(&election->heard, push->ident, push->version, election->now_ns);
     /* A record that forgot our token is told of it before anybody can be granted a lower one. */
     if (push->state == LEASE_FREE || knows_better) {
         election->free_hint = election->state == ELECTION_ACQUIRING;
-        election->ask_at_ns = min_ns(
-            election->ask_at_ns, election->now_ns + release_jitter_ns(election, push->listeners));
-    } else if (election->state == ELECTION_FOLLOWING) {
-        election->ask_at_ns = min_ns(next_retry_ns(election), ripe_at_ns(election));
+        ask_sooner(election, election->now_ns + release_jitter_ns(election, push->listeners));
+    } else if (is_news) {
+        /* All hear of a new leader at once and have time to see for themselves. */
+        ask_sooner(election, election->now_ns +
+                                 (int64_t)random_below(election, (uint64_t)ms_to_ns(renew_ms)));
+    } else if (!election->hinted) {
+        election->ask_at_ns = min_ns(ask_after_push_ns(election), ripe_at_ns(election));
     }
 }
 
@@ -291,7 +346,7 @@ void follow_push(struct election *election, const struct lease_event *push)
 void follow_listening(struct election *election)
 {
     if (election->state == ELECTION_FOLLOWING)
-        election->ask_at_ns = election->now_ns;
+        ask_sooner(election, election->now_ns);
     else if (election->state == ELECTION_ACQUIRING)
         election->free_hint = true;
 }
@@ -317,8 +372,7 @@ void follow_advance(struct election *election, struct election_actions *actions)
     action->token = election->floor_token;
     action->never_saw_record = !election->saw_record;
     election->asked_with_observation = observation_is_ripe(election);
-    if (election->asked_with_observation) {
-        memcpy(action->observed_ident, election->seen.ident, sizeof action->observed_ident);
-        memcpy(action->observed_version, election->seen.version, sizeof action->observed_version);
-    }
+    action->observed = election->seen.version;
+    if (action->observed.since_ns >= 0)
+        action->observed_ms = (election->now_ns - action->observed.since_ns) / NS_PER_MS;
 }

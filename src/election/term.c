@@ -82,7 +82,9 @@ void term_begin(struct election *election, struct election_actions *actions, uin
     election->token = token;
     election->used_token = token;
     election->saw_record = true;
-    election->seen.valid = false;
+    election->seen.version.since_ns = -1;
+    election->heard.since_ns = -1;
+    election->hinted = false;
     election->renew_at_ns = sent_ns + ms_to_ns(election->config.timing.renew_ms);
     election->end = END_NONE;
     election->failures = 0;

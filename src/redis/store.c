@@ -71,6 +71,13 @@ static bool has_hash_tag(const char *key)
     return close != NULL && close > open + 1;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text);
+
+    return length >= strlen(end) && strcmp(text + length - strlen(end), end) == 0;
+}
+
 const char *store_check_key(const char *key)
 {
     size_t length = strlen(key);
@@ -81,18 +88,28 @@ const char *store_check_key(const char *key)
         return "it is longer than 512 bytes";
     if (strpbrk(key, "{}") != NULL && !has_hash_tag(key))
         return "braces in a key must form a hash tag such as {name}";
+    if (has_hash_tag(key) && (ends_with(key, ":term") || ends_with(key, ":history")))
+        return "so is called what belongs to another key";
     return NULL;
 }
 
-/* Writes the name of what belongs to `key`, in the same hash slot. */
+/* Writes the name of what belongs to `key`, in the same hash slot. The two forms keep what belongs
+ * to "a" and to "{a}" apart. */
 static void sibling(const char *key, const char *suffix, char *buffer, size_t size)
 {
-    snprintf(buffer, size, has_hash_tag(key) ? "%s:%s" : "{%s}:%s", key, suffix);
+    snprintf(buffer, size, has_hash_tag(key) ? "%s::%s" : "{%s}:%s", key, suffix);
 }
 
-char *store_channel(const char *key, char *buffer, size_t size)
+/* A message reaches the subscribers of all databases, so the channel has to tell them apart
+ * (https://redis.io/docs/latest/develop/interact/pubsub/). */
+char *store_channel(const char *key, int database, char *buffer, size_t size)
 {
     sibling(key, "events", buffer, size);
+    if (database != 0) {
+        size_t used = strlen(buffer);
+
+        snprintf(buffer + used, size - used, ":%d", database);
+    }
     return buffer;
 }
 
@@ -108,6 +125,13 @@ static char *sibling_new(const char *key, const char *suffix)
 
     sibling(key, suffix, name, sizeof(name));
     return strdup(name);
+}
+
+static char *channel_new(const char *key, int database)
+{
+    char name[STORE_KEY_SIZE];
+
+    return strdup(store_channel(key, database, name, sizeof(name)));
 }
 
 /* ---- requests ---- */
@@ -318,17 +342,20 @@ static void start_script(struct store *store, uint64_t number, const struct scri
 void store_send_acquire(struct store *store, const struct store_acquire *acquire)
 {
     char floor_token[NUMBER_SIZE];
+    char observed_ms[NUMBER_SIZE];
     const bool observed = acquire->observed_ident != NULL && acquire->observed_version != NULL;
     const bool fresh = store->config.assume_fresh && acquire->never_saw_record;
     const char *own[] = {
         floor_token,
         observed ? acquire->observed_ident : "",
         observed ? acquire->observed_version : "",
+        observed_ms,
         fresh ? "1" : "0",
     };
 
     snprintf(floor_token, sizeof(floor_token), "%" PRIu64, acquire->floor_token);
-    start_script(store, acquire->request, &script_acquire, VERDICT_OF_ACQUIRE, acquire->nonce, 4,
+    snprintf(observed_ms, sizeof(observed_ms), "%" PRId64, observed ? acquire->observed_ms : 0);
+    start_script(store, acquire->request, &script_acquire, VERDICT_OF_ACQUIRE, acquire->nonce, 5,
                  own);
 }
 
@@ -427,7 +454,7 @@ int store_new(struct store **out, const struct store_config *config)
     store->keys[KEY_HOLDER] = strdup(config->key);
     store->keys[KEY_TERM] = sibling_new(config->key, "term");
     store->keys[KEY_HISTORY] = sibling_new(config->key, "history");
-    store->channel = sibling_new(config->key, "events");
+    store->channel = channel_new(config->key, config->url->database);
     if (store->keys[KEY_HOLDER] != NULL && store->keys[KEY_TERM] != NULL &&
         store->keys[KEY_HISTORY] != NULL && store->channel != NULL)
         error = connection_new(&store->connection, &connection);

@@ -173,7 +173,6 @@ static void on_message(void *context, const redisReply *message)
 int watcher_new(struct watcher **out, const struct watcher_config *config)
 {
     struct watcher *watcher = calloc(1, sizeof(*watcher));
-    size_t size = strlen(config->key) + sizeof("{}:events");
     const struct connection_config connection = {
         .loop = config->loop,
         .url = config->url,
@@ -181,17 +180,17 @@ int watcher_new(struct watcher **out, const struct watcher_config *config)
         .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_message = on_message},
         .context = watcher,
     };
+    char channel[STORE_KEY_SIZE];
     int error = -ENOMEM;
 
     if (watcher == NULL)
         return -ENOMEM;
     watcher->config = *config;
     watcher->backoff_ms = BACKOFF_MIN_MS;
-    watcher->channel = malloc(size);
-    if (watcher->channel != NULL) {
-        store_channel(config->key, watcher->channel, size);
+    store_channel(config->key, config->url->database, channel, sizeof(channel));
+    watcher->channel = strdup(channel);
+    if (watcher->channel != NULL)
         error = connection_new(&watcher->connection, &connection);
-    }
     if (error != 0) {
         free(watcher->channel);
         free(watcher);

@@ -13,6 +13,9 @@ const char *const covered_names[COVERED] = {
     [HOLD_ONE_MS_LEFT] = "refused: 1 ms of a hold left",
     [HELD_OBSERVED] = "granted: held, observed",
     [VACANT_OBSERVED] = "granted: vacant, observed",
+    [OBSERVED_EXACTLY] = "granted: observed for exactly the ttl",
+    [OBSERVED_ONE_MS_SHORT] = "refused: observed for 1 ms too short",
+    [OBSERVED_OTHER_TTL] = "refused: observed for the shorter ttl only",
     [OBSERVED_OTHER_IDENT] = "refused: version observed, ident another",
     [OBSERVED_OTHER_VERSION] = "refused: ident observed, version another",
     [HELD_BY_CLOCK] = "granted: held, by the server's clock",
@@ -154,10 +157,21 @@ static void cover_raise(const struct met *met, const struct message *request)
              VACANT_RAISED);
 }
 
-static bool is_observed(const struct met *met, const struct message *request)
+static int64_t longer_ttl_ms(const struct met *met, const struct message *request)
+{
+    return met->record.ttl_ms > request->ttl_ms ? met->record.ttl_ms : request->ttl_ms;
+}
+
+/* Whether it is the present version that was seen, be it for long enough or not. */
+static bool is_seen(const struct met *met, const struct message *request)
 {
     return request->observed_version != 0 && request->observed_version == met->record.version &&
            request->observed_ident == met->record.ident;
+}
+
+static bool is_observed(const struct met *met, const struct message *request)
+{
+    return is_seen(met, request) && request->observed_ms >= longer_ttl_ms(met, request);
 }
 
 /* How many hundredths of a ms the last write is older than the server's clock asks for. */
@@ -171,7 +185,7 @@ static void cover_grant(const struct met *met, const struct message *request,
 {
     const struct record *record = &met->record;
     uint64_t token = answer->record.token;
-    int64_t ttl_ms = record->ttl_ms > request->ttl_ms ? record->ttl_ms : request->ttl_ms;
+    int64_t ttl_ms = longer_ttl_ms(met, request);
     int64_t past = past_threshold(met, ttl_ms);
     bool waits = record->state == LEASE_HELD || record->state == LEASE_VACANT;
     bool by_clock = !record->missing && waits && !is_observed(met, request);
@@ -183,6 +197,8 @@ static void cover_grant(const struct met *met, const struct message *request,
              HOLD_OVER_EXACTLY);
     cover_if(met, record->state == LEASE_HELD, by_clock ? HELD_BY_CLOCK : HELD_OBSERVED);
     cover_if(met, record->state == LEASE_VACANT, by_clock ? VACANT_BY_CLOCK : VACANT_OBSERVED);
+    cover_if(met, waits && is_seen(met, request) && request->observed_ms == ttl_ms,
+             OBSERVED_EXACTLY);
     cover_if(met, by_clock && past <= 100, CLOCK_PAST_THRESHOLD);
     cover_if(met, token == record->token + 1, TOKEN_NEXT);
     cover_if(met, token == request->token + 1, TOKEN_FLOOR);
@@ -196,7 +212,7 @@ static void cover_refusal(const struct met *met, const struct message *request)
 {
     const struct record *record = &met->record;
     bool waits = record->state == LEASE_HELD || record->state == LEASE_VACANT;
-    int64_t longer_ms = record->ttl_ms > request->ttl_ms ? record->ttl_ms : request->ttl_ms;
+    int64_t longer_ms = longer_ttl_ms(met, request);
     int64_t past = past_threshold(met, longer_ms);
 
     cover_if(met, met->foreign, FOREIGN_REFUSED);
@@ -214,6 +230,13 @@ static void cover_refusal(const struct met *met, const struct message *request)
              HOLD_ONE_MS_LEFT);
     if (!waits)
         return;
+    cover_if(met, is_seen(met, request) && request->observed_ms == longer_ms - 1,
+             OBSERVED_ONE_MS_SHORT);
+    cover_if(
+        met,
+        is_seen(met, request) && request->observed_ms < longer_ms &&
+            (request->observed_ms >= record->ttl_ms || request->observed_ms >= request->ttl_ms),
+        OBSERVED_OTHER_TTL);
     cover_if(met,
              request->observed_version == record->version &&
                  request->observed_ident != record->ident,

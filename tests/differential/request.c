@@ -56,6 +56,20 @@ static uint64_t draw_floor(struct test *test)
     }
 }
 
+/* Most often for long enough; else a ms beside one of the ttls. */
+static int64_t draw_observed_ms(struct test *test, const struct message *request)
+{
+    int64_t record_ms = test->server->data.record.ttl_ms;
+    int64_t longer_ms = record_ms > request->ttl_ms ? record_ms : request->ttl_ms;
+    int64_t shorter_ms = record_ms > request->ttl_ms ? request->ttl_ms : record_ms;
+    int64_t ms = one_in(test, 4) ? shorter_ms : longer_ms;
+
+    if (one_in(test, 2))
+        return longer_ms + between(test->world, 0, 100000);
+    ms += between(test->world, -1, 1);
+    return ms > 0 ? ms : 0;
+}
+
 static void draw_observation(struct test *test, struct message *request)
 {
     const struct record *record = &test->server->data.record;
@@ -65,6 +79,7 @@ static void draw_observation(struct test *test, struct message *request)
         return;
     request->observed_ident = record->ident;
     request->observed_version = record->version;
+    request->observed_ms = draw_observed_ms(test, request);
     if (one_in(test, 6)) {
         request->observed_ident = seen->ident;
         request->observed_version = seen->version;

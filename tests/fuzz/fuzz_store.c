@@ -152,14 +152,15 @@ static void note_request(const struct election_action *action)
 
 static void send_acquire(const struct election_action *action)
 {
-    bool observed = action->observed_version[0] != '\0';
+    bool observed = action->observed.since_ns >= 0;
     const struct store_acquire acquire = {
         .request = action->request,
         .nonce = action->nonce,
         .floor_token = action->token,
         .never_saw_record = action->never_saw_record,
-        .observed_ident = observed ? action->observed_ident : NULL,
-        .observed_version = observed ? action->observed_version : NULL,
+        .observed_ident = observed ? action->observed.ident : NULL,
+        .observed_version = observed ? action->observed.nonce : NULL,
+        .observed_ms = action->observed_ms,
     };
 
     note_request(action);

@@ -114,8 +114,11 @@ static void send_request(struct world *world, struct process *process,
     message->request = action->request;
     message->nonce = read_hex(action->nonce);
     message->token = action->token;
-    message->observed_ident = read_hex(action->observed_ident);
-    message->observed_version = read_hex(action->observed_version);
+    if (action->observed.since_ns >= 0) {
+        message->observed_ident = read_hex(action->observed.ident);
+        message->observed_version = read_hex(action->observed.nonce);
+        message->observed_ms = action->observed_ms;
+    }
     message->version = read_hex(action->version);
     message->claim = action->claim;
     message->id = process->id;

@@ -44,6 +44,7 @@ const char *const fault_names[FAULTS] = {
     [FAULT_PUSH_LOST] = "push lost",
     [FAULT_PUSH_DELAYED] = "push delayed",
     [FAULT_PUSH_REPEATED] = "push repeated",
+    [FAULT_PUSH_FORGED] = "push forged",
     [FAULT_COMMAND_ENDS] = "command ends by itself",
     [FAULT_COMMAND_SLOW] = "command slow to end",
     [FAULT_COMMAND_DEAF] = "command ignores TERM",

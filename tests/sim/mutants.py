@@ -60,25 +60,34 @@ MUTANTS = [
 
     # observing
     ("observation counted from the send", ELECTION + "/follow.c",
-     "        observe(election, record->state, record->ttl_ms, record->ident, record->version);\n"
-     "    follow(",
-     "        observe(election, record->state, record->ttl_ms, record->ident, record->version);\n"
-     "    if (election->seen.since_ns == election->now_ns)\n"
-     "        election->seen.since_ns = sent_ns;\n"
-     "    follow("),
-    ("observation of half a TTL", ELECTION + "/follow.c",
-     "election->now_ns - election->seen.since_ns >= observation_ns(election)",
-     "election->now_ns - election->seen.since_ns >= observation_ns(election) / 2"),
+     "heard ? election->heard.since_ns : election->now_ns);",
+     "heard ? election->heard.since_ns : election->pending.sent_ns);"),
+    ("observation of half a TTL", SIM + "/script.c",
+     "message->observed_ms >= longer(call->record.ttl_ms, message->ttl_ms);",
+     "message->observed_ms >= longer(call->record.ttl_ms, message->ttl_ms) / 2;",
+     ),
     ("observation goes on over a new version", ELECTION + "/follow.c",
-     "    election->seen.since_ns = election->now_ns;",
-     "    if (election->seen.since_ns == 0)\n"
-     "        election->seen.since_ns = election->now_ns;"),
-    ("own TTL observed where the record's is longer", ELECTION + "/timing.c",
-     "    return record_ttl_ms > timing->ttl_ms ? clamp(record_ttl_ms, 0, DURATION_MAX_MS)\n"
-     "                                          : timing->ttl_ms;",
-     "    (void)record_ttl_ms;\n    return timing->ttl_ms;"),
+     "    version->since_ns = since_ns;",
+     "    if (version->since_ns < 0)\n        version->since_ns = since_ns;"),
+    ("own TTL observed where the record's is longer", SIM + "/script.c",
+     "message->observed_ms >= longer(call->record.ttl_ms, message->ttl_ms);",
+     "message->observed_ms >= message->ttl_ms;"),
     ("observation starts anew at each look", ELECTION + "/follow.c",
-     "    if (known)\n        return;\n", ""),
+     "    if (is_version(&election->seen.version, ident, nonce))\n        return false;\n", ""),
+
+    # pushes are hints
+    ("observation starts anew with what is heard", ELECTION + "/follow.c",
+     "        note_version(&election->heard, push->ident, push->version, election->now_ns);",
+     "        election->seen.version.since_ns = election->now_ns;"),
+    ("a pushed version counts as seen", ELECTION + "/follow.c",
+     "        note_version(&election->heard, push->ident, push->version, election->now_ns);",
+     "        note_version(&election->seen.version, push->ident, push->version, election->now_ns);"),
+    ("a version heard counts for what a reply shows", ELECTION + "/follow.c",
+     "    bool heard = is_version(&election->heard, ident, nonce);",
+     "    bool heard = election->heard.since_ns >= 0;"),
+    ("pushes postpone a question for ever", ELECTION + "/follow.c",
+     "min_ns(ask_after_push_ns(election), ripe_at_ns(election));",
+     "election->now_ns + ms_to_ns(election->config.timing.retry_ms);"),
 
     # unknown outcomes and late answers
     ("unknown outcome taken as granted", ELECTION + "/election.c",

@@ -4,6 +4,8 @@
  * A packet that is lost for good takes its connection with it: nothing sent on it later arrives.
  * What arrives after its sender has given the connection up is executed all the same.
  */
+#include <string.h>
+
 #include "world.h"
 
 #define NOTICE_NS (200 * NS_PER_MS) /* until a lost connection is noticed, at most */
@@ -189,4 +191,35 @@ void network_publish(struct world *world, const struct server *server, const str
             push_to(world, i, push);
         }
     }
+}
+
+/* A stray or hostile message: any of it may be true. */
+static void forge(struct world *world, struct message *push)
+{
+    static const enum lease_state states[] = {LEASE_HELD, LEASE_HELD,   LEASE_HELD,
+                                              LEASE_HOLD, LEASE_VACANT, LEASE_FREE};
+    const struct server *server = &world->servers[world->master];
+    const struct record *truth = &server->data.record;
+
+    memset(push, 0, sizeof *push);
+    push->record.state = states[between(world, 0, world->plan.stranger_renews ? 2 : 5)];
+    push->record.ident = chance(world, 800000) ? server->ident : draw(world);
+    push->record.version = chance(world, 200000) ? truth->version : draw(world);
+    push->record.ttl_ms = between(world, 1, 2 * world->plan.ttl_ns / NS_PER_MS);
+    push->record.token = truth->token + (uint64_t)between(world, 0, 1000);
+    push->listeners = between(world, -1, 100);
+}
+
+void network_publish_forged(struct world *world)
+{
+    /* It goes on after the last fault, but not so often that little else is simulated. */
+    int64_t least_ns = world->plan.ttl_ns / 40;
+    int64_t pause_ns = between(world, 1, world->plan.stranger_every_ns);
+    struct message push;
+
+    forge(world, &push);
+    count_fault(world, FAULT_PUSH_FORGED);
+    network_publish(world, &world->servers[world->master], &push);
+    queue_event(world, world->now + (pause_ns > least_ns ? pause_ns : least_ns), HAPPEN_STRANGER,
+                NOBODY, 0);
 }

@@ -156,6 +156,9 @@ static void random_hosts(struct world *world)
     plan->clock_window_us = shortest_ms * 1000 / 6;
     plan->quiet_at = plan->ttl_ns / 4 * between(world, 12, 40);
     plan->fault_every_ns = plan->quiet_at / between(world, 1, 12);
+    if (chance(world, 150000))
+        plan->stranger_every_ns = between(world, 1, plan->ttl_ns / 4);
+    plan->stranger_renews = chance(world, 500000);
     /* Two TTLs, a lock delay and a second, by clocks of which none is more than 1 % off. */
     int64_t longest_ns = 2 * plan->ttl_ns + delay_ms * NS_PER_MS;
     plan->bound_ns = longest_ns + longest_ns / 100 + 1000 * NS_PER_MS;
@@ -206,6 +209,8 @@ static void set_up(struct world *world, bool serving_without_wait)
     for (int i = 0; i < world->plan.hosts; i++)
         host_start_later(world, (uint8_t)i, chance(world, 500000) ? 0 : world->plan.ttl_ns);
     queue_event(world, between(world, 0, world->plan.ttl_ns), HAPPEN_FAULT, NOBODY, 0);
+    if (world->plan.stranger_every_ns > 0)
+        queue_event(world, 1, HAPPEN_STRANGER, NOBODY, 0);
     queue_event(world, world->plan.quiet_at, HAPPEN_QUIET, NOBODY, 0);
     queue_event(world, world->plan.quiet_at + world->plan.bound_ns, HAPPEN_END, NOBODY, 0);
 }
@@ -412,6 +417,9 @@ static void handle(struct world *world, const struct event *event)
         break;
     case HAPPEN_CHECK:
         tree_check_overlaps(world);
+        break;
+    case HAPPEN_STRANGER:
+        network_publish_forged(world);
         break;
     case HAPPEN_FAULT:
         faults_inject(world);

@@ -146,8 +146,11 @@ static bool is_released(const struct call *call)
 
 static bool is_observed(const struct call *call)
 {
-    return call->message->observed_version != 0 && call->message->observed_ident == call->ident &&
-           call->message->observed_version == call->record.version;
+    const struct message *message = call->message;
+
+    return message->observed_version != 0 && message->observed_ident == call->ident &&
+           message->observed_version == call->record.version &&
+           message->observed_ms >= longer(call->record.ttl_ms, message->ttl_ms);
 }
 
 static bool is_out_by_server_clock(const struct call *call)

@@ -71,7 +71,7 @@ void trace_action(const struct world *world, const struct process *process,
     case ACTION_ACQUIRE:
         TRACE(world, process, "-> acquire #%" PRIu64 " nonce %.6s floor %" PRIu64 " observed %.6s",
               action->request, action->nonce, action->token,
-              action->observed_version[0] != '\0' ? action->observed_version : "none");
+              action->observed.nonce[0] != '\0' ? action->observed.nonce : "none");
         break;
     case ACTION_RENEW:
     case ACTION_RELEASE:

@@ -68,6 +68,7 @@ enum fault {
     FAULT_PUSH_LOST,
     FAULT_PUSH_DELAYED,
     FAULT_PUSH_REPEATED,
+    FAULT_PUSH_FORGED, /* by a stranger, who may go on for ever */
     FAULT_COMMAND_ENDS,
     FAULT_COMMAND_SLOW,
     FAULT_COMMAND_DEAF, /* ignores TERM */
@@ -148,6 +149,7 @@ enum happening {
     HAPPEN_PROCESS,
     HAPPEN_RESUME,
     HAPPEN_CHECK,
+    HAPPEN_STRANGER, /* somebody else publishes on the channel */
     HAPPEN_FAULT,
     HAPPEN_QUIET,
     HAPPEN_END,
@@ -204,6 +206,7 @@ struct message {
     uint64_t token; /* or the floor */
     uint64_t observed_ident;
     uint64_t observed_version;
+    int64_t observed_ms;
     uint64_t version; /* of the record, as the term last wrote it in time */
     bool claim;
     uint32_t id;
@@ -427,6 +430,8 @@ struct plan {
     bool stalls;
     uint64_t faults; /* a bit for each kind that may be injected */
     int64_t fault_every_ns;
+    int64_t stranger_every_ns; /* 0: there is none */
+    bool stranger_renews;      /* and says nothing else */
     int64_t replica_lag_ns;
     int64_t quiet_at;
     int64_t bound_ns;
@@ -518,6 +523,8 @@ void network_open(struct world *world, struct process *process);
 void network_opened(struct world *world, struct process *process, uint32_t epoch);
 void network_server_gone(struct world *world, uint32_t incarnation);
 void network_subscribe(struct world *world, struct process *process);
+/* What a stranger says on the channel, now and again. */
+void network_publish_forged(struct world *world);
 void network_publish(struct world *world, const struct server *server, const struct message *push);
 
 /* ---- server.c ---- */

@@ -59,6 +59,15 @@ static inline const struct election_action *expect(const struct candidate *candi
     return action;
 }
 
+/* A question that brings along `version`, seen unchanged for `observed_ms`. */
+static inline void expect_observed(const struct candidate *candidate, const char *version,
+                                   int64_t observed_ms)
+{
+    const struct election_action *acquire = expect(candidate, ACTION_ACQUIRE);
+    assert_string_equal(acquire->observed.nonce, version);
+    assert_int_equal(acquire->observed_ms, observed_ms);
+}
+
 static inline void expect_none(const struct candidate *candidate, enum election_action_kind kind)
 {
     if (find(candidate, kind) != NULL)

@@ -78,7 +78,7 @@ static void follower_asks_every_retry_without_grounds(void **state)
     struct candidate candidate = fresh();
     is_refused(&candidate, "v1");
     at(&candidate, wake_ms(&candidate) + 1);
-    assert_string_equal(expect(&candidate, ACTION_ACQUIRE)->observed_version, "");
+    assert_in_range(expect(&candidate, ACTION_ACQUIRE)->observed_ms, 4500, 5501);
 }
 
 /* Refuses with `version` until just before `until_ms`. */
@@ -88,7 +88,7 @@ static void wait_until(struct candidate *candidate, const char *version, int64_t
         int64_t next_ms = wake_ms(candidate) + 1;
         at(candidate, next_ms < until_ms ? next_ms : until_ms);
         if (find(candidate, ACTION_ACQUIRE) != NULL) {
-            assert_string_equal(expect(candidate, ACTION_ACQUIRE)->observed_version, "");
+            assert_true(expect(candidate, ACTION_ACQUIRE)->observed_ms < 15000);
             is_refused(candidate, version);
         }
     }
@@ -98,14 +98,15 @@ static void observation_ripens_exactly_at_the_ttl(void **state)
 {
     (void)state;
     struct candidate candidate = fresh();
+    assert_int_equal(find(&candidate, ACTION_ACQUIRE)->observed.since_ns, -1);
     candidate.now_ms += 5; /* counted from the answer, not from the question */
     is_refused(&candidate, "v1");
     wait_until(&candidate, "v1", 1000005 + 14999);
     assert_int_equal(wake_ms(&candidate), 1000005 + 15000);
     at(&candidate, 1000005 + 15000);
+    expect_observed(&candidate, "v1", 15000);
     const struct election_action *acquire = expect(&candidate, ACTION_ACQUIRE);
-    assert_string_equal(acquire->observed_version, "v1");
-    assert_string_equal(acquire->observed_ident, IDENT);
+    assert_string_equal(acquire->observed.ident, IDENT);
     assert_int_equal(acquire->token, 7);
 }
 
@@ -115,10 +116,12 @@ static void another_version_starts_the_observation_anew(void **state)
     struct candidate candidate = fresh();
     is_refused(&candidate, "v1");
     wait_until(&candidate, "v1", 1000000 + 14000);
-    is_pushed(&candidate, LEASE_HELD, "v2", -1);
-    wait_until(&candidate, "v2", 1000000 + 14000 + 14999);
-    at(&candidate, 1000000 + 14000 + 15000);
-    assert_string_equal(expect(&candidate, ACTION_ACQUIRE)->observed_version, "v2");
+    at(&candidate, 1000000 + 15000);
+    expect_observed(&candidate, "v1", 15000);
+    is_refused(&candidate, "v2");
+    wait_until(&candidate, "v2", 1000000 + 15000 + 14999);
+    at(&candidate, 1000000 + 15000 + 15000);
+    expect_observed(&candidate, "v2", 15000);
 }
 
 static void the_same_version_again_does_not(void **state)
@@ -130,7 +133,7 @@ static void the_same_version_again_does_not(void **state)
     is_pushed(&candidate, LEASE_HELD, "v1", -1);
     wait_until(&candidate, "v1", 1000000 + 14999);
     at(&candidate, 1000000 + 15000);
-    assert_string_equal(expect(&candidate, ACTION_ACQUIRE)->observed_version, "v1");
+    expect_observed(&candidate, "v1", 15000);
 }
 
 static void a_longer_ttl_on_record_is_waited_out(void **state)
@@ -140,19 +143,21 @@ static void a_longer_ttl_on_record_is_waited_out(void **state)
     struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_VACANT, "", 7, "v1");
     reply.record.ttl_ms = 20000;
     replies(&candidate, reply);
-    for (int64_t now_ms = 1000000 + 1000; now_ms < 1000000 + 20000; now_ms += 1000) {
-        at(&candidate, now_ms);
+    while (candidate.now_ms < 1000000 + 19999) {
+        int64_t next_ms = wake_ms(&candidate) + 1;
+        at(&candidate, next_ms < 1000000 + 19999 ? next_ms : 1000000 + 19999);
         if (find(&candidate, ACTION_ACQUIRE) != NULL) {
-            assert_string_equal(expect(&candidate, ACTION_ACQUIRE)->observed_version, "");
+            assert_false(candidate.election.asked_with_observation);
             reply.request = candidate.election.last_request;
             replies(&candidate, reply);
         }
     }
     at(&candidate, 1000000 + 20000);
-    assert_string_equal(expect(&candidate, ACTION_ACQUIRE)->observed_version, "v1");
+    expect_observed(&candidate, "v1", 20000);
+    assert_true(candidate.election.asked_with_observation);
 }
 
-static void a_free_record_is_never_observed(void **state)
+static void a_free_record_is_never_ripe(void **state)
 {
     (void)state;
     struct candidate candidate = fresh();
@@ -162,12 +167,14 @@ static void a_free_record_is_never_observed(void **state)
     for (int64_t now_ms = 1000000; now_ms < 1000000 + 40000; now_ms += 500) {
         at(&candidate, now_ms);
         if (find(&candidate, ACTION_ACQUIRE) != NULL) {
-            assert_string_equal(expect(&candidate, ACTION_ACQUIRE)->observed_version, "");
+            assert_false(candidate.election.asked_with_observation);
             reply.request = candidate.election.last_request;
             replies(&candidate, reply);
         }
     }
 }
+
+/* ---- pushes are hints ---- */
 
 static void a_pushed_release_is_answered_at_once(void **state)
 {
@@ -207,15 +214,126 @@ static void a_release_pushed_while_asking_is_not_forgotten(void **state)
     expect(&candidate, ACTION_ACQUIRE);
 }
 
-static void a_push_newer_than_the_question_wins_over_its_answer(void **state)
+/* What a push says becomes an observation with the reply that confirms it, and counts from when it
+ * was heard. */
+static void a_version_that_was_heard_counts_once_it_is_confirmed(void **state)
 {
     (void)state;
     struct candidate candidate = fresh();
-    candidate.now_ms += 1;
-    is_pushed(&candidate, LEASE_HELD, "v2", -1);
-    candidate.now_ms += 1;
     is_refused(&candidate, "v1");
-    assert_string_equal(candidate.election.seen.version, "v2");
+    candidate.now_ms += 3000;
+    is_pushed(&candidate, LEASE_HELD, "v2", -1);
+    assert_string_equal(candidate.election.seen.version.nonce, "v1");
+    at(&candidate, wake_ms(&candidate) + 1);
+    expect_observed(&candidate, "v1", candidate.now_ms - 1000000);
+    is_refused(&candidate, "v2");
+    wait_until(&candidate, "v2", 1000000 + 3000 + 14999);
+    at(&candidate, 1000000 + 3000 + 15000);
+    expect_observed(&candidate, "v2", 15000);
+}
+
+static void a_push_neither_begins_nor_ends_an_observation(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh();
+    is_refused(&candidate, "v1");
+    candidate.now_ms += 1000;
+    is_pushed(&candidate, LEASE_HELD, "forged", -1);
+    is_pushed(&candidate, LEASE_VACANT, "forged too", -1);
+    wait_until(&candidate, "v1", 1000000 + 14999);
+    at(&candidate, 1000000 + 15000);
+    expect_observed(&candidate, "v1", 15000);
+}
+
+static void a_push_changes_neither_ttl_nor_token(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh();
+    struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_HELD, OTHER, 7, "v1");
+    struct lease_event push = {.state = LEASE_HELD, .token = 9000000000000000, .ttl_ms = 100};
+    reply.record.ttl_ms = 30000;
+    replies(&candidate, reply);
+    snprintf(push.ident, sizeof push.ident, "%s", IDENT);
+    snprintf(push.version, sizeof push.version, "v1");
+    step(&candidate, (struct election_event){.kind = EVENT_PUSH, .push = &push});
+    at(&candidate, 1000000 + 15001);
+    assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->token, 7);
+    assert_false(candidate.election.asked_with_observation);
+}
+
+/* Renewals that are heard spare questions, but not for ever: nobody can say who sent them. */
+static void pushes_postpone_a_question_by_no_more_than_a_ttl(void **state)
+{
+    static const enum lease_state states[] = {LEASE_HELD, LEASE_VACANT, LEASE_HOLD, LEASE_FREE};
+    (void)state;
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        struct candidate candidate = fresh();
+        struct lease_reply reply = answer(&candidate, LEASE_REFUSED, states[i], OTHER, 7, "v1");
+        int64_t answered_ms = candidate.now_ms;
+        int questions = 0;
+        snprintf(reply.record.foreign, sizeof reply.record.foreign, "somebody");
+        replies(&candidate, reply);
+        while (candidate.now_ms < 1000000 + 60000) {
+            char version[LEASE_NONCE_SIZE];
+            snprintf(version, sizeof version, "p%d", (int)(candidate.now_ms % 100000));
+            candidate.now_ms += 2000;
+            is_pushed(&candidate, LEASE_HELD, version, -1);
+            if (find(&candidate, ACTION_ACQUIRE) != NULL) {
+                questions++;
+                answered_ms = candidate.now_ms;
+                reply.request = candidate.election.last_request;
+                replies(&candidate, reply);
+            }
+            assert_true(candidate.now_ms - answered_ms <= 17000);
+        }
+        assert_in_range(questions, 3, 61);
+    }
+}
+
+static void renewals_that_are_heard_spare_questions(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh();
+    int questions = 0;
+    is_refused(&candidate, "v0");
+    for (int i = 1; i <= 12; i++) {
+        char version[LEASE_NONCE_SIZE];
+        snprintf(version, sizeof version, "v%d", i);
+        for (int64_t next_ms = candidate.now_ms + 5000; candidate.now_ms < next_ms;) {
+            int64_t due_ms = wake_ms(&candidate) + 1;
+            at(&candidate, due_ms < next_ms ? due_ms : next_ms);
+            if (find(&candidate, ACTION_ACQUIRE) != NULL) {
+                questions++;
+                snprintf(version, sizeof version, "v%d", i - 1);
+                is_refused(&candidate, version);
+            }
+        }
+        snprintf(version, sizeof version, "v%d", i);
+        is_pushed(&candidate, LEASE_HELD, version, -1);
+    }
+    assert_in_range(questions, 3, 6);
+}
+
+static void a_flood_of_hints_is_answered_by_few_questions(void **state)
+{
+    static const enum lease_state states[] = {LEASE_FREE, LEASE_HELD, LEASE_VACANT, LEASE_HOLD};
+    (void)state;
+    struct candidate candidate = fresh();
+    int questions = 0;
+    is_refused(&candidate, "v1");
+    for (int i = 0; i < 10000; i++) {
+        candidate.now_ms += 1;
+        is_pushed(&candidate, states[i / 7 % 4], i % 2 == 0 ? "p1" : "p2", 0);
+        if (i % 3 == 0 && find(&candidate, ACTION_ACQUIRE) == NULL)
+            happens(&candidate, EVENT_LISTENING);
+        if (find(&candidate, ACTION_ACQUIRE) != NULL) {
+            questions++;
+            is_pushed(&candidate, LEASE_FREE, "p3", 0);
+            is_refused(&candidate, "v1");
+            questions += find(&candidate, ACTION_ACQUIRE) != NULL;
+        }
+    }
+    assert_in_range(questions, 2, 13);
 }
 
 static void an_observation_that_ripens_under_way_is_tried_at_once(void **state)
@@ -226,10 +344,10 @@ static void an_observation_that_ripens_under_way_is_tried_at_once(void **state)
     candidate.now_ms += 14990;
     happens(&candidate, EVENT_CLOSED);
     happens(&candidate, EVENT_OPENED);
-    assert_string_equal(expect(&candidate, ACTION_ACQUIRE)->observed_version, "");
+    expect_observed(&candidate, "v1", 14990);
     candidate.now_ms += 20;
     is_refused(&candidate, "v1");
-    assert_string_equal(expect(&candidate, ACTION_ACQUIRE)->observed_version, "v1");
+    expect_observed(&candidate, "v1", 15010);
     /* Refused with it, there is no use in asking in a loop. */
     candidate.now_ms += 20;
     is_refused(&candidate, "v1");
@@ -979,11 +1097,16 @@ int main(void)
         cmocka_unit_test(another_version_starts_the_observation_anew),
         cmocka_unit_test(the_same_version_again_does_not),
         cmocka_unit_test(a_longer_ttl_on_record_is_waited_out),
-        cmocka_unit_test(a_free_record_is_never_observed),
+        cmocka_unit_test(a_free_record_is_never_ripe),
         cmocka_unit_test(a_pushed_release_is_answered_at_once),
         cmocka_unit_test(many_listeners_spread_over_a_bounded_span),
         cmocka_unit_test(a_release_pushed_while_asking_is_not_forgotten),
-        cmocka_unit_test(a_push_newer_than_the_question_wins_over_its_answer),
+        cmocka_unit_test(a_version_that_was_heard_counts_once_it_is_confirmed),
+        cmocka_unit_test(a_push_neither_begins_nor_ends_an_observation),
+        cmocka_unit_test(a_push_changes_neither_ttl_nor_token),
+        cmocka_unit_test(pushes_postpone_a_question_by_no_more_than_a_ttl),
+        cmocka_unit_test(renewals_that_are_heard_spare_questions),
+        cmocka_unit_test(a_flood_of_hints_is_answered_by_few_questions),
         cmocka_unit_test(an_observation_that_ripens_under_way_is_tried_at_once),
         cmocka_unit_test(a_lost_grant_is_claimed_by_a_renewal),
         cmocka_unit_test(a_record_of_an_earlier_term_is_not_claimed),

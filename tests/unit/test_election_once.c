@@ -82,7 +82,7 @@ static void it_waits_out_a_vacancy(void **state)
     expect_none(&candidate, ACTION_EXIT);
     assert_true(wake_ms(&candidate) > BEGAN_MS);
     at(&candidate, BEGAN_MS + 15000);
-    assert_string_equal(expect(&candidate, ACTION_ACQUIRE)->observed_version, "v2");
+    expect_observed(&candidate, "v2", 15000);
     is_granted(&candidate, 100);
     expect(&candidate, ACTION_START);
 }

@@ -143,8 +143,11 @@ static void await(struct candidate *c)
         memcpy(c->version, c->answer.record.version, sizeof(c->version));
 }
 
+/* What is observed has been so for the TTL, where nothing else is said. */
 static enum lease_verdict acquire_with(struct candidate *c, struct store_acquire acquire)
 {
+    if (acquire.observed_ms == 0)
+        acquire.observed_ms = TTL;
     acquire.request = ++c->requests;
     acquire.nonce = fresh_nonce(c);
     store_send_acquire(c->store, &acquire);
@@ -166,8 +169,9 @@ static enum lease_verdict acquire_observed(struct candidate *c)
     if (acquire(c) == LEASE_GRANTED)
         return LEASE_GRANTED;
     seen = c->answer.record;
-    return acquire_with(
-        c, (struct store_acquire){.observed_ident = seen.ident, .observed_version = seen.version});
+    return acquire_with(c, (struct store_acquire){.observed_ident = seen.ident,
+                                                  .observed_version = seen.version,
+                                                  .observed_ms = TTL});
 }
 
 static uint64_t take(struct candidate *c)
@@ -346,6 +350,28 @@ static void other_versions_and_incarnations_are_refused(void **state)
     assert_int_equal(acquire_with(anna, (struct store_acquire){.observed_ident = seen.ident,
                                                                .observed_version = seen.version}),
                      LEASE_GRANTED);
+}
+
+/* The longer of both TTLs counts, whatever the asker took for it. */
+static void an_observation_must_be_long_enough(void **state)
+{
+    struct candidate *anna = *state;
+    struct candidate *bert = anna + 1;
+    struct store_acquire observed = {0};
+    struct lease_record seen;
+
+    take(anna);
+    acquire(bert);
+    seen = bert->answer.record;
+    observed.observed_ident = seen.ident;
+    observed.observed_version = seen.version;
+    observed.observed_ms = TTL - 1;
+    assert_int_equal(acquire_with(bert, observed), LEASE_REFUSED);
+    set_field("ttl", "90000");
+    observed.observed_ms = 89999;
+    assert_int_equal(acquire_with(bert, observed), LEASE_REFUSED);
+    observed.observed_ms = 90000;
+    assert_int_equal(acquire_with(bert, observed), LEASE_GRANTED);
 }
 
 static void held_lease_is_refused_to_others(void **state)
@@ -860,7 +886,22 @@ static void keys_with_a_hash_tag_of_their_own(void **state)
     anna->config.key = "a{b}c";
     connect_up(anna);
     take(anna);
-    assert_string_equal(ask("EXISTS %s %s %s", "a{b}c", "a{b}c:term", "a{b}c:history"), "3");
+    assert_string_equal(ask("EXISTS %s %s %s", "a{b}c", "a{b}c::term", "a{b}c::history"), "3");
+}
+
+static void a_key_and_its_hash_tag_are_two_leases(void **state)
+{
+    struct candidate *pair = *state;
+
+    for (int i = 0; i < 2; i++) {
+        finish(&pair[i]);
+        prepare(&pair[i], i == 0 ? ANNA : BERT);
+        pair[i].config.key = i == 0 ? "a" : "{a}";
+        connect_up(&pair[i]);
+        take(&pair[i]);
+    }
+    assert_int_equal(renew(&pair[0], pair[0].answer.record.token), LEASE_RENEWED);
+    assert_int_equal(renew(&pair[1], pair[1].answer.record.token), LEASE_RENEWED);
 }
 
 /* ---- trouble ---- */
@@ -1342,8 +1383,10 @@ static void strange_answers_are_failures(void **state)
 
 static void checks_keys(void **state)
 {
-    static const char *const good[] = {"k", "leaderwrap:job", "a{b}c", "{b}", "a{b}}", "a{{b}c"};
-    static const char *const bad[] = {"", "a{", "a}", "a{}b", "a}b{c", "{}{b}"};
+    static const char *const good[] = {"k",     "leaderwrap:job", "a{b}c", "{b}",
+                                       "a{b}}", "a{{b}c",         "a:term"};
+    static const char *const bad[] = {"",      "a{",       "a}",           "a{}b",      "a}b{c",
+                                      "{}{b}", "{a}:term", "{a}::history", "a{b}::term"};
     char key[600];
     char channel[64];
     char longest[STORE_KEY_SIZE];
@@ -1358,8 +1401,10 @@ static void checks_keys(void **state)
     assert_non_null(store_check_key(key));
     key[512] = '\0';
     assert_null(store_check_key(key));
-    assert_string_equal(store_channel("job", channel, sizeof(channel)), "{job}:events");
-    assert_string_equal(store_channel("a{b}", channel, sizeof(channel)), "a{b}:events");
+    assert_string_equal(store_channel("job", 0, channel, sizeof(channel)), "{job}:events");
+    assert_string_equal(store_channel("job", 15, channel, sizeof(channel)), "{job}:events:15");
+    assert_string_equal(store_channel("{job}", 0, channel, sizeof(channel)), "{job}::events");
+    assert_string_equal(store_channel("a{b}", 1, channel, sizeof(channel)), "a{b}::events:1");
     assert_string_equal(store_term_key("job", channel, sizeof(channel)), TERM);
     memset(key, 'k', 512);
     assert_int_equal(strlen(store_term_key(key, longest, sizeof(longest))),
@@ -1396,6 +1441,7 @@ int main(void)
         TEST(observed_record_is_granted),
         TEST(other_versions_and_incarnations_are_refused),
         TEST(carries_a_fingerprint_of_the_command),
+        TEST(an_observation_must_be_long_enough),
         TEST(held_lease_is_refused_to_others),
         TEST(unknown_outcome_shows_in_the_record),
         TEST(takeover_ends_the_term_before_it_in_the_history),
@@ -1426,6 +1472,7 @@ int main(void)
         TEST(erase_leaves_nothing),
         TEST(history_stays_short),
         TEST(keys_with_a_hash_tag_of_their_own),
+        TEST(a_key_and_its_hash_tag_are_two_leases),
         TEST(forgotten_scripts_are_sent_again),
         TEST(wrong_types_are_named),
         TEST(full_server_does_not_unseat_a_leader),

@@ -534,8 +534,11 @@ static void hears_what_the_scripts_do(void **state)
     store_send_acquire(f->store, &acquire);
     await_event(f, LEASE_VACANT);
     memcpy(ident, f->answer.record.ident, sizeof(ident));
-    acquire = (struct store_acquire){
-        .request = 2, .nonce = "a2", .observed_ident = ident, .observed_version = "a1"};
+    acquire = (struct store_acquire){.request = 2,
+                                     .nonce = "a2",
+                                     .observed_ident = ident,
+                                     .observed_version = "a1",
+                                     .observed_ms = 15000};
     store_send_acquire(f->store, &acquire);
     await_event(f, LEASE_HELD);
     assert_int_equal(f->event.listeners, -1);

@@ -1,10 +1,10 @@
 -- Asks for the lease. GRANTED, with a new token, or REFUSED, and the record says why.
 --
--- ARGV  8 highest token the asker ever saw   9, 10 ident and ver that it has itself seen unchanged
---       for the TTL, or ''                   11 '1': there can have been no earlier holder
+-- ARGV  8 highest token the asker ever saw   9, 10 ident and ver that it has itself seen, or ''
+--       11 for how many ms unchanged          12 '1': there can have been no earlier holder
 
 local FLOOR, SEEN_IDENT, SEEN_VER = number(ARGV[8], MOST_TOKEN), ARGV[9], ARGV[10]
-local ASSUME_FRESH = ARGV[11] == '1'
+local SEEN_FOR, ASSUME_FRESH = number(ARGV[11], MOST_TOKEN), ARGV[12] == '1'
 
 -- Nobody can know whether an earlier holder still runs: say so, and from here on the record can be
 -- observed. The id stays, because K may still carry it.
@@ -30,7 +30,8 @@ local function is_released(record)
 end
 
 local function is_observed(record)
-    return SEEN_VER ~= '' and SEEN_IDENT == IDENT and SEEN_VER == record.ver
+    return SEEN_VER ~= '' and SEEN_IDENT == IDENT and SEEN_VER == record.ver and
+        SEEN_FOR >= math.max(record.ttl, MY_TTL)
 end
 
 local function is_out_by_server_clock(record)
