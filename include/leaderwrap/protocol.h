@@ -45,11 +45,14 @@ enum keeper_report_kind {
                            passed (ETIME); TREE_DEAD follows */
     KEEPER_STOPPING, /* the keeper's own deadline passed: TERM was sent; value = 0, or 1 if kill_at
                         had passed too and the tree is killed instead */
-    KEEPER_CHILD_EXIT, /* the command's own process ended; value = wait status as of waitpid(2) */
+    KEEPER_CHILD_EXIT, /* the command's own process ended; value = wait status as of waitpid(2),
+                          error = KEEPER_ENDED_BY_US where a signal did it that the keeper sent */
     KEEPER_TREE_DEAD,  /* nothing of `run` is left: wait(2) said ECHILD */
     KEEPER_STUCK,      /* value = processes that do not die, error = why the last kill failed (0 if
                           it did not fail); repeated at most once a second while it lasts */
 };
+
+#define KEEPER_ENDED_BY_US 1
 
 struct keeper_report {
     uint32_t kind;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "leaderwrap/clock.h"
@@ -48,9 +49,20 @@ static void end_result(struct run *run)
     run->result = -1;
 }
 
+static void note_sent(struct run *run, int signal)
+{
+    run->sent |= UINT64_C(1) << (signal - 1);
+}
+
+static bool was_sent(const struct run *run, int signal)
+{
+    return (run->sent >> (signal - 1) & 1) != 0;
+}
+
 static void begin_sweep(struct run *run, const struct keeper_request *request)
 {
     (void)request;
+    note_sent(run, SIGKILL);
     run->state = RUN_SWEEPING;
     run->progress_ns = clock_boottime_ns();
     run->stuck_ns = run->progress_ns;
@@ -63,6 +75,7 @@ static void begin_sweep(struct run *run, const struct keeper_request *request)
  * the command itself has ended and only its leftovers can be meant. */
 static void ask_to_end(struct run *run, int signal, bool main_only)
 {
+    note_sent(run, signal);
     if (main_only) {
         (void)tree_signal(&run->tree, signal, true);
         (void)tree_signal(&run->tree, SIGCONT, true);
@@ -103,8 +116,10 @@ static void extend(struct run *run, const struct keeper_request *request)
 
 static void pass_on(struct run *run, const struct keeper_request *request)
 {
-    if (is_signal(request->signal))
-        (void)tree_signal(&run->tree, request->signal, false);
+    if (!is_signal(request->signal))
+        return;
+    note_sent(run, request->signal);
+    (void)tree_signal(&run->tree, request->signal, false);
 }
 
 /* No extension came in time. */
@@ -247,6 +262,7 @@ static void begin(struct run *run, const struct keeper_request *request, bool al
     run->begun_ns = clock_boottime_ns();
     run->latched = false;
     run->exit_told = false;
+    run->sent = 0;
     run->tree = (struct tree){0};
 
     /* Nobody is left who could extend this run. Its tree is as good as dead, and what follows a
@@ -359,7 +375,9 @@ static void notice_exit(struct run *run, enum tree_state tree)
     if (run->exit_told)
         return;
     run->exit_told = true;
-    report(run, KEEPER_CHILD_EXIT, run->tree.main_status, 0);
+    int status = run->tree.main_status;
+    report(run, KEEPER_CHILD_EXIT, status,
+           WIFSIGNALED(status) && was_sent(run, WTERMSIG(status)) ? KEEPER_ENDED_BY_US : 0);
     if (tree == TREE_ALIVE)
         happen(run, EVENT_MAIN_EXIT, NULL);
 }

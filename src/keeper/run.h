@@ -35,6 +35,7 @@ struct run {
     bool latched;                   /* its own deadline passed: no extension counts any more */
     bool exit_told;                 /* CHILD_EXIT was reported, or is not to be */
     bool orphaned;                  /* the elector died before the tree did */
+    uint64_t sent;                  /* signals that we sent to it: 1 << number */
     int result;                     /* the pipe that tells of the exec; -1 once it has */
 
     int64_t begun_ns;

@@ -386,8 +386,11 @@ void report_keeper(struct report *report, const struct keeper_report *keeper)
         log_line(LOG_LEVEL_DEBUG, "keeper_stopping", "the keeper's deadline passed: TERM was sent");
         break;
     case KEEPER_CHILD_EXIT:
-        log_line(LOG_LEVEL_INFO, "child_exit", "the command %s",
-                 report_status(keeper->value, status, sizeof status));
+        log_line(LOG_LEVEL_INFO, "child_exit", "the command %s%s",
+                 report_status(keeper->value, status, sizeof status),
+                 !WIFSIGNALED(keeper->value)           ? ""
+                 : keeper->error == KEEPER_ENDED_BY_US ? "; leaderwrap sent it"
+                                                       : "; leaderwrap did not send it");
         break;
     case KEEPER_STUCK:
         log_line(LOG_LEVEL_ERROR, "stuck",

@@ -52,6 +52,7 @@ static void test_exit_signals(void **state)
         struct keeper_report report = bench_expect(&bench, KEEPER_CHILD_EXIT, i + 1);
         assert_true(WIFSIGNALED(report.value));
         assert_int_equal(WTERMSIG(report.value), signals[i]);
+        assert_int_equal(report.error, 0);
         bench_expect(&bench, KEEPER_TREE_DEAD, i + 1);
     }
     assert_int_equal(bench_end(&bench), 0);

@@ -60,7 +60,9 @@ static void test_kill_at(void **state)
         bench_expect(&bench, KEEPER_STOPPING, run);
         /* Too late, and for another future: nothing revives the run. */
         bench_times(&bench, KEEPER_EXTEND, run, 0, 1000000, 1000000);
-        assert_int_equal(bench_expect(&bench, KEEPER_CHILD_EXIT, run).value, SIGKILL);
+        struct keeper_report ended = bench_expect(&bench, KEEPER_CHILD_EXIT, run);
+        assert_int_equal(ended.value, SIGKILL);
+        assert_int_equal(ended.error, KEEPER_ENDED_BY_US);
         assert_true(clock_boottime_ns() - start_ns >= MS(1300));
         bench_expect(&bench, KEEPER_TREE_DEAD, run);
     }
