@@ -319,7 +319,9 @@ static int check_once(struct options *options, const struct raw *raw, char *erro
     if (!options->once)
         return refuse_given(raw, only_once, "--once", error, size);
     if (options->command == NULL) {
-        snprintf(error, size, "--once needs a command to run");
+        char source[64];
+        snprintf(error, size, "%s needs a command to run",
+                 source_of(raw, place_of("once"), source, sizeof source));
         return EXIT_USAGE;
     }
     if (options->restart != RESTART_NO || options->health_cmd != NULL) {

@@ -224,6 +224,13 @@ static void what_is_for_once_is_for_once(void **state)
     assert_refused("--max-runtime 3s backup", "--max-runtime is for --once");
     assert_refused("-E 0 backup", "--conflict-exit-code is for --once");
     assert_refused("--once", "--once needs a command");
+    setenv("LEADERWRAP_HOLD", "5s", 1);
+    assert_refused("backup", "LEADERWRAP_HOLD is for --once");
+    unsetenv("LEADERWRAP_HOLD");
+    setenv("LEADERWRAP_ONCE", "1", 1);
+    assert_refused("", "LEADERWRAP_ONCE needs a command");
+    assert_refused("--restart always backup", "--restart is not for --once");
+    unsetenv("LEADERWRAP_ONCE");
     assert_refused("--once --wait 5 backup", "--wait: 5 has no unit");
     assert_refused("--once --wait never backup", "--wait: never is no time");
     assert_refused("--once -E 256 backup", "is no number from 0 to 255");
