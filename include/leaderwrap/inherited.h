@@ -24,6 +24,9 @@ struct inherited {
  * -errno. */
 int inherited_capture(struct inherited *inherited);
 
+/* Has signal `number` ignored by whoever gets it all back. */
+void inherited_ignore(struct inherited *inherited, int number);
+
 /* Puts it all back in the calling process, which is about to exec. Async-signal-safe. Every signal
  * that was not ignored gets its default action; closed descriptors are closed again. */
 void inherited_restore(const struct inherited *inherited);

@@ -15,12 +15,18 @@ static uint64_t bit_of(int number)
     return UINT64_C(1) << ((number - 1) & 63);
 }
 
+void inherited_ignore(struct inherited *inherited, int number)
+{
+    if (sigaddset(&inherited->ignored, number) != 0)
+        inherited->reserved_ignored |= bit_of(number);
+}
+
 static void capture_ignored(struct inherited *inherited)
 {
     sigemptyset(&inherited->ignored);
     for (int number = 1; number < NSIG; number++) {
-        if (disposition_is_ignored(number) && sigaddset(&inherited->ignored, number) != 0)
-            inherited->reserved_ignored |= bit_of(number);
+        if (disposition_is_ignored(number))
+            inherited_ignore(inherited, number);
     }
 }
 

@@ -199,12 +199,12 @@ static void serve(struct keeper *keeper)
 static void ignore_all_but_faults(struct inherited *inherited)
 {
     sigemptyset(&inherited->ignored);
+    inherited->reserved_ignored = 0;
     for (int number = 1; number < NSIG; number++) {
         enum fate fate = disposition_fate(number);
         if (fate != FATE_FATAL && fate != FATE_CHILD)
-            (void)sigaddset(&inherited->ignored, number);
+            inherited_ignore(inherited, number);
     }
-    inherited->reserved_ignored = UINT64_MAX;
 }
 
 /* An ordinary process again, in the directory that paths in the configuration are relative to. */

@@ -127,7 +127,10 @@ def test_a_signal_that_is_handed_on_is_one_wish(arena, sleeper, others):
     script = "trap 'sleep 0.2; echo tidy >done; exit 3' INT; echo ready; while :; do sleep 0.1; done"
     worker = sleeper("--grace", "20s", command=["bash", "-c", script])
     worker.wait_output("ready")
-    for name in ("INT", *others):
+    worker.send(signal.SIGINT)
+    # Before it is heard of, another one would become one with it.
+    worker.wait_event("stopping")
+    for name in others:
         worker.send(signal.Signals["SIG" + name])
     assert worker.wait() == 3
     assert (arena.folder / "done").read_text(encoding="utf-8") == "tidy\n"
@@ -193,13 +196,14 @@ def test_what_the_table_passes_on_or_ignores_does_not_end_the_term(lead):
     assert worker.stop() == 0
 
 
-def test_a_keeper_takes_no_orders_from_outside(lead):
+def test_neither_keeper_nor_guard_takes_orders_from_outside(lead):
     worker = lead(options=["--renew", "200ms"])
-    keeper, child = worker.keeper, worker.child
+    guard, keeper, child = worker.tree()
     for number in sorted(ALL - {signal.SIGKILL, signal.SIGSTOP}):
+        processes.send(guard, number)
         processes.send(keeper, number)
     wait_renewed(worker)
-    assert (worker.keeper, worker.child, heard(worker)) == (keeper, child, [])
+    assert (worker.tree(), heard(worker)) == ([guard, keeper, child], [])
     assert worker.stop() == 0
 
 

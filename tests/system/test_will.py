@@ -1,5 +1,6 @@
 """The last will: what the keeper does for a wrapper that was killed when Redis is in no mood."""
 
+import os
 import signal
 
 from harness import processes, wait_until
@@ -10,13 +11,17 @@ LONG_S = 60
 ONLY_PUSHED = ("--retry", "60s")
 
 
-def one_that_hears(pids):
-    """The first of these processes that has no signal blocked."""
-    for pid in pids:
-        with open("/proc/%d/status" % pid, encoding="utf-8") as file:
-            fields = dict(line.rstrip("\n").split(":\t", 1) for line in file)
-        if int(fields["SigBlk"], 16) == 0:
-            return pid
+def last_will(keeper):
+    """The keeper's fork, once it has no signal blocked; None as long as there is none."""
+    program = os.readlink("/proc/%d/exe" % keeper)
+    for pid in processes.children(keeper):
+        try:
+            with open("/proc/%d/status" % pid, encoding="utf-8") as file:
+                fields = dict(line.rstrip("\n").split(":\t", 1) for line in file)
+            if os.readlink("/proc/%d/exe" % pid) == program and int(fields["SigBlk"], 16) == 0:
+                return pid
+        except OSError:  # gone
+            continue
     return None
 
 
@@ -57,9 +62,9 @@ def test_whoever_ends_what_is_left_of_the_wrapper_does_not_end_it(arena, redis):
     keeper = pair.leader.keeper
     redis.freeze()
     pair.leader.kill9()
-    will = wait_until(lambda: one_that_hears(processes.children(keeper)), what="the last will")
-    for number in ("TERM", "INT", "HUP", "XFSZ", "USR1"):
-        processes.send(will, signal.Signals["SIG" + number])
+    will = wait_until(lambda: last_will(keeper), what="the last will")
+    for name in ("TERM", "INT", "HUP", "XFSZ", "USR1"):
+        processes.send(will, signal.Signals["SIG" + name])
     redis.thaw()
     pair.leader.wait_event("will_done")
     pair.handed_over()
