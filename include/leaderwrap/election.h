@@ -305,6 +305,10 @@ void election_step(struct election *election, const struct election_event *event
 /* When the next EVENT_TICK is due at the latest, in ns of CLOCK_BOOTTIME; INT64_MAX for never. */
 int64_t election_wake_at_ns(const struct election *election);
 
+/* When a candidate that was just refused with `record` may have the lease at the earliest, should
+ * nobody write the record again; INT64_MAX where that is no matter of time. Pure. */
+int64_t election_takeover_at_ns(const struct election *election, const struct lease_record *record);
+
 /* Whether `record`, which came with LEASE_NOT_HELD, is the term's (`id`, `token`) after all,
  * written by a renewal later than `version` whose answer was lost. As long as the term has not
  * expired, and no earlier release of it may have been executed, nobody else can have led since; so

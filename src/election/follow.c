@@ -128,6 +128,11 @@ static int64_t server_ripe_at_ns(const struct election *election, const struct l
     return election->now_ns + ms_to_ns(left_ms);
 }
 
+int64_t election_takeover_at_ns(const struct election *election, const struct lease_record *record)
+{
+    return min_ns(ripe_at_ns(election), server_ripe_at_ns(election, record));
+}
+
 /* When to ask again after a refusal that came with `record`. */
 static int64_t next_ask_ns(struct election *election, const struct lease_record *record)
 {
@@ -324,8 +329,13 @@ void follow_push(struct election *election, const struct lease_event *push)
     if (election->state != ELECTION_FOLLOWING && election->state != ELECTION_ACQUIRING)
         return;
     bool knows_better = push->state == LEASE_VACANT && push->token < election->floor_token;
-    bool is_news = election->seen.version.since_ns < 0 || push->state != election->seen.state;
-    int64_t renew_ms = election->config.timing.renew_ms;
+    bool is_news = election->seen.version.since_ns < 0 || push->state != election->seen.state ||
+                   push->token > election->floor_token;
+    /* All hear of a new leader at once and have time to see for themselves; but a job that only
+     * waits to know whether there is one has not. */
+    bool in_a_hurry = election->config.once && election->obstacle == OBSTACLE_DOUBT;
+    int64_t spread_ns =
+        ms_to_ns(in_a_hurry ? RELEASE_JITTER_MOST_MS : election->config.timing.renew_ms);
 
     if (!is_version(&election->heard, push->ident, push->version))
         note_version(&election->heard, push->ident, push->version, election->now_ns);
@@ -334,9 +344,8 @@ void follow_push(struct election *election, const struct lease_event *push)
         election->free_hint = election->state == ELECTION_ACQUIRING;
         ask_sooner(election, election->now_ns + release_jitter_ns(election, push->listeners));
     } else if (is_news) {
-        /* All hear of a new leader at once and have time to see for themselves. */
-        ask_sooner(election, election->now_ns +
-                                 (int64_t)random_below(election, (uint64_t)ms_to_ns(renew_ms)));
+        ask_sooner(election,
+                   election->now_ns + (int64_t)random_below(election, (uint64_t)spread_ns));
     } else if (!election->hinted) {
         election->ask_at_ns = min_ns(ask_after_push_ns(election), ripe_at_ns(election));
     }

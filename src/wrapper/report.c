@@ -54,13 +54,11 @@ void report_start(struct report *report)
                  command[0], report->options->key, report->trouble.server, ttl, renew, stop, kill);
         return;
     }
-    log_line(
-        LOG_LEVEL_INFO, "start",
-        "%.60s runs where the lease \"%.80s\" at redis %s is held: ttl %s, renewed every %s; "
-        "without a renewal stopped after %s and dead after %s (an outage of %s is ridden out); "
-        "failover within %s",
-        command != NULL ? command[0] : "the built-in counter", report->options->key,
-        report->trouble.server, ttl, renew, stop, kill, outage, failover);
+    log_line(LOG_LEVEL_INFO, "start",
+             "%.40s runs where lease \"%.60s\" at redis %s is held (ttl %s, renewed every %s): an "
+             "outage of %s is ridden out, TERM after %s, KILL after %s, failover within %s",
+             command != NULL ? command[0] : "the built-in counter", report->options->key,
+             report->trouble.server, ttl, renew, outage, stop, kill, failover);
 }
 
 static void tell_retry(struct report *report, const struct election *election, int64_t delay_ms)
@@ -72,17 +70,32 @@ static void tell_retry(struct report *report, const struct election *election, i
     trouble_retry(&report->trouble, election, delay_ms);
 }
 
+/* Whether a renewal of the holder is overdue, as far as our own numbers are like his. */
+static bool is_silent(const struct report *report, const struct lease_record *record)
+{
+    const struct timing *timing = &report->options->timing;
+    int64_t late_ms = timing->renew_ms + timing->request_timeout_ms;
+
+    return record->state == LEASE_HELD && record->age_ms > late_ms &&
+           record->age_ms > record->ttl_ms / 2;
+}
+
 /* Who keeps us waiting, without the numbers that change at each look. */
-static void describe_holder(const struct lease_record *record, char *buffer, size_t size)
+static void describe_holder(const struct report *report, const struct lease_record *record,
+                            char *buffer, size_t size)
 {
     if (record->foreign[0] != '\0')
         snprintf(buffer, size, "the key holds \"%.*s%s\", which no leaderwrap wrote", FOREIGN_SHOWN,
                  record->foreign, strlen(record->foreign) > FOREIGN_SHOWN ? "..." : "");
+    else if (record->state == LEASE_VACANT && record->token == 0)
+        snprintf(buffer, size, "redis has no record of any leader");
     else if (record->state == LEASE_VACANT)
         snprintf(buffer, size,
-                 "redis may have forgotten an earlier leader, so one TTL is waited out");
+                 "redis was restarted or has lost data, and an earlier leader may still run");
     else if (record->state == LEASE_HOLD)
         snprintf(buffer, size, "%s has left and keeps the lease closed", record->name);
+    else if (is_silent(report, record))
+        snprintf(buffer, size, "%s does not renew any more", record->name);
     else if (record->state == LEASE_HELD)
         snprintf(buffer, size, "%s leads with token %" PRIu64, record->name, record->token);
     else
@@ -120,7 +133,7 @@ static void tell_busy(struct report *report, const struct election_action *actio
     if (reply != NULL && reply->record.foreign[0] == '\0' && reply->record.state == LEASE_HOLD)
         describe_hold(&reply->record, report->told_waiting, sizeof report->told_waiting);
     else if (reply != NULL)
-        describe_holder(&reply->record, report->told_waiting, sizeof report->told_waiting);
+        describe_holder(report, &reply->record, report->told_waiting, sizeof report->told_waiting);
     if (action->end == END_FOREIGN)
         log_line(LOG_LEVEL_ERROR, "foreign", "not running the command: %s; %s",
                  report->told_waiting, foreign_advice(report, advice, sizeof advice));
@@ -130,32 +143,54 @@ static void tell_busy(struct report *report, const struct election_action *actio
                  "not running the command: %s", report->told_waiting);
 }
 
+/* What changes at each look: for how long yet, as far as that is known. */
+static void describe_rest(const struct report *report, const struct election *election,
+                          const struct lease_record *record, char *buffer, size_t size)
+{
+    int64_t takeover_ns = election_takeover_at_ns(election, record);
+    int64_t left_ms = (takeover_ns - election->now_ns) / NS_PER_MS;
+    char heard[64] = "", time[32];
+    size_t used;
+
+    if (record->state == LEASE_HELD && !is_silent(report, record)) {
+        duration_format(time, sizeof time, record->ttl_ms - record->age_ms);
+        snprintf(buffer, size, "; its lease has %s left", time);
+        return;
+    }
+    if (record->state == LEASE_HOLD) {
+        duration_format(time, sizeof time, record->hold_left_ms);
+        snprintf(buffer, size, " for another %s", time);
+        return;
+    }
+    if (record->state == LEASE_HELD) {
+        duration_format(time, sizeof time, record->age_ms);
+        snprintf(heard, sizeof heard, " (last heard %s ago)", time);
+    }
+    snprintf(buffer, size, "%s", heard);
+    used = strlen(buffer);
+    if (takeover_ns != INT64_MAX && left_ms > 0)
+        snprintf(buffer + used, size - used, "; taking over in %s",
+                 duration_format(time, sizeof time, left_ms));
+}
+
 static void tell_waiting(struct report *report, const struct election *election,
                          const struct lease_record *record)
 {
     bool foreign = record->foreign[0] != '\0';
-    char holder[sizeof report->told_waiting], left[160] = "; ", time[32];
+    char holder[sizeof report->told_waiting], rest[160] = "; ";
 
-    describe_holder(record, holder, sizeof holder);
-    if (foreign) {
-        foreign_advice(report, left + 2, sizeof left - 2);
-    } else if (record->state == LEASE_HELD) {
-        int64_t left_ms = record->ttl_ms - record->age_ms;
-        duration_format(time, sizeof time, left_ms > 0 ? left_ms : 0);
-        snprintf(left, sizeof left, "; its lease has %s left", time);
-    } else if (record->state == LEASE_HOLD) {
-        duration_format(time, sizeof time, record->hold_left_ms);
-        snprintf(left, sizeof left, " for another %s", time);
-    } else {
-        left[0] = '\0';
-    }
+    describe_holder(report, record, holder, sizeof holder);
+    if (foreign)
+        foreign_advice(report, rest + 2, sizeof rest - 2);
+    else
+        describe_rest(report, election, record, rest, sizeof rest);
     set_status(report, "standing by: %s", holder);
     bool repeated = strcmp(holder, report->told_waiting) == 0;
     snprintf(report->told_waiting, sizeof report->told_waiting, "%s", holder);
     enum log_level level = repeated ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
     if (foreign && noise_hear(&report->noise, holder, election->now_ns).tell)
         level = LOG_LEVEL_WARNING;
-    log_line(level, "waiting", "standing by: %s%s", holder, left);
+    log_line(level, "waiting", "standing by: %s%s", holder, rest);
 }
 
 /* That we lead, and how long the command is still waited for. */
@@ -291,6 +326,34 @@ static void tell_other_command(struct report *report, const struct election *ele
              record->name, report->options->key);
 }
 
+/* What another candidate of this lease does differently, told at growing intervals. Only who stands
+ * by can see that: a leader's answers are about nobody but itself. */
+static void tell_differences(struct report *report, const struct election *election,
+                             const struct lease_record *record)
+{
+    int64_t ttl_ms = report->options->timing.ttl_ms;
+    char cause[LEASE_ID_SIZE + 32], his[32], ours[32];
+
+    if (record->state != LEASE_HELD || record->foreign[0] != '\0' ||
+        strcmp(record->id, election->config.id) == 0)
+        return;
+    snprintf(cause, sizeof cause, "ttl %s", record->id);
+    if (record->ttl_ms != ttl_ms && noise_hear(&report->noise, cause, election->now_ns).tell)
+        log_line(
+            LOG_LEVEL_WARNING, "other_ttl",
+            "%s leads with a TTL of %s and ours is %s: give all candidates of a lease the same",
+            record->name, duration_format(his, sizeof his, record->ttl_ms),
+            duration_format(ours, sizeof ours, ttl_ms));
+    snprintf(cause, sizeof cause, "name %s", record->id);
+    if (strcmp(record->name, report->options->name) == 0 &&
+        noise_hear(&report->noise, cause, election->now_ns).tell)
+        log_line(
+            LOG_LEVEL_WARNING, "same_name",
+            "the leader is another process with our own name, %s: give each candidate a --name "
+            "of its own",
+            record->name);
+}
+
 /* What an answer says whatever came of it. */
 static void hear_reply(struct report *report, const struct election *election,
                        const struct lease_reply *reply)
@@ -301,6 +364,7 @@ static void hear_reply(struct report *report, const struct election *election,
         noise_hear(&report->noise, reply->warning, election->now_ns).tell)
         log_line(LOG_LEVEL_WARNING, "side_effect", "the lease works, but %s", reply->warning);
     tell_other_command(report, election, &reply->record);
+    tell_differences(report, election, &reply->record);
 }
 
 void report_note(struct report *report, const struct election *election,

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from harness import processes, wait_until
+from harness import boottime_ns, processes, wait_until
 
 SECRET = "s3cr3t-of-the-test"
 LEVELS = ["error", "warning", "info", "debug"]
@@ -99,6 +99,57 @@ def test_an_outage_is_one_line_and_says_when_the_command_will_be_stopped(arena, 
     told = [e["message"] for e in worker.find("disconnected") if e["level"] == "warning"]
     causes = {message.split("; retrying")[0] for message in told}
     assert 2 <= len(told) == len(causes) < len(worker.find("disconnected"))
+
+
+# What a follower says
+
+
+def test_a_new_lease_on_a_new_redis_is_nothing_forgotten(arena, redis):
+    """And who hears of the first leader says so within one renewal, at a short TTL, too."""
+    pair = [arena.worker(command=["sleep", 600], redis=redis, ttl="3s", name=n) for n in "ab"]
+    for worker in pair:
+        first = worker.wait_event("waiting")["message"]
+        assert re.fullmatch(
+            r"standing by: redis has no record of any leader; taking over in [\d.]+ m?s", first
+        )
+    wait_until(lambda: any(worker.find("elected") for worker in pair))
+    leader, follower = sorted(pair, key=lambda worker: not worker.find("elected"))
+    began_ns = boottime_ns()
+    token = leader.find("elected")[0]["token"]
+    told = "%s leads with token %d" % (leader.name, token)
+    wait_until(lambda: any(told in event["message"] for event in follower.find("waiting")))
+    # Twice a renewal, for a busy machine; without the push it was never.
+    assert boottime_ns() - began_ns < 2 * 10**9
+
+
+def test_a_follower_says_when_it_will_take_over(arena, redis):
+    leader = arena.worker("--assume-fresh", command=["sleep", 600], redis=redis, ttl="6s", name="a")
+    leader.wait_event("started")
+    follower = arena.worker("--retry", "300ms", command=["true"], redis=redis, ttl="6s", name="b")
+    known = follower.wait_event("waiting")
+    leader.crash()
+    told = follower.wait_event("waiting", after=known, level="info")["message"]
+    found = re.fullmatch(
+        r"standing by: a does not renew any more \(last heard ([\d.]+) s ago\); "
+        r"taking over in ([\d.]+) s",
+        told,
+    )
+    assert found and 3 <= float(found[1]) and float(found[2]) < 3, told
+    follower.wait_event("elected")
+
+
+def test_a_follower_warns_of_what_is_different(arena, redis):
+    arena.worker(
+        "--assume-fresh", command=["sleep", 600], redis=redis, ttl="60s", name="a"
+    ).wait_event("started")
+    same = arena.worker("--retry", "100ms", command=["sleep", 600], redis=redis, ttl="50s", name="a2")
+    other = same.wait_event("other_ttl", level="warning")["message"]
+    assert "a leads with a TTL of 1 min and ours is 50 s" in other
+    same.wait_event("waiting", after=same.wait_event("waiting"))
+    assert len(same.find("other_ttl")) == 1 and not same.find("same_name")
+    twin = arena.worker(command=["sleep", 600], redis=redis, ttl="60s", name="a")
+    assert "another process with our own name, a" in twin.wait_event("same_name")["message"]
+    assert not twin.find("other_ttl")
 
 
 # Heartbeats

@@ -261,6 +261,29 @@ static void a_push_changes_neither_ttl_nor_token(void **state)
     assert_false(candidate.election.asked_with_observation);
 }
 
+static void a_new_term_is_asked_about_within_one_renewal(void **state)
+{
+    (void)state;
+    for (uint64_t token = 7; token <= 8; token++) {
+        int64_t latest_ms = 0;
+        for (uint64_t seed = 0; seed < 50; seed++) {
+            struct candidate candidate = fresh();
+            struct lease_event push = {.state = LEASE_HELD, .token = token, .ttl_ms = 15000};
+            candidate.election.random = seed;
+            is_refused(&candidate, "v1");
+            at(&candidate, candidate.now_ms + 100);
+            snprintf(push.ident, sizeof push.ident, "%s", IDENT);
+            snprintf(push.version, sizeof push.version, "v2");
+            step(&candidate, (struct election_event){.kind = EVENT_PUSH, .push = &push});
+            int64_t wait_ms = wake_ms(&candidate) - candidate.now_ms;
+            if (candidate.election.state == ELECTION_FOLLOWING && wait_ms > latest_ms)
+                latest_ms = wait_ms;
+        }
+        /* A mere renewal spares the question. */
+        assert_int_equal(latest_ms > 5000, token == 7);
+    }
+}
+
 /* Renewals that are heard spare questions, but not for ever: nobody can say who sent them. */
 static void pushes_postpone_a_question_by_no_more_than_a_ttl(void **state)
 {
@@ -1104,6 +1127,7 @@ int main(void)
         cmocka_unit_test(a_version_that_was_heard_counts_once_it_is_confirmed),
         cmocka_unit_test(a_push_neither_begins_nor_ends_an_observation),
         cmocka_unit_test(a_push_changes_neither_ttl_nor_token),
+        cmocka_unit_test(a_new_term_is_asked_about_within_one_renewal),
         cmocka_unit_test(pushes_postpone_a_question_by_no_more_than_a_ttl),
         cmocka_unit_test(renewals_that_are_heard_spare_questions),
         cmocka_unit_test(a_flood_of_hints_is_answered_by_few_questions),

@@ -87,6 +87,26 @@ static void it_waits_out_a_vacancy(void **state)
     expect(&candidate, ACTION_START);
 }
 
+/* Who waits out a vacancy leaves as soon as it is known that there is a leader. */
+static void it_leaves_at_once_when_another_one_begins_to_lead(void **state)
+{
+    static const enum lease_state states[] = {LEASE_HELD, LEASE_HOLD};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        struct candidate candidate = once(0);
+        is_vacant(&candidate);
+        candidate.now_ms += 4000;
+        is_pushed(&candidate, states[i], "v3", -1);
+        assert_true(wake_ms(&candidate) <= BEGAN_MS + 4000 + 50);
+        if (find(&candidate, ACTION_ACQUIRE) == NULL)
+            at(&candidate, wake_ms(&candidate) + 1);
+        expect(&candidate, ACTION_ACQUIRE);
+        replies(&candidate, answer(&candidate, LEASE_REFUSED, states[i], OTHER, 8, "v3"));
+        expect_end(&candidate, END_BUSY);
+    }
+}
+
 static void it_waits_for_as_long_as_it_was_told(void **state)
 {
     (void)state;
@@ -296,6 +316,7 @@ int main(void)
         cmocka_unit_test(it_does_not_wait_for_a_hold_or_a_foreigner),
         cmocka_unit_test(it_waits_where_a_holder_may_be_dead),
         cmocka_unit_test(it_waits_out_a_vacancy),
+        cmocka_unit_test(it_leaves_at_once_when_another_one_begins_to_lead),
         cmocka_unit_test(it_waits_for_as_long_as_it_was_told),
         cmocka_unit_test(it_leads_when_the_lease_is_released_meanwhile),
         cmocka_unit_test(it_waits_for_ever),
