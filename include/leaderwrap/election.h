@@ -229,7 +229,9 @@ struct election {
     int64_t open_since_ns; /* when the attempt in progress began */
     int64_t open_at_ns;    /* when the next one is due, while the link is down */
     int64_t opened_ns;     /* when the present link came up */
+    int64_t opening_ns;    /* how long it took to come up, once one did; else 0 */
     bool link_good;        /* its last answer was a verdict */
+    int unanswered;        /* requests that timed out on the present link, in a row */
     int64_t backoff_ms;    /* the pause after the next failure */
     bool answered;         /* the server has answered a request once */
 

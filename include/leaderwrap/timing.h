@@ -8,6 +8,10 @@
  *     kill_at = expires - margin        margin = clamp(ttl/30, 50 ms, 500 ms)
  *     stop_at = kill_at - grace         grace  = ttl/5, at most 10 s
  *
+ * A request has ttl/6, at least 100 ms and at most 10 s, so that a lease with a long TTL is not
+ * lost, nor never won, over a long round trip; but no more than fits between a renewal and stop_at,
+ * as long as that leaves it 2 s.
+ *
  * The drift is the one that client libraries of Redlock use
  * (https://redis.io/docs/latest/develop/use/patterns/distributed-locks/).
  */
@@ -24,7 +28,13 @@ struct timing_request {
     int64_t grace_ms;
     int64_t margin_ms;
     int64_t retry_ms;
+    int64_t request_timeout_ms;
 };
+
+/* Less would mean nothing: a timer is late by a scheduler's tick or two (4 ms each on many
+ * kernels), and a tree takes some milliseconds to be killed and reaped. */
+#define TIMING_MARGIN_LEAST_MS          10
+#define TIMING_REQUEST_TIMEOUT_LEAST_MS 10
 
 /* What follows from it. Durations, in milliseconds, all >= 0; the three `_after_ms` count from a
  * send. */
@@ -32,7 +42,8 @@ struct timing {
     int64_t ttl_ms;
     int64_t renew_ms;           /* from one renewal's send to the next */
     int64_t renew_retry_ms;     /* from a failed renewal to the next try */
-    int64_t request_timeout_ms; /* for a request, and for a connection with its handshake */
+    int64_t request_timeout_ms; /* for a request, and for a connection with its handshake; a
+                                   connection is given up at the second in a row */
     int64_t retry_ms;           /* a follower asks at least this often */
     int64_t grace_ms;
     int64_t margin_ms;

@@ -16,6 +16,9 @@
 #define REQUESTS_IN_A_ROW 10
 #define REQUEST_EVERY_MS  100
 
+/* A link is given up at so many time-outs in a row: before that it may be merely slow. */
+#define UNANSWERED_MOST 2
+
 struct election_action *act(struct election_actions *actions, enum election_action_kind kind)
 {
     /* The bound is a property of the machine: no event leads to that many actions. Should it ever
@@ -96,6 +99,7 @@ static void open_now(struct election *election, struct election_actions *actions
 {
     election->link = LINK_OPENING;
     election->link_good = false;
+    election->unanswered = 0;
     election->open_since_ns = election->now_ns;
     act(actions, ACTION_OPEN);
 }
@@ -256,6 +260,7 @@ static void handle_reply(struct election *election, struct election_actions *act
         return;
     }
     election->pending.kind = REQUEST_NONE;
+    election->unanswered = 0;
     election->link_good = reply->verdict != LEASE_FAILED;
     election->answered_ns = election->now_ns;
     if (reply->verdict != LEASE_FAILED)
@@ -350,6 +355,7 @@ static void handle_event(struct election *election, struct election_actions *act
     case EVENT_OPENED:
         election->link = LINK_OPEN;
         election->opened_ns = election->now_ns;
+        election->opening_ns = election->now_ns - election->open_since_ns;
         if (election->state == ELECTION_FOLLOWING)
             election->ask_at_ns = election->now_ns;
         break;
@@ -398,7 +404,23 @@ static void handle_event(struct election *election, struct election_actions *act
     }
 }
 
-/* A request or a connection that takes too long is given up; its outcome is unknown. */
+/* When an attempt to connect is given up. Where packets are lost the kernel tries again ever more
+ * seldom, so whoever is near the deadline begins anew himself, the nearer the more often. */
+static int64_t opening_ends_ns(const struct election *election)
+{
+    int64_t limit_ns = ms_to_ns(election->config.timing.request_timeout_ms);
+    int64_t left_ns = election->deadlines.stop_at_ns - election->open_since_ns;
+
+    if (election->state == ELECTION_LEADING && election->opening_ns > 0) {
+        int64_t least_ns = max_ns(ms_to_ns(REQUEST_EVERY_MS), 4 * election->opening_ns);
+        limit_ns = min_ns(limit_ns, max_ns(least_ns, left_ns / 4));
+    }
+    return election->open_since_ns + limit_ns;
+}
+
+/* A request or a connection that takes too long is given up; its outcome is unknown. On a link that
+ * has time left the next one is sent behind it: they are executed in this order, and what is still
+ * answered to the first is not heard any more. */
 static void check_timeouts(struct election *election, struct election_actions *actions)
 {
     int64_t timeout_ns = ms_to_ns(election->config.timing.request_timeout_ms);
@@ -406,9 +428,9 @@ static void check_timeouts(struct election *election, struct election_actions *a
     if (election->pending.kind != REQUEST_NONE &&
         election->now_ns >= election->pending.sent_ns + timeout_ns) {
         note_unanswered(election, actions);
-        reopen(election, actions, 0);
-    } else if (election->link == LINK_OPENING &&
-               election->now_ns >= election->open_since_ns + timeout_ns) {
+        if (++election->unanswered >= UNANSWERED_MOST)
+            reopen(election, actions, 0);
+    } else if (election->link == LINK_OPENING && election->now_ns >= opening_ends_ns(election)) {
         struct election_action *action = act(actions, ACTION_TELL);
         action->note = NOTE_RETRY;
         reopen(election, actions, 0);
@@ -510,7 +532,7 @@ int64_t election_wake_at_ns(const struct election *election)
     if (election->pending.kind != REQUEST_NONE)
         wake_ns = min_ns(wake_ns, election->pending.sent_ns + timeout_ns);
     else if (election->link == LINK_OPENING)
-        wake_ns = min_ns(wake_ns, election->open_since_ns + timeout_ns);
+        wake_ns = min_ns(wake_ns, opening_ends_ns(election));
     else if (election->link == LINK_DOWN)
         wake_ns = min_ns(wake_ns, election->open_at_ns);
     else if (due_ns != INT64_MAX)

@@ -12,6 +12,9 @@
 /* How long a keeper that was told to kill is believed to be at it. */
 #define KEEPER_PATIENCE_MS 1000
 
+/* How long a release holds up the end of the process, at most. */
+#define RELEASE_MOST_MS 5000
+
 #define RESTART_FIRST_MS 1000
 #define RESTART_MOST_MS  30000
 #define HEALTHY_MS       60000 /* a run that lasted so long makes earlier failures forgotten */
@@ -353,10 +356,13 @@ void term_tree_dead(struct election *election, struct election_actions *actions)
     term_over(election, actions);
 }
 
+/* A release is sent at once, and done even where its answer is not waited for. */
 static int64_t release_limit_ns(const struct election *election)
 {
+    int64_t limit_ms = 2 * election->config.timing.request_timeout_ms;
+
     return max_ns(election->now_ns, election->hooks_until_ns) +
-           2 * ms_to_ns(election->config.timing.request_timeout_ms);
+           min_ns(ms_to_ns(limit_ms), ms_to_ns(RELEASE_MOST_MS));
 }
 
 void term_stop(struct election *election, struct election_actions *actions, bool at_once)

@@ -12,7 +12,8 @@
 #define MARGIN_MOST_MS        500
 #define GRACE_MOST_MS         10000
 #define REQUEST_TIMEOUT_LEAST 100
-#define REQUEST_TIMEOUT_MOST  2000
+#define REQUEST_TIMEOUT_MOST  10000
+#define REQUEST_TIMEOUT_TIGHT 2000
 #define RENEW_RETRY_LEAST_MS  10
 #define RENEW_RETRY_MOST_MS   1000
 #define DEFAULT_RETRY_MS      5000
@@ -27,12 +28,19 @@ static int64_t given_or(int64_t given, int64_t otherwise)
     return given >= 0 ? given : otherwise;
 }
 
+static int64_t default_timeout(int64_t ttl_ms, int64_t room_ms)
+{
+    int64_t tight_ms = clamp(ttl_ms / 6, REQUEST_TIMEOUT_LEAST, REQUEST_TIMEOUT_TIGHT);
+    int64_t wanted_ms = clamp(ttl_ms / 6, REQUEST_TIMEOUT_LEAST, REQUEST_TIMEOUT_MOST);
+
+    return clamp(room_ms, tight_ms, wanted_ms);
+}
+
 static void fill(const struct timing_request *request, int64_t ttl_ms, struct timing *timing)
 {
     timing->ttl_ms = ttl_ms;
     timing->renew_ms = given_or(request->renew_ms, ttl_ms / 3);
     timing->renew_retry_ms = clamp(timing->renew_ms / 5, RENEW_RETRY_LEAST_MS, RENEW_RETRY_MOST_MS);
-    timing->request_timeout_ms = clamp(ttl_ms / 6, REQUEST_TIMEOUT_LEAST, REQUEST_TIMEOUT_MOST);
     timing->retry_ms = given_or(request->retry_ms, clamp(ttl_ms, 1, DEFAULT_RETRY_MS));
     timing->grace_ms = given_or(request->grace_ms, clamp(ttl_ms / 5, 0, GRACE_MOST_MS));
     timing->margin_ms =
@@ -42,10 +50,12 @@ static void fill(const struct timing_request *request, int64_t ttl_ms, struct ti
     timing->kill_after_ms = timing->expire_after_ms - timing->margin_ms;
     timing->stop_after_ms = timing->kill_after_ms - timing->grace_ms;
     timing->tolerated_outage_ms = timing->stop_after_ms - timing->renew_ms;
-    /* The last renewal may have executed a whole request time-out after it was sent, and a follower
-     * without a push notices that renewal only when it asks next. */
+    timing->request_timeout_ms =
+        given_or(request->request_timeout_ms, default_timeout(ttl_ms, timing->tolerated_outage_ms));
+    /* The last renewal may have been executed as late as its connection was given up, and a
+     * follower without a push notices that renewal only when it asks next. */
     timing->worst_failover_ms =
-        ttl_ms + timing->request_timeout_ms + timing->retry_ms + timing->retry_ms / 10;
+        ttl_ms + 2 * timing->request_timeout_ms + timing->retry_ms + timing->retry_ms / 10;
 }
 
 static int holds(const struct timing *timing)
@@ -94,8 +104,8 @@ static void explain(const struct timing_request *request, const struct timing *t
     duration_format(stop, sizeof stop, timing->stop_after_ms);
     if (least_ms < 0) {
         snprintf(error, error_size,
-                 "no TTL is long enough for a renewal every %s with this grace and margin; shorten "
-                 "--renew, --grace or --margin",
+                 "no TTL is long enough for a renewal every %s with this grace, margin and request "
+                 "time-out; shorten --renew, --grace, --margin or --request-timeout",
                  renew);
         return;
     }
@@ -117,6 +127,19 @@ int timing_derive(const struct timing_request *request, struct timing *timing, c
     }
     if (request->ttl_ms < 1) {
         snprintf(error, error_size, "--ttl must be longer than 0");
+        return -1;
+    }
+    if (request->margin_ms >= 0 && request->margin_ms < TIMING_MARGIN_LEAST_MS) {
+        snprintf(error, error_size,
+                 "a margin below %d ms is none: by then the command must have been killed and "
+                 "found dead, with timers that are some milliseconds late",
+                 TIMING_MARGIN_LEAST_MS);
+        return -1;
+    }
+    if (request->request_timeout_ms >= 0 &&
+        request->request_timeout_ms < TIMING_REQUEST_TIMEOUT_LEAST_MS) {
+        snprintf(error, error_size, "a request needs a time-out of %d ms at least",
+                 TIMING_REQUEST_TIMEOUT_LEAST_MS);
         return -1;
     }
     fill(request, request->ttl_ms, timing);

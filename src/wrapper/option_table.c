@@ -101,6 +101,11 @@ const struct option_spec option_specs[] = {
      IN_RAW(redis)},
     {NULL, "password-file", 0, OPTION_TEXT, "FILE",
      "the password is the file's first line, read again at each connect", IN_RAW(password_file)},
+    {NULL, "request-timeout", 0, OPTION_DURATION, "TIME",
+     "how long an answer is waited for; at the second in a row the connection is made anew; "
+     "default "
+     "ttl/6, 100ms to 10s",
+     IN_RAW(timing.request_timeout_ms), .positive = true},
     {NULL, "takeover", 0, OPTION_CHOICE, "observed|server-clock",
      "how an expired lease is recognised: by own observation (default), or faster but trusting "
      "the server's clock",

@@ -386,13 +386,19 @@ static int check_companions(const struct options *options, const struct raw *raw
 /* Numbers that do not fit together are told of the one that was given, the TTL first. */
 static int derive_timing(struct options *options, const struct raw *raw, char *error, size_t size)
 {
-    static const char *const names[] = {"ttl", "renew", "grace", "margin"};
+    static const char *const names[] = {"ttl", "renew", "grace", "margin", "request-timeout"};
+    const struct timing_request *request = &raw->timing;
     char problem[400];
     size_t at = 0;
 
-    if (timing_derive(&raw->timing, &options->timing, problem, sizeof problem) == 0)
+    if (timing_derive(request, &options->timing, problem, sizeof problem) == 0)
         return 0;
-    while (at < 3 && !is_given(raw, names[at]))
+    if (request->margin_ms >= 0 && request->margin_ms < TIMING_MARGIN_LEAST_MS)
+        at = 3;
+    else if (request->request_timeout_ms >= 0 &&
+             request->request_timeout_ms < TIMING_REQUEST_TIMEOUT_LEAST_MS)
+        at = 4;
+    while (at < 4 && !is_given(raw, names[at]))
         at++;
     return complain(raw, names[at], error, size, "%s", problem);
 }
@@ -403,7 +409,8 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
                                  .renew_ms = -1,
                                  .grace_ms = -1,
                                  .margin_ms = -1,
-                                 .retry_ms = -1}};
+                                 .retry_ms = -1,
+                                 .request_timeout_ms = -1}};
     int status;
 
     memset(options, 0, sizeof *options);

@@ -76,8 +76,8 @@ static char *split_lines(char *text, char **words, int *count)
 static void check_timing(const struct timing *timing)
 {
     ORACLE(timing->ttl_ms >= 1 && timing->renew_ms >= 1 && timing->retry_ms >= 1);
-    ORACLE(timing->renew_retry_ms >= 1 && timing->request_timeout_ms >= 1);
-    ORACLE(timing->grace_ms >= 0 && timing->margin_ms >= 0 && timing->drift_ms > 0);
+    ORACLE(timing->renew_retry_ms >= 1 && timing->request_timeout_ms >= 10);
+    ORACLE(timing->grace_ms >= 0 && timing->margin_ms >= 10 && timing->drift_ms > 0);
     ORACLE(timing->renew_ms < timing->stop_after_ms);
     ORACLE(timing->stop_after_ms + timing->grace_ms == timing->kill_after_ms);
     ORACLE(timing->kill_after_ms + timing->margin_ms == timing->expire_after_ms);

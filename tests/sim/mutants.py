@@ -118,6 +118,8 @@ MUTANTS = [
      "    if (election->link == LINK_OPEN && election->link_good &&\n"
      "        election->now_ns - election->opened_ns >= ms_to_ns(LINK_PROVEN_MS))\n",
      "    if (election->link == LINK_OPEN && election->link_good)\n"),
+    ("a dead link is asked for ever", ELECTION + "/election.c",
+     "#define UNANSWERED_MOST 2", "#define UNANSWERED_MOST 1000000"),
     ("no back-off", ELECTION + "/election.c",
      "delay_ms == 0 ? BACKOFF_FIRST_MS : delay_ms * 2;", "0;"),
     ("no pause after an error, and no allowance", ELECTION + "/election.c",

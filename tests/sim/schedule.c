@@ -50,8 +50,9 @@ static void random_timing(struct world *world, int64_t ttl_ms, struct timing *ti
         .grace_ms = maybe(world, 0, ttl_ms / 3),
         .margin_ms = maybe(world, 50, 500),
         .retry_ms = maybe(world, 500, ttl_ms < 5000 ? ttl_ms : 5000),
+        .request_timeout_ms = maybe(world, 400, ttl_ms / 4),
     };
-    const struct timing_request plain = {ttl_ms, -1, -1, -1, -1};
+    const struct timing_request plain = {ttl_ms, -1, -1, -1, -1, -1};
 
     if (timing_derive(&request, timing, error, sizeof error) != 0)
         (void)timing_derive(&plain, timing, error, sizeof error);
@@ -142,6 +143,7 @@ static void random_hosts(struct world *world)
     bool same = !plan->wild_clock || chance(world, 400000);
     int64_t shortest_ms = ttl_ms;
     int64_t longest_ms = ttl_ms;
+    int64_t timeout_ms = 0;
     int64_t delay_ms = chance(world, 400000) ? between(world, 1, 2 * ttl_ms) : 0;
 
     for (int i = 0; i < plan->hosts; i++) {
@@ -149,6 +151,8 @@ static void random_hosts(struct world *world)
         random_host(world, &world->hosts[i], own_ms);
         /* With one delay for all it can be told what the others have to wait for. */
         world->hosts[i].lock_delay_ms = plan->steady_clock ? delay_ms : between(world, 0, delay_ms);
+        if (world->hosts[i].timing.request_timeout_ms > timeout_ms)
+            timeout_ms = world->hosts[i].timing.request_timeout_ms;
         longest_ms = own_ms > longest_ms ? own_ms : longest_ms;
         shortest_ms = own_ms < shortest_ms ? own_ms : shortest_ms;
     }
@@ -159,8 +163,9 @@ static void random_hosts(struct world *world)
     if (chance(world, 150000))
         plan->stranger_every_ns = between(world, 1, plan->ttl_ns / 4);
     plan->stranger_renews = chance(world, 500000);
-    /* Two TTLs, a lock delay and a second, by clocks of which none is more than 1 % off. */
-    int64_t longest_ns = 2 * plan->ttl_ns + delay_ms * NS_PER_MS;
+    /* Two TTLs, a lock delay, two time-outs of a link that lost a packet and a second, by clocks of
+     * which none is more than 1 % off. */
+    int64_t longest_ns = 2 * plan->ttl_ns + (delay_ms + 2 * timeout_ms) * NS_PER_MS;
     plan->bound_ns = longest_ns + longest_ns / 100 + 1000 * NS_PER_MS;
 }
 

@@ -9,7 +9,8 @@ class Proxy:
     """Stands between a candidate and a RedisServer, on a Unix socket of its own; to be used in a
     `with`. Requests pass at once. Answers take `delay_s` longer; while `swallow` is true they are
     lost, with all later ones of the same connection. While `refuse` is true new connections are
-    closed at once; while `hang_up` is true each is closed behind the first answer. `accepted` counts
+    closed at once; while `stall` is true nothing passes in either direction, and all of it later;
+    while `hang_up` is true each is closed behind the first answer. `accepted` counts
     connections."""
 
     def __init__(self, arena, server):
@@ -19,6 +20,7 @@ class Proxy:
         self.swallow = False
         self.refuse = False
         self.hang_up = False
+        self.stall = False
         self.accepted = 0
         self._server = server.socket
         self._open = []
@@ -63,6 +65,8 @@ class Proxy:
         lost = False
         try:
             while data := source.recv(65536):
+                while self.stall:
+                    time.sleep(0.01)
                 lost = lost or tamper and self.swallow
                 if tamper and self.delay_s and not lost:
                     time.sleep(self.delay_s)

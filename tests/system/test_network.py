@@ -75,6 +75,22 @@ def test_the_deadline_counts_from_the_send(arena, redis):
         pair.leader.cont()
 
 
+def test_a_stall_is_ridden_out_on_the_connection_that_there_is(arena, redis):
+    """New connections are refused meanwhile, as by a server that is full: nothing but patience
+    with the old one helps."""
+    with Proxy(arena, redis) as proxy:
+        urls = (proxy.url, redis.url())
+        pair = start_pair(arena, redis, ttl_s=9, beat=ALONE, urls=urls)
+        pair.wait_renewed()
+        proxy.stall = proxy.refuse = True
+        # A renewal is due after 3 s and given up 1.5 s later; the command is stopped after 6.8 s.
+        failed = pair.leader.wait_event("renew_failed")
+        proxy.stall = False
+        pair.goes_on(after=failed, renewals=1)
+        assert not pair.leader.find("disconnected", after=pair.won)
+        proxy.refuse = False
+
+
 def hosts_file(arena, *addresses):
     """What to put before a command so that it knows "redis.test" by these addresses, in a mount
     namespace of its own."""

@@ -15,7 +15,7 @@
 #define OTHER "other#0000000000000002"
 #define IDENT "run/repl"
 
-/* A candidate with a TTL of 15 s: renew 5 s, time-out 2 s, stop 11.348 s, kill 14.348 s. */
+/* A candidate with a TTL of 15 s: renew 5 s, time-out 2.5 s, stop 11.348 s, kill 14.348 s. */
 struct candidate {
     struct election election;
     struct election_actions actions;
@@ -136,8 +136,12 @@ static inline void is_pushed(struct candidate *candidate, enum lease_state state
 
 static inline struct candidate fresh_with(struct election_config config)
 {
-    struct timing_request request = {
-        .ttl_ms = 15000, .renew_ms = -1, .grace_ms = -1, .margin_ms = -1, .retry_ms = -1};
+    struct timing_request request = {.ttl_ms = 15000,
+                                     .renew_ms = -1,
+                                     .grace_ms = -1,
+                                     .margin_ms = -1,
+                                     .retry_ms = -1,
+                                     .request_timeout_ms = -1};
     struct candidate candidate = {.now_ms = 1000000};
     char error[256];
 

@@ -252,7 +252,122 @@ static void a_release_that_always_comes_too_late_is_no_loop(void **state)
         }
     }
     assert_int_equal(candidate.election.state, ELECTION_DONE);
-    assert_in_range(requests, 10, 55);
+    assert_in_range(requests, 10, 62);
+}
+
+/* ---- a connection that is merely slow ---- */
+
+static void a_slow_connection_is_asked_again_and_given_up_at_the_second_time_out(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    at(&candidate, 1000000 + 5000);
+    expect(&candidate, ACTION_RENEW);
+    at(&candidate, 1000000 + 7500);
+    assert_true(was_told(&candidate, NOTE_RENEWAL_FAILED));
+    expect_none(&candidate, ACTION_OPEN);
+    expect(&candidate, ACTION_RENEW);
+    at(&candidate, 1000000 + 9999);
+    expect_none(&candidate, ACTION_OPEN);
+    at(&candidate, 1000000 + 10000);
+    expect(&candidate, ACTION_OPEN);
+    expect_none(&candidate, ACTION_RENEW);
+    happens(&candidate, EVENT_OPENED);
+    expect(&candidate, ACTION_RENEW);
+}
+
+/* It stood still for 7 s and is well again: what was asked last counts, from when it was sent. */
+static void the_answer_to_the_second_request_extends_from_its_send(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    at(&candidate, 1000000 + 5000);
+    struct lease_reply first = answer(&candidate, LEASE_RENEWED, LEASE_HELD, ME, 100,
+                                      expect(&candidate, ACTION_RENEW)->nonce);
+    at(&candidate, 1000000 + 7500);
+    expect(&candidate, ACTION_RENEW);
+    candidate.now_ms = 1000000 + 9990;
+    replies(&candidate, first);
+    expect_none(&candidate, ACTION_EXTEND);
+    assert_string_not_equal(candidate.election.version, first.record.version);
+    is_renewed(&candidate);
+    assert_int_equal(expect(&candidate, ACTION_EXTEND)->deadlines.stop_at_ns,
+                     (1007500 + 11348) * NS_PER_MS);
+    assert_int_equal(wake_ms(&candidate), 1012500);
+}
+
+static void an_answer_makes_an_earlier_time_out_forgotten(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    for (int64_t ms = 1005000; ms < 1060000; ms += 7500) {
+        at(&candidate, ms);
+        expect(&candidate, ACTION_RENEW);
+        at(&candidate, ms + 2500);
+        expect_none(&candidate, ACTION_OPEN);
+        expect(&candidate, ACTION_RENEW);
+        is_renewed(&candidate);
+    }
+}
+
+/* Executed in the order in which they were sent, so the release finds what the renewal wrote. */
+static void a_release_goes_out_behind_an_unanswered_renewal(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    at(&candidate, 1000000 + 5000);
+    expect(&candidate, ACTION_RENEW);
+    happens(&candidate, EVENT_STOP);
+    happens(&candidate, EVENT_TREE_DEAD);
+    expect_none(&candidate, ACTION_RELEASE);
+    at(&candidate, 1000000 + 7500);
+    expect_none(&candidate, ACTION_OPEN);
+    expect(&candidate, ACTION_RELEASE);
+    assert_false(candidate.election.release_in_doubt);
+}
+
+/* From then on no version but the known one may be released. */
+static void an_unanswered_release_is_in_doubt_on_the_same_connection_too(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    at(&candidate, 1000000 + 11348);
+    happens(&candidate, EVENT_TREE_DEAD);
+    expect(&candidate, ACTION_RELEASE);
+    at(&candidate, 1000000 + 11348 + 2500);
+    expect_none(&candidate, ACTION_OPEN);
+    expect(&candidate, ACTION_RELEASE);
+    assert_true(candidate.election.release_in_doubt);
+    replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, ME, 100, "v9"));
+    assert_true(was_told(&candidate, NOTE_NOT_HELD));
+}
+
+/* The kernel repeats a lost packet after 1 s, 3 s, 7 s: too seldom for what is left. */
+static void a_leader_connects_the_more_often_the_less_time_it_has(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    int64_t longest_ms = 0;
+    int opens = 0;
+
+    happens(&candidate, EVENT_CLOSED);
+    candidate.now_ms += 2;
+    happens(&candidate, EVENT_OPENED);
+    at(&candidate, 1000000 + 5000);
+    at(&candidate, 1000000 + 7500);
+    at(&candidate, 1000000 + 10000);
+    expect(&candidate, ACTION_OPEN);
+    for (int64_t last_ms = candidate.now_ms; candidate.election.state == ELECTION_LEADING;) {
+        at(&candidate, wake_ms(&candidate) + 1);
+        if (find(&candidate, ACTION_OPEN) == NULL)
+            continue;
+        opens++;
+        if (last_ms >= 1000000 + 10800 && candidate.now_ms - last_ms > longest_ms)
+            longest_ms = candidate.now_ms - last_ms;
+        last_ms = candidate.now_ms;
+    }
+    assert_in_range(longest_ms, 100, 145);
+    assert_in_range(opens, 5, 10);
 }
 
 int main(void)
@@ -267,6 +382,12 @@ int main(void)
         cmocka_unit_test(a_new_connection_does_not_shorten_the_pause_of_an_error),
         cmocka_unit_test(pushes_without_end_do_not_make_it_ask_without_end),
         cmocka_unit_test(a_release_that_always_comes_too_late_is_no_loop),
+        cmocka_unit_test(a_slow_connection_is_asked_again_and_given_up_at_the_second_time_out),
+        cmocka_unit_test(the_answer_to_the_second_request_extends_from_its_send),
+        cmocka_unit_test(an_answer_makes_an_earlier_time_out_forgotten),
+        cmocka_unit_test(a_release_goes_out_behind_an_unanswered_renewal),
+        cmocka_unit_test(an_unanswered_release_is_in_doubt_on_the_same_connection_too),
+        cmocka_unit_test(a_leader_connects_the_more_often_the_less_time_it_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 #include "candidate.h"
 
 #define BEGAN_MS   1000000 /* as of fresh() */
-#define TIMEOUT_MS 2000    /* of a request */
+#define TIMEOUT_MS 2500    /* of a request */
 
 static struct candidate once(int64_t wait_ms)
 {

@@ -333,7 +333,8 @@ static void names_are_never_abbreviated(void **state)
     assert_refused("--on exit backup", "--on is no option; did you mean --on-lost, --on-acquire, "
                                        "--on-lose or --once?");
     assert_refused("--onc backup", "did you mean --once?");
-    assert_refused("--re 1s backup", "did you mean --renew, --retry, --restart or --redis?");
+    assert_refused("--re 1s backup",
+                   "did you mean --renew, --retry, --restart, --redis or --request-timeout?");
     assert_refused("--TTL 5s backup", "--TTL is no option");
     assert_refused("--- backup", "--- is no option");
     assert_refused("--=5 backup", "-- is no option");

@@ -14,8 +14,12 @@
 
 static struct timing_request ask(int64_t ttl_ms)
 {
-    return (struct timing_request){
-        .ttl_ms = ttl_ms, .renew_ms = -1, .grace_ms = -1, .margin_ms = -1, .retry_ms = -1};
+    return (struct timing_request){.ttl_ms = ttl_ms,
+                                   .renew_ms = -1,
+                                   .grace_ms = -1,
+                                   .margin_ms = -1,
+                                   .retry_ms = -1,
+                                   .request_timeout_ms = -1};
 }
 
 static struct timing derive(const struct timing_request *request)
@@ -52,6 +56,7 @@ static void default_numbers(void **state)
     assert_int_equal(timing.tolerated_outage_ms, 6348);
     assert_int_equal(timing.renew_retry_ms, 1000);
     assert_int_equal(timing.retry_ms, 5000);
+    assert_int_equal(timing.request_timeout_ms, 2500);
 }
 
 static void margin_and_grace_are_clamped(void **state)
@@ -63,6 +68,54 @@ static void margin_and_grace_are_clamped(void **state)
     assert_int_equal(derive(&little).margin_ms, 50);
     assert_int_equal(derive(&large).margin_ms, 500);
     assert_int_equal(derive(&large).grace_ms, 10000);
+}
+
+static void the_request_time_out_follows_the_ttl(void **state)
+{
+    (void)state;
+    const struct {
+        int64_t ttl_ms;
+        int64_t timeout_ms;
+    } rows[] = {{350, 100}, {3000, 500}, {6000, 1000}, {30000, 5000}, {300000, 10000}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct timing_request request = ask(rows[i].ttl_ms);
+        assert_int_equal(derive(&request).request_timeout_ms, rows[i].timeout_ms);
+    }
+    /* It makes room for a seldom renewal, but not all of it. */
+    struct timing_request request = ask(60000);
+    request.renew_ms = 45000;
+    assert_int_equal(derive(&request).request_timeout_ms, 60000 - 602 - 500 - 10000 - 45000);
+    request.renew_ms = 46898;
+    assert_int_equal(derive(&request).request_timeout_ms, 2000);
+    request.renew_ms = 46899;
+    assert_refused(&request, "too short");
+}
+
+static void a_given_request_time_out_counts(void **state)
+{
+    (void)state;
+    struct timing_request request = ask(15000);
+    request.request_timeout_ms = 6348;
+    assert_int_equal(derive(&request).request_timeout_ms, 6348);
+    request.request_timeout_ms = 6349;
+    assert_refused(&request, "its time-out of 6.35 s must fit");
+    request.request_timeout_ms = 10;
+    assert_int_equal(derive(&request).request_timeout_ms, 10);
+    request.request_timeout_ms = 9;
+    assert_refused(&request, "a time-out of 10 ms at least");
+    request.request_timeout_ms = DURATION_MAX_MS;
+    assert_refused(&request, "--request-timeout");
+}
+
+static void a_margin_too_small_to_mean_anything_is_refused(void **state)
+{
+    (void)state;
+    struct timing_request request = ask(15000);
+    request.margin_ms = 10;
+    assert_int_equal(derive(&request).margin_ms, 10);
+    for (request.margin_ms = 0; request.margin_ms < 10; request.margin_ms++)
+        assert_refused(&request, "a margin below 10 ms is none");
 }
 
 static void a_follower_asks_once_in_a_ttl_at_least(void **state)
@@ -170,6 +223,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(default_numbers),
         cmocka_unit_test(margin_and_grace_are_clamped),
+        cmocka_unit_test(the_request_time_out_follows_the_ttl),
+        cmocka_unit_test(a_given_request_time_out_counts),
+        cmocka_unit_test(a_margin_too_small_to_mean_anything_is_refused),
         cmocka_unit_test(a_follower_asks_once_in_a_ttl_at_least),
         cmocka_unit_test(drift_rounds_up),
         cmocka_unit_test(order_holds_for_every_accepted_ttl),
