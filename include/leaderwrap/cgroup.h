@@ -2,7 +2,9 @@
  * cgroup.kill, where a cgroup v2 is delegated to us: the one kill that no fork can outrun.
  *
  * The tree gets a leaf of its own below the cgroup leaderwrap runs in. Everything here is best
- * effort: without it the sweep does the same work by itself, and ECHILD stays the only proof.
+ * effort: without it the sweep does the same work by itself, and ECHILD is the only proof that a
+ * tree is gone. With it the leaf must be empty, too: a process that has entered a PID namespace
+ * from elsewhere (nsenter(1)) leaves its orphans to the first process of that, and not to us.
  * (https://docs.kernel.org/admin-guide/cgroup-v2.html; https://systemd.io/CGROUP_DELEGATION/)
  */
 #ifndef LEADERWRAP_CGROUP_H
@@ -15,6 +17,8 @@ struct cgroup {
     int parent; /* our own cgroup's directory; -1: no cgroup, and nothing below does anything */
     int procs;  /* the leaf's cgroup.procs */
     int kill;   /* the leaf's cgroup.kill; -1 before Linux 5.14 */
+    int events; /* the leaf's cgroup.events: POLLPRI when what it says has changed since it was read
+                 */
     char leaf[48];
 };
 
@@ -31,6 +35,9 @@ void cgroup_enter(const struct cgroup *cgroup);
 
 /* Kills everything in the leaf. */
 void cgroup_kill(const struct cgroup *cgroup);
+
+/* Whether the leaf is known to have a living process in it. */
+bool cgroup_is_populated(const struct cgroup *cgroup);
 
 /* Removes the leaf, if it is empty, and closes the descriptors. */
 void cgroup_close(struct cgroup *cgroup);

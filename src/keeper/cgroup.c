@@ -107,18 +107,19 @@ static bool is_delegated(int directory)
            faccessat(directory, ".", W_OK, AT_EACCESS) == 0;
 }
 
-static int open_in_leaf(const struct cgroup *cgroup, const char *file)
+static int open_in_leaf(const struct cgroup *cgroup, const char *file, int mode)
 {
     char path[64];
 
     snprintf(path, sizeof path, "%s/%s", cgroup->leaf, file);
-    return openat(cgroup->parent, path, O_WRONLY | O_CLOEXEC);
+    return openat(cgroup->parent, path, mode | O_CLOEXEC);
 }
 
 static bool open_leaf(struct cgroup *cgroup)
 {
-    cgroup->procs = open_in_leaf(cgroup, "cgroup.procs");
-    cgroup->kill = open_in_leaf(cgroup, "cgroup.kill");
+    cgroup->procs = open_in_leaf(cgroup, "cgroup.procs", O_WRONLY);
+    cgroup->kill = open_in_leaf(cgroup, "cgroup.kill", O_WRONLY);
+    cgroup->events = open_in_leaf(cgroup, "cgroup.events", O_RDONLY);
     return cgroup->procs >= 0;
 }
 
@@ -129,6 +130,7 @@ static bool open_parent(struct cgroup *cgroup, pid_t keeper)
     cgroup->parent = -1;
     cgroup->procs = -1;
     cgroup->kill = -1;
+    cgroup->events = -1;
     /* Containers that share a cgroup may have keepers of one and the same number. */
     if (stat("/proc/self/ns/pid", &namespace) != 0)
         return false;
@@ -149,6 +151,7 @@ static void close_all(struct cgroup *cgroup)
 {
     close_one(&cgroup->procs);
     close_one(&cgroup->kill);
+    close_one(&cgroup->events);
     close_one(&cgroup->parent);
 }
 
@@ -190,6 +193,17 @@ void cgroup_kill(const struct cgroup *cgroup)
 {
     if (cgroup->kill >= 0 && write(cgroup->kill, "1", 1) != 1)
         return;
+}
+
+bool cgroup_is_populated(const struct cgroup *cgroup)
+{
+    char text[256];
+
+    if (cgroup->events < 0)
+        return false;
+    ssize_t length = pread(cgroup->events, text, sizeof text - 1, 0);
+    text[length > 0 ? length : 0] = '\0';
+    return strstr(text, "populated 1") != NULL;
 }
 
 void cgroup_close(struct cgroup *cgroup)

@@ -50,7 +50,7 @@ static void sweep(void)
     (void)cgroup_adopt(&cgroup, getpid());
     for (;;) {
         cgroup_kill(&cgroup);
-        if (tree_sweep(&tree, &round) == TREE_DEAD)
+        if (tree_sweep(&tree, &round) == TREE_DEAD && !cgroup_is_populated(&cgroup))
             break;
         if (round.reaped > 0) {
             pause_ns = PAUSE_MIN_NS;

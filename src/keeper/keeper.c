@@ -172,13 +172,15 @@ static void wait_until(struct keeper *keeper, int64_t at_ns)
         {.fd = keeper->timer, .events = POLLIN},
         {.fd = keeper->run.result, .events = POLLIN},
         {.fd = keeper->alone ? -1 : SOCKET_FD, .events = events},
+        {.fd = keeper->run.strayed ? keeper->cgroup.events : -1, .events = POLLPRI},
     };
 
     /* A timer that cannot be armed must not turn into a deadline that never comes. */
     bool armed = clock_arm_timer(keeper->timer, at_ns) == 0;
     bool due = clock_boottime_ns() >= at_ns;
     pause.tv_nsec = due || armed ? 0 : NS_PER_MS;
-    (void)ppoll(wait_for, 4, due || !armed ? &pause : NULL, NULL);
+    (void)ppoll(wait_for, sizeof wait_for / sizeof wait_for[0], due || !armed ? &pause : NULL,
+                NULL);
     drain_signals(keeper);
 }
 

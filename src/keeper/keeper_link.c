@@ -278,7 +278,7 @@ static void sweep(struct keeper_link *link)
 
     reap_inherited(link);
     cgroup_kill(&link->cgroup);
-    if (tree_sweep(&link->tree, &round) == TREE_DEAD) {
+    if (tree_sweep(&link->tree, &round) == TREE_DEAD && !cgroup_is_populated(&link->cgroup)) {
         link->state = LINK_SWEPT;
         end_sweep(link);
         link->callbacks.on_swept(link->context);
@@ -407,7 +407,7 @@ static int open_link(struct keeper_link **link, uv_loop_t *loop, int fd, pid_t p
     made->keeper = pid;
     made->ack_timeout_ns = ack_timeout_ms * NS_PER_MS;
     made->priority.policy = -1;
-    made->cgroup = (struct cgroup){.parent = -1, .procs = -1, .kill = -1};
+    made->cgroup = (struct cgroup){.parent = -1, .procs = -1, .kill = -1, .events = -1};
     made->pidfd = made->companion ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
 
     int error = made->companion ? 0 : remember_children(made);

@@ -263,6 +263,7 @@ static void begin(struct run *run, const struct keeper_request *request, bool al
     run->latched = false;
     run->exit_told = false;
     run->sent = 0;
+    run->strayed = false;
     run->tree = (struct tree){0};
 
     /* Nobody is left who could extend this run. Its tree is as good as dead, and what follows a
@@ -357,12 +358,22 @@ static enum tree_state sweep_round(struct run *run)
     }
     run->sweep_at_ns = now + run->pause_ns;
     run->pause_ns = min_ns(run->pause_ns * 2, PAUSE_MAX_NS);
-    if (tree == TREE_ALIVE && now - run->progress_ns >= STUCK_NS &&
-        now - run->stuck_ns >= STUCK_NS) {
+    if (now - run->progress_ns >= STUCK_NS && now - run->stuck_ns >= STUCK_NS &&
+        (tree == TREE_ALIVE || run->strayed)) {
         run->stuck_ns = now;
-        report(run, KEEPER_STUCK, round.left, round.error);
+        report(run, KEEPER_STUCK, round.left > 0 ? round.left : 1, round.error);
     }
     return tree;
+}
+
+/* A cgroup that is not empty overrules ECHILD. */
+static enum tree_state look_at_tree(struct run *run)
+{
+    /* In a sweep every wake is a round: what woke us may be a death that set others free. */
+    enum tree_state tree = run->state == RUN_SWEEPING ? sweep_round(run) : tree_reap(&run->tree);
+
+    run->strayed = tree == TREE_DEAD && cgroup_is_populated(run->cgroup);
+    return run->strayed ? TREE_ALIVE : tree;
 }
 
 static void notice_exit(struct run *run, enum tree_state tree)
@@ -388,9 +399,7 @@ void run_step(struct run *run)
 
     while (again && run->state != RUN_IDLE) {
         check_result(run);
-        /* Every wake is a round: what woke us may be a death that set others free. */
-        enum tree_state tree =
-            run->state == RUN_SWEEPING ? sweep_round(run) : tree_reap(&run->tree);
+        enum tree_state tree = look_at_tree(run);
         notice_exit(run, tree);
         if (tree == TREE_DEAD)
             happen(run, EVENT_DEAD, NULL);

@@ -36,7 +36,8 @@ struct run {
     bool exit_told;                 /* CHILD_EXIT was reported, or is not to be */
     bool orphaned;                  /* the elector died before the tree did */
     uint64_t sent;                  /* signals that we sent to it: 1 << number */
-    int result;                     /* the pipe that tells of the exec; -1 once it has */
+    bool strayed; /* no child is left, but the cgroup is not empty: its events are worth a wake */
+    int result;   /* the pipe that tells of the exec; -1 once it has */
 
     int64_t begun_ns;
     /* CLOCK_BOOTTIME; the state says which of them is waited for. */

@@ -309,7 +309,7 @@ int __wrap_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *pause,
                           : world.armed_ns;
     uint8_t what;
 
-    ORACLE(count == 4 && mask == NULL && world.sleeps++ < SLEEPS_MOST);
+    ORACLE(count == 5 && fds[4].fd == -1 && mask == NULL && world.sleeps++ < SLEEPS_MOST);
     ORACLE(pause != NULL || !world.timer_broken);
     ORACLE(fds[0].fd == FD_SIGNALS && fds[1].fd == FD_TIMER);
     ORACLE(fds[2].fd == (world.result != RESULT_NONE ? FD_RESULT : -1));
@@ -462,6 +462,12 @@ int __wrap_dup2(int from, int to)
         return __real_dup2(from, to);
     ORACLE(from == FD_NULL && to >= 0 && to < 3 && world.config.single_run);
     return to;
+}
+
+bool __wrap_cgroup_is_populated(const struct cgroup *cgroup)
+{
+    ORACLE(cgroup == &world.keeper.cgroup);
+    return false;
 }
 
 void __wrap_cgroup_kill(const struct cgroup *cgroup)

@@ -42,6 +42,7 @@ int __wrap_mlockall(int flags);
 void __wrap_priority_raise(struct priority *before);
 bool __wrap_cgroup_create(struct cgroup *cgroup, pid_t keeper);
 void __wrap_cgroup_close(struct cgroup *cgroup);
+bool __wrap_cgroup_is_populated(const struct cgroup *cgroup);
 void __wrap_cgroup_kill(const struct cgroup *cgroup);
 int __wrap_spawn_prepare(struct spawn *spawn, const struct keeper_config *config,
                          const struct cgroup *cgroup);

@@ -8,6 +8,7 @@
 #include <sys/xattr.h>
 
 #include "leaderwrap/cgroup.h"
+#include "leaderwrap/proc.h"
 
 #define NOBODY 65534
 
@@ -347,6 +348,12 @@ static bool make_cgroup(void)
     return false;
 }
 
+static bool note_pid(void *context, pid_t pid)
+{
+    *(pid_t *)context = pid;
+    return false;
+}
+
 static int storm_in_leaf(void *context)
 {
     FILE *file = fopen("/proc/self/cgroup", "r");
@@ -359,18 +366,24 @@ static int storm_in_leaf(void *context)
     return leave_storm(context);
 }
 
+static void enter_cgroup(void)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/cgroup.procs", cgroup_path);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "0", 1) != 1)
+        _exit(77);
+    close(fd);
+}
+
 static void kill_in_cgroup(void **state)
 {
     (void)state;
     struct bench bench;
     char path[256];
-    int fd;
 
-    snprintf(path, sizeof path, "%s/cgroup.procs", cgroup_path);
-    fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, "0", 1) != 1)
-        _exit(77);
-    close(fd);
+    enter_cgroup();
     bench_begin(&bench, storm_in_leaf);
     for (uint32_t run = 1; run <= 5; run++) {
         bench_start(&bench, run, 0);
@@ -404,6 +417,130 @@ static void test_cgroup(void **state)
     assert_int_equal(status, 0);
 }
 
+/* The first process of a PID namespace that is none of our business. Returns its pid. */
+static pid_t fork_foreign_init(void)
+{
+    int report[2];
+    pid_t init = 0;
+
+    assert_int_equal(pipe2(report, O_CLOEXEC), 0);
+    pid_t outside = fork();
+    if (outside == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (unshare(CLONE_NEWPID) != 0)
+            _exit(77);
+        init = fork();
+        if (init == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            idle();
+        }
+        if (write(report[1], &init, sizeof init) != (ssize_t)sizeof init)
+            _exit(1);
+        idle();
+    }
+    close(report[1]);
+    if (read(report[0], &init, sizeof init) != (ssize_t)sizeof init)
+        _exit(77);
+    close(report[0]);
+    return init;
+}
+
+static pid_t foreign_init;
+
+/* Leaves a process in that namespace, whose parent in there has ended: no child of ours. */
+static int stray(void *context)
+{
+    char path[64];
+
+    (void)context;
+    hold_lock();
+    snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)foreign_init);
+    int space = open(path, O_RDONLY | O_CLOEXEC);
+    if (space < 0 || setns(space, CLONE_NEWPID) != 0)
+        return 1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (fork() != 0)
+            _exit(0);
+        (void)ignore_everything(NULL);
+    }
+    waitpid(pid, NULL, 0);
+    while (!file_exists("ready"))
+        poll(NULL, 0, 1);
+    return 3;
+}
+
+static void strays_in_cgroup(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    foreign_init = fork_foreign_init();
+    enter_cgroup();
+    bench_begin(&bench, stray);
+    bench_start(&bench, 1, 0);
+    bench_expect(&bench, KEEPER_STARTED, 1);
+    assert_int_equal(bench_expect(&bench, KEEPER_CHILD_EXIT, 1).value, 3 << 8);
+    bench_expect(&bench, KEEPER_TREE_DEAD, 1);
+    bench_finish(&bench);
+    kill(foreign_init, SIGKILL);
+}
+
+/* The same for the processes that sweep after a keeper's death. */
+static void strays_without_keeper(void **state)
+{
+    struct bench bench;
+    int status = 0;
+
+    (void)state;
+    foreign_init = fork_foreign_init();
+    enter_cgroup();
+    bench_init(&bench);
+    bench.config.builtin = stray;
+    bench.config.grace_ms = PATIENCE_MS;
+    bench.config.guarded = true;
+    bench_fork(&bench);
+    bench_start(&bench, 1, 0);
+    bench_expect(&bench, KEEPER_STARTED, 1);
+    assert_true(wait_for_file("ready"));
+    pid_t keeper = 0;
+    assert_int_equal(proc_children_of(bench.keeper, note_pid, &keeper), PROC_LOOSE);
+    kill(keeper, SIGKILL);
+    assert_int_equal(waitpid(bench.keeper, &status, 0), bench.keeper);
+    assert_true(WIFSIGNALED(status));
+    assert_true(lock_is_free());
+    kill(foreign_init, SIGKILL);
+}
+
+static void check_in_cgroup(CMUnitTestFunction body)
+{
+    if (!make_cgroup())
+        skip();
+    int status = run_apart(body);
+    /* What has been killed outside of the tree takes a moment to be gone. */
+    int64_t end = clock_boottime_ns() + MS(PATIENCE_MS);
+    while (rmdir(cgroup_path) != 0) {
+        assert_int_equal(errno, EBUSY);
+        assert_true(clock_boottime_ns() < end);
+        poll(NULL, 0, 1);
+    }
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+static void test_strays(void **state)
+{
+    (void)state;
+    check_in_cgroup(strays_in_cgroup);
+}
+
+static void test_strays_without_keeper(void **state)
+{
+    (void)state;
+    check_in_cgroup(strays_without_keeper);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_scratch, remove_scratch)
 
 int main(int argc, char **argv)
@@ -417,6 +554,8 @@ int main(int argc, char **argv)
         TEST(test_storm_without_proc),
         TEST(test_leftovers_without_proc),
         TEST(test_cgroup),
+        TEST(test_strays),
+        TEST(test_strays_without_keeper),
     };
 
     if (argc == 3 && strcmp(argv[1], "become-root") == 0) {
