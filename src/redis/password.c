@@ -64,10 +64,9 @@ bool password_file_is_exposed(const char *path)
 {
     struct stat status;
 
-    if (stat(path, &status) != 0)
-        return false;
-    return (status.st_mode & S_IROTH) != 0 ||
-           ((status.st_mode & S_IRGRP) != 0 && status.st_uid == geteuid());
+    return stat(path, &status) == 0 &&
+           ((status.st_mode & S_IROTH) != 0 ||
+            ((status.st_mode & S_IRGRP) != 0 && status.st_uid == geteuid()));
 }
 
 /* Fills `buffer` up to `size` or the end of the file. Returns the length or -errno. */

@@ -110,6 +110,7 @@ ODD = [
     ("\ufeff" + SECRET, "LEADERWRAP_PASSWORD and begins with a byte order mark"),
     ('"%s"' % SECRET, "LEADERWRAP_PASSWORD and has quotes around it"),
     (SECRET + "\nmore", "LEADERWRAP_PASSWORD and has a line break in it"),
+    (" " + SECRET, "LEADERWRAP_PASSWORD and begins with a blank"),
     ("", "LEADERWRAP_PASSWORD and is empty"),
     (SECRET + "x", "LEADERWRAP_PASSWORD\n"),
 ]
