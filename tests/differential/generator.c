@@ -251,7 +251,7 @@ static void change_rights(struct test *test)
 {
     note(test, test->set_refused ? "SET is allowed again" : "SET is refused");
     real_do(&test->real, "ACL SETUSER default %s", test->set_refused ? "+set" : "-set");
-    test->server->errors = ERROR_PARTLY;
+    test->server->errors = ERROR_SET_REFUSED;
     test->server->errors_until = test->set_refused ? 0 : NEVER;
     test->set_refused = !test->set_refused;
 }

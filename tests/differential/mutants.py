@@ -45,7 +45,7 @@ FLAGS = "-std=gnu11 -D_GNU_SOURCE -O1 -g -w"
 LIBRARIES = ["-lhiredis"]
 SECONDS = 20
 
-# (what is wrong, file, text, replacement)
+# (what is wrong, file, text, replacement[, more texts and replacements])
 MUTANTS = [
     # the model
     ("a hold is not over when until == now", SIM + "/script.c",
@@ -108,9 +108,14 @@ MUTANTS = [
     ("a listener too many", SIM + "/script.c", "int64_t count = 0;", "int64_t count = 1;"),
     ("an age below zero", SIM + "/script.c",
      "longer(0, call->now_ms - record->at_ms)", "call->now_ms - record->at_ms"),
-    ("a refused SET leaves the record unwritten", SIM + "/script.c",
-     "    save(call);\n    if (call->partly)\n        return false;\n",
-     "    if (call->partly)\n        return false;\n    save(call);\n"),
+    ("a refused SET leaves the record written", SIM + "/script.c",
+     "    save(call);\n    call->server->data.holder = call->message->id;",
+     "    save(call);\n    if (call->set_refused)\n        return false;\n"
+     "    call->server->data.holder = call->message->id;",
+     "    if (call->set_refused)\n        return false;\n    stamp(call, LEASE_HELD);",
+     "    stamp(call, LEASE_HELD);"),
+    ("Lua: a refused SET leaves a record behind", SCRIPTS + "/prelude.lua",
+     "        if record.missing then\n", "        if false then\n"),
     ("a grant does not say what it ended", SIM + "/script.c",
      "    call->message->before = before;\n", ""),
     ("the replid does not count", SIM + "/server.c", "| ++world->last_replid", "| 1"),
@@ -151,11 +156,13 @@ def read(path):
         return file.read()
 
 
-def mutated(name, path, old, new):
+def mutated(name, path, *replacements):
     text = read(path)
-    if text.count(old) != 1:
-        fail(f"'{name}': {text.count(old)} times in {path}, not once:\n{old}")
-    return text.replace(old, new)
+    for old, new in zip(replacements[::2], replacements[1::2]):
+        if text.count(old) != 1:
+            fail(f"'{name}': {text.count(old)} times in {path}, not once:\n{old}")
+        text = text.replace(old, new)
+    return text
 
 
 class Builder:

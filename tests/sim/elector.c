@@ -126,6 +126,7 @@ static void send_request(struct world *world, struct process *process,
     message->hold_ms = action->hold_ms;
     message->server_clock = host->server_clock;
     message->assume_fresh = host->assume_fresh && action->never_saw_record;
+    message->may_not_set = host->may_not_set;
     queue_message(world, at, HAPPEN_EXECUTE, NOBODY, number);
 }
 

@@ -194,10 +194,7 @@ static bool answer_errors(struct world *world)
 {
     struct server *server = master_of(world);
 
-    /* What is left half-written in K would block for the hours that a clock is stepped back. */
-    do {
-        server->errors = (enum error_kind)between(world, 0, ERROR_KINDS - 1);
-    } while (world->plan.wild_clock && server->errors == ERROR_PARTLY);
+    server->errors = (enum error_kind)between(world, 0, ERROR_KINDS - 1);
     server->errors_until = until_at_most(world, world->plan.ttl_ns);
     return true;
 }

@@ -189,6 +189,12 @@ MUTANTS = [
      "    call->ident = call->server->ident;", "    call->ident = call->server->ident >> 32;"),
     ("no incarnation at all", SIM + "/script.c",
      "    call->ident = call->server->ident;", "    call->ident = 1;"),
+    ("the record is written before the right to K is tried", SIM + "/script.c",
+     "    save(call);\n    call->server->data.holder = call->message->id;",
+     "    save(call);\n    if (call->set_refused)\n        return false;\n"
+     "    call->server->data.holder = call->message->id;",
+     "    if (call->set_refused)\n        return false;\n    stamp(call, LEASE_HELD);",
+     "    stamp(call, LEASE_HELD);"),
     ("free of another incarnation accepted", SIM + "/script.c",
      "    else if (!is_certain(call))\n        vacate(call);\n    raise_token",
      "    else if (!is_certain(call) && call->record.state != LEASE_FREE)\n"

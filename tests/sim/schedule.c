@@ -82,6 +82,7 @@ static void random_host(struct world *world, struct host *host, int64_t ttl_ms)
         host->restart = chance(world, 500000) ? RESTART_ALWAYS : RESTART_ON_FAILURE;
         host->max_restarts = between(world, 0, 3);
     }
+    host->may_not_set = host != &world->hosts[0] && chance(world, 50000);
     host->checks_health = !host->once && host != &world->hosts[0] && chance(world, 200000);
     for (int i = 0; i < ELECTION_HOOKS; i++)
         host->hooks[i] = chance(world, 250000);

@@ -16,7 +16,7 @@ struct call {
     uint64_t microseconds;
     bool foreign;
     bool wrote;
-    bool partly; /* the second write is refused */
+    bool set_refused;
 };
 
 static int64_t longer(int64_t a, int64_t b)
@@ -69,16 +69,16 @@ static void stamp(struct call *call, enum lease_state state)
     call->record.hold_ms = 0;
 }
 
-/* Returns false where the script ends with an error half-way. */
+/* Returns false where the script ends with an error, having done nothing. */
 static bool own(struct call *call, uint64_t token)
 {
+    if (call->set_refused)
+        return false;
     stamp(call, LEASE_HELD);
     call->record.id = call->message->id;
     call->record.token = token;
     call->record.ttl_ms = call->message->ttl_ms;
     save(call);
-    if (call->partly)
-        return false;
     call->server->data.holder = call->message->id;
     call->server->data.holder_expires_ms = call->now_ms + call->message->ttl_ms;
     return true;
@@ -270,7 +270,8 @@ void script_run(struct world *world, struct server *server, struct message *mess
     struct call call = {
         .world = world, .server = server, .message = message, .record = server->data.record};
 
-    call.partly = server->errors_until > world->now && server->errors == ERROR_PARTLY;
+    call.set_refused = message->may_not_set ||
+                       (server->errors_until > world->now && server->errors == ERROR_SET_REFUSED);
     message->failure = LEASE_FAILURE_NONE;
     look_around(&call);
     switch (message->kind) {

@@ -131,7 +131,7 @@ static void execute(struct world *world, struct server *server, struct message *
         note_grant(world, server, message);
         answer_error(message, LEASE_FAILURE_TRANSIENT);
         break;
-    case ERROR_PARTLY:
+    case ERROR_SET_REFUSED:
     case ERROR_KINDS:
         script_run(world, server, message);
         note_grant(world, server, message);

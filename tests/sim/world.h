@@ -214,6 +214,7 @@ struct message {
     int64_t hold_ms;
     bool server_clock;
     bool assume_fresh;
+    bool may_not_set;
 
     /* the answer, or what is published */
     enum lease_verdict verdict;
@@ -249,7 +250,7 @@ struct snapshot {
 enum error_kind {
     ERROR_REFUSED,       /* transient, not executed */
     ERROR_EXECUTED,      /* transient, executed all the same */
-    ERROR_PARTLY,        /* the record was written, K was not */
+    ERROR_SET_REFUSED,   /* nobody may write K */
     ERROR_ROLE,          /* not a master */
     ERROR_CONFIGURATION, /* a password was changed, say */
     ERROR_KINDS,
@@ -294,6 +295,7 @@ struct host {
     bool checks_health;
     bool hooks[ELECTION_HOOKS];
     bool assume_fresh;
+    bool may_not_set; /* it has no right to write K */
     int64_t hold_ms;
     int64_t lock_delay_ms;
 };

@@ -1157,6 +1157,53 @@ static void missing_right_is_named(void **state)
     }
 }
 
+/* The record and the key, in `text`. */
+static void read_data(char *text, size_t size)
+{
+    size_t used = (size_t)snprintf(text, size, "%s|", ask("HGETALL %s", TERM));
+
+    snprintf(text + used, size - used, "%s", ask("GET %s", KEY));
+}
+
+static void a_refused_write_leaves_nothing_behind(void **state)
+{
+    static const char *const needed[] = {"set", "hset"};
+    const struct store_acquire fresh = {.never_saw_record = true};
+    struct candidate *pair = *state;
+
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+        char change[32], before[1024], after[1024];
+
+        /* No record, or a free one: the grant is refused in the middle. */
+        snprintf(change, sizeof(change), "-%s", needed[i]);
+        for (int free = 0; free < 2; free++) {
+            make_user("");
+            ask("FLUSHALL");
+            if (free == 1)
+                release(&pair[0], take(&pair[0]));
+            make_user(change);
+            finish(&pair[1]);
+            prepare(&pair[1], BERT);
+            pair[1].config.assume_fresh = true;
+            pair[1].url.user = strdup("lw");
+            pair[1].url.password = strdup("pw");
+            connect_up(&pair[1]);
+            read_data(before, sizeof(before));
+            assert_int_equal(acquire_with(&pair[1], fresh), LEASE_FAILED);
+            read_data(after, sizeof(after));
+            assert_string_equal(after, before);
+        }
+    }
+    /* A release that may not delete the key frees nothing. */
+    make_user("");
+    log_in(&pair[0], "lw", "pw");
+    take(&pair[0]);
+    make_user("-del");
+    assert_int_equal(release(&pair[0], pair[0].answer.record.token), LEASE_FAILED);
+    assert_field("st", "held");
+    assert_string_equal(ask("GET %s", KEY), ANNA);
+}
+
 static void missing_keys_and_channels_are_named(void **state)
 {
     struct candidate *anna = *state;
@@ -1484,6 +1531,7 @@ int main(void)
         TEST(empty_restart_is_survived_by_the_leader),
         TEST(named_rights_are_enough),
         TEST(missing_right_is_named),
+        TEST(a_refused_write_leaves_nothing_behind),
         TEST(missing_keys_and_channels_are_named),
         TEST(hidden_info_works_by_the_server_clock_only),
         TEST(wrong_password_closes),

@@ -70,9 +70,13 @@ local function refusal(command, message)
     return message
 end
 
+local function is_error(reply)
+    return type(reply) == 'table' and reply.err
+end
+
 local function call(command, ...)
     local reply = redis.pcall(command, ...)
-    if type(reply) == 'table' and reply.err then
+    if is_error(reply) then
         local message, key = refusal(command, reply.err), ...
         if string.find(message, '^WRONGTYPE') then
             message = message .. ' (' .. key .. ')'
@@ -85,7 +89,7 @@ end
 -- For what a term does not depend on: a refusal becomes a warning.
 local function try(command, ...)
     local reply = redis.pcall(command, ...)
-    if type(reply) == 'table' and reply.err and warning == '' then
+    if is_error(reply) and warning == '' then
         warning = refusal(command, reply.err)
     end
 end
@@ -183,12 +187,22 @@ local function stamp(record, state)
     record.hold_until, record.hold = 0, 0
 end
 
+-- Does all that a term depends on, or nothing: whoever may not write both keys must not leave half
+-- of a term behind. To write the token once more tries the right and changes nothing; where there
+-- was no record, what it has begun goes again.
 local function own(record, token)
+    call('HSET', TERM, 'tok', text(record.tok))
+    local reply = redis.pcall('SET', K, ME, 'PX', text(MY_TTL))
+    if is_error(reply) then
+        if record.missing then
+            call('DEL', TERM)
+        end
+        fail(refusal('SET', reply.err))
+    end
     stamp(record, 'held')
     record.id, record.name, record.tok, record.ttl = ME, MY_NAME, token, MY_TTL
     record.cmd = MY_COMMAND
     save(record)
-    call('SET', K, ME, 'PX', text(MY_TTL))
 end
 
 local function remember(event, record, reason)

@@ -25,14 +25,15 @@ return run(function()
         record.ident == IDENT and record.ver == VERSION) then
         return answer('NOT_HELD', record, foreign)
     end
+    -- Refused either, the lease is left to its TTL.
+    if value == ME then
+        call('DEL', K)
+    end
     stamp(record, HOLD > 0 and 'hold' or 'free')
     if HOLD > 0 then
         record.hold_until, record.hold = NOW + HOLD, HOLD
     end
     save(record)
-    if value == ME then
-        call('DEL', K)
-    end
     remember('end', record, REASON)
     announce(record, count_listeners())
     return answer('RELEASED', record, foreign)
