@@ -129,7 +129,7 @@ struct lease_version {
 
 enum election_action_kind {
     ACTION_OPEN,    /* (re)open the connection, dropping any that is there */
-    ACTION_ACQUIRE, /* send; `request`, `nonce`, `token` = floor, `observed`, `observed_ms` */
+    ACTION_ACQUIRE, /* send; `request`, `nonce`, `token` = floor, `observed`, `observed_ms`, `hold_ms` */
     ACTION_RENEW,   /* send; `request`, `nonce`, `token`, `claim` */
     ACTION_RELEASE, /* send; `request`, `nonce`, `token`, `version`, `end`, `hold_ms` */
     ACTION_WATCH,   /* begin to listen to the events channel */
@@ -249,6 +249,7 @@ struct election {
     struct {
         enum lease_state state;
         int64_t ttl_ms;
+        int64_t hold_until_ns; /* of that version, by our own clock; past: there is none */
         struct lease_version version;
     } seen;
     struct lease_version heard; /* by a push, which proves nothing until a reply confirms it */

@@ -32,8 +32,8 @@ struct lease_record {
     uint64_t token; /* fencing token; 0 if there never was one */
     int64_t ttl_ms;
     int64_t age_ms;       /* server time since the last write */
-    int64_t hold_left_ms; /* server time until a hold ends; 0 unless LEASE_HOLD */
-    int64_t hold_ms;      /* how long it was to be as it began; 0 unless LEASE_HOLD */
+    int64_t hold_left_ms; /* until a hold ends, by the server's clock; 0: there is none */
+    int64_t hold_ms;      /* how long it was to be when this version was written; 0: none */
     char id[LEASE_ID_SIZE];
     char name[LEASE_NAME_MAX + 1];
     char ident[LEASE_IDENT_SIZE];

@@ -53,6 +53,7 @@ struct store_acquire {
     const char *observed_ident;
     const char *observed_version;
     int64_t observed_ms;
+    int64_t hold_left_ms; /* of the hold of that version, by the asker's own count */
 };
 
 /* What a release says. */

@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "internal.h"
+#include "leaderwrap/duration.h"
 
 #define RELEASE_JITTER_MOST_MS 50
 #define JITTER_PER_LISTENER_NS INT64_C(50000) /* about what a server needs for one acquire */
 #define SERVER_CLOCK_MARGIN_MS 10
-#define HOLD_MOST_MS           INT64_C(2592000000) /* 30 days, as of any duration */
 
 void follow(struct election *election, int64_t ask_at_ns)
 {
@@ -71,13 +71,42 @@ static void note_version(struct lease_version *version, const char *ident, const
     snprintf(version->nonce, sizeof version->nonce, "%s", nonce);
 }
 
-/* Whether the version last seen has been seen for long enough to be taken over. The script decides;
- * this only says when it is worth a question. */
+/* When there may be grounds to ask, according to what was seen; INT64_MAX if not by waiting. The
+ * script decides; this only says when it is worth a question. */
+static int64_t ripe_at_ns(const struct election *election)
+{
+    int64_t since_ns = election->seen.version.since_ns;
+
+    if (since_ns < 0)
+        return INT64_MAX;
+    switch (election->seen.state) {
+    case LEASE_HELD:
+    case LEASE_VACANT:
+        return max_ns(since_ns + observation_ns(election), election->seen.hold_until_ns);
+    case LEASE_HOLD:
+        return election->seen.hold_until_ns;
+    case LEASE_FREE:
+    case LEASE_ABSENT:
+        break;
+    }
+    return INT64_MAX;
+}
+
 static bool observation_is_ripe(const struct election *election)
 {
-    return election->seen.version.since_ns >= 0 &&
-           (election->seen.state == LEASE_HELD || election->seen.state == LEASE_VACANT) &&
-           election->now_ns - election->seen.version.since_ns >= observation_ns(election);
+    return election->now_ns >= ripe_at_ns(election);
+}
+
+/* When the hold of a version that is new to us ends, by our own clock: whole if we heard of it as
+ * it began, else what the server says is left. From here on no step of the server's clock matters.
+ */
+static int64_t hold_until_ns(const struct election *election, const struct lease_record *record,
+                             bool heard)
+{
+    int64_t left_ms = min_ns(record->hold_left_ms, DURATION_MAX_MS);
+
+    return heard ? election->heard.since_ns + ms_to_ns(record->hold_ms)
+                 : election->now_ns + ms_to_ns(left_ms);
 }
 
 /* Notes the version that a reply has shown, received now. Only a change starts the observation
@@ -95,6 +124,7 @@ static bool observe(struct election *election, const struct lease_record *record
         return false;
     note_version(&election->seen.version, ident, nonce,
                  heard ? election->heard.since_ns : election->now_ns);
+    election->seen.hold_until_ns = hold_until_ns(election, record, heard);
     return true;
 }
 
@@ -107,15 +137,6 @@ static int64_t next_retry_ns(struct election *election)
            (int64_t)random_below(election, (uint64_t)(2 * spread_ns) + 1);
 }
 
-/* When there may be grounds to ask, according to what was seen; INT64_MAX if not by waiting. */
-static int64_t ripe_at_ns(const struct election *election)
-{
-    if (election->seen.version.since_ns < 0 ||
-        (election->seen.state != LEASE_HELD && election->seen.state != LEASE_VACANT))
-        return INT64_MAX;
-    return election->seen.version.since_ns + observation_ns(election);
-}
-
 /* The same by the server's clock, for --takeover server-clock. */
 static int64_t server_ripe_at_ns(const struct election *election, const struct lease_record *record)
 {
@@ -125,7 +146,7 @@ static int64_t server_ripe_at_ns(const struct election *election, const struct l
     if (!election->config.server_clock ||
         (record->state != LEASE_HELD && record->state != LEASE_VACANT) || left_ms < 0)
         return INT64_MAX;
-    return election->now_ns + ms_to_ns(left_ms);
+    return max_ns(election->now_ns + ms_to_ns(left_ms), election->seen.hold_until_ns);
 }
 
 int64_t election_takeover_at_ns(const struct election *election, const struct lease_record *record)
@@ -144,8 +165,6 @@ static int64_t next_ask_ns(struct election *election, const struct lease_record 
     if (ripe_ns > election->now_ns || !election->asked_with_observation)
         ask_ns = min_ns(ask_ns, ripe_ns);
     ask_ns = min_ns(ask_ns, server_ripe_at_ns(election, record));
-    if (record->state == LEASE_HOLD && record->hold_left_ms < HOLD_MOST_MS)
-        ask_ns = min_ns(ask_ns, election->now_ns + ms_to_ns(record->hold_left_ms + 1));
     return ask_ns;
 }
 
@@ -200,7 +219,7 @@ static void granted(struct election *election, struct election_actions *actions,
  * out in a moment. */
 static enum election_obstacle obstacle_of(const struct lease_record *record)
 {
-    bool alive = record->state == LEASE_HOLD ||
+    bool alive = record->state == LEASE_HOLD || record->hold_left_ms > 0 ||
                  (record->state == LEASE_HELD && record->age_ms < record->ttl_ms);
     if (record->foreign[0] != '\0')
         return OBSTACLE_FOREIGN;
@@ -384,4 +403,6 @@ void follow_advance(struct election *election, struct election_actions *actions)
     action->observed = election->seen.version;
     if (action->observed.since_ns >= 0)
         action->observed_ms = (election->now_ns - action->observed.since_ns) / NS_PER_MS;
+    if (election->now_ns < election->seen.hold_until_ns)
+        action->hold_ms = (election->seen.hold_until_ns - election->now_ns) / NS_PER_MS + 1;
 }

@@ -343,6 +343,7 @@ void store_send_acquire(struct store *store, const struct store_acquire *acquire
 {
     char floor_token[NUMBER_SIZE];
     char observed_ms[NUMBER_SIZE];
+    char hold_left[NUMBER_SIZE];
     const bool observed = acquire->observed_ident != NULL && acquire->observed_version != NULL;
     const bool fresh = store->config.assume_fresh && acquire->never_saw_record;
     const char *own[] = {
@@ -350,12 +351,14 @@ void store_send_acquire(struct store *store, const struct store_acquire *acquire
         observed ? acquire->observed_ident : "",
         observed ? acquire->observed_version : "",
         observed_ms,
+        hold_left,
         fresh ? "1" : "0",
     };
 
     snprintf(floor_token, sizeof(floor_token), "%" PRIu64, acquire->floor_token);
     snprintf(observed_ms, sizeof(observed_ms), "%" PRId64, observed ? acquire->observed_ms : 0);
-    start_script(store, acquire->request, &script_acquire, VERDICT_OF_ACQUIRE, acquire->nonce, 5,
+    snprintf(hold_left, sizeof(hold_left), "%" PRId64, observed ? acquire->hold_left_ms : 0);
+    start_script(store, acquire->request, &script_acquire, VERDICT_OF_ACQUIRE, acquire->nonce, 6,
                  own);
 }
 

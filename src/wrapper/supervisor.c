@@ -102,6 +102,7 @@ static void send_acquire(struct supervisor *supervisor, const struct election_ac
         .observed_ident = observed ? action->observed.ident : NULL,
         .observed_version = observed ? action->observed.nonce : NULL,
         .observed_ms = action->observed_ms,
+        .hold_left_ms = action->hold_ms,
     };
     store_send_acquire(supervisor->store, &acquire);
 }

@@ -60,10 +60,12 @@ static void append_call(struct test *test, const struct message *request)
     char version[LEASE_NONCE_SIZE];
     char observed[LEASE_NONCE_SIZE];
     char observed_ms[NUMBER_SIZE];
+    char seen_hold[NUMBER_SIZE];
 
     snprintf(ttl, sizeof ttl, "%" PRId64, request->ttl_ms);
     snprintf(token, sizeof token, "%" PRIu64, request->token);
     snprintf(observed_ms, sizeof observed_ms, "%" PRId64, request->observed_ms);
+    snprintf(seen_hold, sizeof seen_hold, "%" PRId64, request->seen_hold_ms);
     snprintf(hold, sizeof hold, "%" PRId64, request->hold_ms);
     version_text(request->nonce, nonce);
     version_text(request->version, version);
@@ -89,6 +91,7 @@ static void append_call(struct test *test, const struct message *request)
         arguments[count++] = ident_text(test, request->observed_ident);
         arguments[count++] = observed;
         arguments[count++] = observed_ms;
+        arguments[count++] = seen_hold;
         arguments[count++] = request->assume_fresh ? "1" : "0";
     } else if (request->kind == MESSAGE_RENEW) {
         arguments[count++] = request->claim ? "1" : "0";

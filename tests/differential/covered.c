@@ -11,6 +11,13 @@ const char *const covered_names[COVERED] = {
     [HOLD_OVER_GRANTED] = "granted: hold over",
     [HOLD_OVER_EXACTLY] = "granted: hold over, until == now",
     [HOLD_ONE_MS_LEFT] = "refused: 1 ms of a hold left",
+    [HOLD_COUNTED_OUT] = "granted: hold counted out, by the clock it is not over",
+    [HOLD_COUNTED_ON] = "refused: hold not counted out, by the clock it is over",
+    [VACANT_WITH_HOLD_GRANTED] = "granted: vacant, its hold over",
+    [VACANT_WITH_HOLD_REFUSED] = "refused: vacant, observed, its hold not over",
+    [HOLD_VACATED] = "vacated: the rest of a hold is kept",
+    [CLOCK_FOLLOWED] = "written later than now, by the clock",
+    [CLOCK_FOLLOWED_HOLD] = "the same of a hold",
     [HELD_OBSERVED] = "granted: held, observed",
     [VACANT_OBSERVED] = "granted: vacant, observed",
     [OBSERVED_EXACTLY] = "granted: observed for exactly the ttl",
@@ -148,6 +155,7 @@ static void cover_vacancy(const struct met *met, const struct message *request)
     cover_if(met, record->ttl_ms > request->ttl_ms, VACATED_LONGER_TTL_KEPT);
     cover_if(met, !record->missing && record->ttl_ms < request->ttl_ms, VACATED_LONGER_TTL_OURS);
     cover_if(met, record->token > request->token, VACATED_HIGHER_TOKEN_KEPT);
+    cover_if(met, !record->missing && record->hold_until_ms > met->now_ms, HOLD_VACATED);
     cover_if(met, record->token < request->token, VACATED_HIGHER_FLOOR);
 }
 
@@ -195,6 +203,9 @@ static void cover_grant(const struct met *met, const struct message *request,
     cover_if(met, record->state == LEASE_HOLD, HOLD_OVER_GRANTED);
     cover_if(met, record->state == LEASE_HOLD && record->hold_until_ms == met->now_ms,
              HOLD_OVER_EXACTLY);
+    cover_if(met, record->state == LEASE_HOLD && record->hold_until_ms > met->now_ms,
+             HOLD_COUNTED_OUT);
+    cover_if(met, record->state == LEASE_VACANT && record->hold_ms > 0, VACANT_WITH_HOLD_GRANTED);
     cover_if(met, record->state == LEASE_HELD, by_clock ? HELD_BY_CLOCK : HELD_OBSERVED);
     cover_if(met, record->state == LEASE_VACANT, by_clock ? VACANT_BY_CLOCK : VACANT_OBSERVED);
     cover_if(met, waits && is_seen(met, request) && request->observed_ms == ttl_ms,
@@ -228,8 +239,12 @@ static void cover_refusal(const struct met *met, const struct message *request)
     cover_if(met, record->state == LEASE_HOLD, HOLD_REFUSED);
     cover_if(met, record->state == LEASE_HOLD && record->hold_until_ms == met->now_ms + 1,
              HOLD_ONE_MS_LEFT);
+    cover_if(met, record->state == LEASE_HOLD && record->hold_until_ms <= met->now_ms,
+             HOLD_COUNTED_ON);
     if (!waits)
         return;
+    cover_if(met, record->state == LEASE_VACANT && record->hold_ms > 0 && is_observed(met, request),
+             VACANT_WITH_HOLD_REFUSED);
     cover_if(met, is_seen(met, request) && request->observed_ms == longer_ms - 1,
              OBSERVED_ONE_MS_SHORT);
     cover_if(
@@ -357,8 +372,12 @@ void cover_call(struct test *test, const struct data *before, const struct messa
     cover_if(&met, met.now_ms < before->record.at_ms, CLOCK_BEFORE_WRITE);
     if (request->kind == MESSAGE_ACQUIRE && !met.certain && answer->verdict == LEASE_REFUSED)
         cover_vacancy(&met, request);
-    if (request->kind == MESSAGE_ACQUIRE && met.certain)
+    if (request->kind == MESSAGE_ACQUIRE && met.certain) {
         cover_raise(&met, request);
+        cover_if(&met, met.now_ms<before->record.at_ms, before->record.hold_ms> 0
+                           ? CLOCK_FOLLOWED_HOLD
+                           : CLOCK_FOLLOWED);
+    }
     if (request->kind == MESSAGE_RENEW && request->claim) {
         cover_claim(&met, request, answer->verdict == LEASE_RENEWED);
         return;

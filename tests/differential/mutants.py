@@ -48,8 +48,19 @@ SECONDS = 20
 # (what is wrong, file, text, replacement[, more texts and replacements])
 MUTANTS = [
     # the model
-    ("a hold is not over when until == now", SIM + "/script.c",
-     "call->now_ms >= call->record.hold_until_ms", "call->now_ms > call->record.hold_until_ms"),
+    ("a hold is over a ms early", SIM + "/script.c",
+     "    return hold_left_ms(call) == 0;", "    return hold_left_ms(call) <= 1;"),
+    ("a hold that was watched goes by the clock", SIM + "/script.c",
+     "    if (is_seen(call))\n        return call->message->seen_hold_ms == 0;\n", ""),
+    ("a vacancy drops a hold", SIM + "/script.c",
+     "        record->hold_until_ms = call->now_ms + left_ms;\n"
+     "        record->hold_ms = left_ms;\n", ""),
+    ("a vacancy does not wait for its hold", SIM + "/script.c",
+     "is_hold_over(call) && (is_observed(call)", "(is_observed(call)"),
+    ("a hold can be longer than it was to be", SIM + "/script.c",
+     "left_ms < record->hold_ms ? left_ms : record->hold_ms", "left_ms"),
+    ("the clock is not followed back", SIM + "/script.c",
+     "    else\n        follow_clock(call);\n", ""),
     ("K expires a ms early", SIM + "/script.c",
      "call->now_ms > data->holder_expires_ms", "call->now_ms >= data->holder_expires_ms"),
     ("K expires a ms late", SIM + "/script.c",
@@ -120,8 +131,10 @@ MUTANTS = [
      "    call->message->before = before;\n", ""),
     ("the replid does not count", SIM + "/server.c", "| ++world->last_replid", "| 1"),
     # the scripts
-    ("Lua: a hold is not over when until == now", SCRIPTS + "/acquire.lua",
-     "NOW >= record.hold_until", "NOW > record.hold_until"),
+    ("Lua: a hold is over a ms early", SCRIPTS + "/acquire.lua",
+     "return hold_left(record) == 0", "return hold_left(record) <= 1"),
+    ("Lua: the hold is not followed back", SCRIPTS + "/acquire.lua",
+     "record.hold_until = record.hold > 0 and NOW + record.hold or 0", "record.hold_until = 0"),
     ("Lua: the longer ttl is dropped by a vacancy", SCRIPTS + "/acquire.lua",
      "record.ttl = math.max(record.ttl, MY_TTL)", "record.ttl = MY_TTL"),
     ("Lua: server clock without the 10 ms", SCRIPTS + "/acquire.lua", " * 1.01 + 10", " * 1.01"),

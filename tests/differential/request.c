@@ -80,6 +80,8 @@ static void draw_observation(struct test *test, struct message *request)
     request->observed_ident = record->ident;
     request->observed_version = record->version;
     request->observed_ms = draw_observed_ms(test, request);
+    if (one_in(test, 3))
+        request->seen_hold_ms = between(test->world, 1, 3000);
     if (one_in(test, 6)) {
         request->observed_ident = seen->ident;
         request->observed_version = seen->version;

@@ -173,9 +173,10 @@ void request_text(const struct test *test, const struct message *request, char *
     size_t left = (size_t)(TEXT_SIZE - used);
 
     if (request->kind == MESSAGE_ACQUIRE)
-        snprintf(rest, left, ", observed '%s' of '%s' for %" PRId64 " ms%s", version,
+        snprintf(rest, left,
+                 ", observed '%s' of '%s' for %" PRId64 " ms, hold left %" PRId64 " ms%s", version,
                  ident_text(test, request->observed_ident), request->observed_ms,
-                 request->assume_fresh ? ", assume fresh" : "");
+                 request->seen_hold_ms, request->assume_fresh ? ", assume fresh" : "");
     else if (request->kind == MESSAGE_RENEW)
         snprintf(rest, left, "%s", request->claim ? ", claim" : "");
     else

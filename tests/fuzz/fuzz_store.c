@@ -161,6 +161,7 @@ static void send_acquire(const struct election_action *action)
         .observed_ident = observed ? action->observed.ident : NULL,
         .observed_version = observed ? action->observed.nonce : NULL,
         .observed_ms = action->observed_ms,
+        .hold_left_ms = action->hold_ms,
     };
 
     note_request(action);

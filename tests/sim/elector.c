@@ -118,6 +118,7 @@ static void send_request(struct world *world, struct process *process,
         message->observed_ident = read_hex(action->observed.ident);
         message->observed_version = read_hex(action->observed.nonce);
         message->observed_ms = action->observed_ms;
+        message->seen_hold_ms = action->hold_ms;
     }
     message->version = read_hex(action->version);
     message->claim = action->claim;

@@ -380,6 +380,22 @@ static bool inject(struct world *world, enum fault fault)
     }
 }
 
+bool loses_data(enum fault fault)
+{
+    switch (fault) {
+    case FAULT_RESTART_EMPTY:
+    case FAULT_RESTART_ROLLED_BACK:
+    case FAULT_PROMOTION:
+    case FAULT_PROMOTION_SERVING:
+    case FAULT_REPROMOTION:
+    case FAULT_FLUSHALL:
+    case FAULT_DEL_TERM:
+        return true;
+    default:
+        return false;
+    }
+}
+
 void faults_inject(struct world *world)
 {
     int64_t next = world->now + between(world, 0, 2 * world->plan.fault_every_ns);
@@ -391,6 +407,8 @@ void faults_inject(struct world *world)
         TRACE(world, NULL, "FAULT: %s", fault_names[fault]);
         if (inject(world, fault)) {
             count_fault(world, fault);
+            if (loses_data(fault))
+                world->held_until = 0;
             break;
         }
     }
@@ -402,7 +420,6 @@ void faults_inject(struct world *world)
 void faults_end(struct world *world)
 {
     struct server *server = master_of(world);
-    struct record *record = &server->data.record;
 
     TRACE(world, NULL, "the faults end; a leader is due within %.1f s",
           (double)world->plan.bound_ns / 1e9);
@@ -410,6 +427,4 @@ void faults_end(struct world *world)
         server_dies(world, &world->servers[1 - world->master]);
     if (server->data.holder == FOREIGN_ID)
         server->data.holder = 0;
-    if (record->state == LEASE_HOLD)
-        record->hold_until_ms = 0;
 }

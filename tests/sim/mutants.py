@@ -141,6 +141,17 @@ MUTANTS = [
     ("the rest of a lock delay is not left behind", ELECTION + "/term.c",
      "    if (election->now_ns < election->delay_until_ns)\n", "    if (false)\n"),
 
+    # holds
+    ("a hold ends with the incarnation", SIM + "/script.c",
+     "        record->hold_until_ms = call->now_ms + left_ms;\n"
+     "        record->hold_ms = left_ms;\n", ""),
+    ("a vacancy does not wait for its hold", SIM + "/script.c",
+     "is_hold_over(call) && (is_observed(call)", "(is_observed(call)"),
+    ("a hold goes by the server's clock alone", SIM + "/script.c",
+     "    if (is_seen(call))\n        return call->message->seen_hold_ms == 0;\n", "",
+     "left_ms < record->hold_ms ? left_ms : record->hold_ms", "left_ms",
+     "    else\n        follow_clock(call);\n", ""),
+
     # ending
     ("released when the command ends, not its tree", ELECTION + "/term.c",
      "        note->end = END_COMMAND;\n    }\n}",

@@ -13,6 +13,7 @@ const char *const violation_names[VIOLATIONS] = {
     [VIOLATION_RELEASE] = "release before the tree is gone",
     [VIOLATION_UNKNOWN] = "led without a granted request",
     [VIOLATION_DELAY] = "started within a lock delay",
+    [VIOLATION_HOLD] = "started within a hold",
     [VIOLATION_LOST] = "term given up without proof",
     [VIOLATION_HASTE] = "killed without grace by an echo",
     [VIOLATION_LIVENESS] = "no leader after the faults ended",
@@ -70,7 +71,7 @@ static void random_host(struct world *world, struct host *host, int64_t ttl_ms)
     host->exit_on_lost = chance(world, 200000);
     host->assume_fresh = world->plan.wild_clock && chance(world, 300000);
     host->server_clock = world->plan.steady_clock && chance(world, 700000);
-    host->hold_ms = chance(world, 100000) ? between(world, 1, ttl_ms) : 0;
+    host->hold_ms = chance(world, 100000) ? between(world, 1, 2 * ttl_ms) : 0;
     host->max_runtime_ms = chance(world, 100000) ? between(world, 1, 3 * ttl_ms) : 0;
     /* One host goes on standing by, or there might be no leader when there has to be one. */
     host->once = host != &world->hosts[0] && chance(world, 150000);
@@ -98,19 +99,14 @@ static uint32_t one_of(struct world *world, uint32_t few, uint32_t many)
 /* Each schedule has its own subset of the faults, small or large. */
 static uint64_t random_faults(struct world *world)
 {
-    static const enum fault losses[] = {FAULT_RESTART_EMPTY, FAULT_RESTART_ROLLED_BACK,
-                                        FAULT_PROMOTION,     FAULT_PROMOTION_SERVING,
-                                        FAULT_REPROMOTION,   FAULT_FLUSHALL,
-                                        FAULT_DEL_TERM};
     uint32_t ppm = (uint32_t)between(world, 50000, 700000);
     uint64_t faults = 0;
 
     for (int i = 0; i < FAULTS_INJECTED; i++) {
-        if (chance(world, ppm))
+        bool drawn = chance(world, ppm);
+        if (drawn && !(world->plan.wild_clock && loses_data((enum fault)i)))
             faults |= UINT64_C(1) << i;
     }
-    for (size_t i = 0; world->plan.wild_clock && i < sizeof losses / sizeof losses[0]; i++)
-        faults &= ~(UINT64_C(1) << losses[i]);
     return faults;
 }
 
@@ -145,6 +141,7 @@ static void random_hosts(struct world *world)
     int64_t shortest_ms = ttl_ms;
     int64_t longest_ms = ttl_ms;
     int64_t timeout_ms = 0;
+    int64_t hold_ms = 0;
     int64_t delay_ms = chance(world, 400000) ? between(world, 1, 2 * ttl_ms) : 0;
 
     for (int i = 0; i < plan->hosts; i++) {
@@ -154,6 +151,8 @@ static void random_hosts(struct world *world)
         world->hosts[i].lock_delay_ms = plan->steady_clock ? delay_ms : between(world, 0, delay_ms);
         if (world->hosts[i].timing.request_timeout_ms > timeout_ms)
             timeout_ms = world->hosts[i].timing.request_timeout_ms;
+        if (world->hosts[i].hold_ms > hold_ms)
+            hold_ms = world->hosts[i].hold_ms;
         longest_ms = own_ms > longest_ms ? own_ms : longest_ms;
         shortest_ms = own_ms < shortest_ms ? own_ms : shortest_ms;
     }
@@ -164,9 +163,9 @@ static void random_hosts(struct world *world)
     if (chance(world, 150000))
         plan->stranger_every_ns = between(world, 1, plan->ttl_ns / 4);
     plan->stranger_renews = chance(world, 500000);
-    /* Two TTLs, a lock delay, two time-outs of a link that lost a packet and a second, by clocks of
-     * which none is more than 1 % off. */
-    int64_t longest_ns = 2 * plan->ttl_ns + (delay_ms + 2 * timeout_ms) * NS_PER_MS;
+    /* Two TTLs, a hold, a lock delay, two time-outs of a link that lost a packet and a second, by
+     * clocks of which none is more than 1 % off. */
+    int64_t longest_ns = 2 * plan->ttl_ns + (hold_ms + delay_ms + 2 * timeout_ms) * NS_PER_MS;
     plan->bound_ns = longest_ns + longest_ns / 100 + 1000 * NS_PER_MS;
 }
 
@@ -200,6 +199,7 @@ static void reset(struct world *world, uint64_t seed, bool tracing)
     world->last_leader = 0;
     world->leader_at = NEVER;
     world->delayed_until = 0;
+    world->held_until = 0;
     world->event_count = 0;
     world->snapshot_count = 0;
     world->violation = VIOLATION_NONE;

@@ -84,6 +84,14 @@ static bool own(struct call *call, uint64_t token)
     return true;
 }
 
+static int64_t hold_left_ms(const struct call *call)
+{
+    const struct record *record = &call->record;
+    int64_t left_ms = record->hold_until_ms - call->now_ms;
+
+    return longer(0, left_ms < record->hold_ms ? left_ms : record->hold_ms);
+}
+
 static void announce(struct call *call, int64_t listeners)
 {
     struct message push = *call->message;
@@ -105,8 +113,7 @@ static void answer(struct call *call, enum lease_verdict verdict)
         message->record.state = LEASE_ABSENT;
     message->foreign = call->foreign;
     message->age_ms = longer(0, call->now_ms - record->at_ms);
-    message->hold_left_ms =
-        record->state == LEASE_HOLD ? longer(0, record->hold_until_ms - call->now_ms) : 0;
+    message->hold_left_ms = record->missing ? 0 : hold_left_ms(call);
 }
 
 static void fail(struct call *call)
@@ -120,8 +127,13 @@ static void fail(struct call *call)
 static void vacate(struct call *call)
 {
     struct record *record = &call->record;
+    int64_t left_ms = record->missing ? 0 : hold_left_ms(call);
 
     stamp(call, LEASE_VACANT);
+    if (left_ms > 0) {
+        record->hold_until_ms = call->now_ms + left_ms;
+        record->hold_ms = left_ms;
+    }
     record->token = higher(record->token, call->message->token);
     record->ttl_ms = longer(record->ttl_ms, call->message->ttl_ms);
     save(call);
@@ -138,19 +150,43 @@ static void raise_token(struct call *call)
     }
 }
 
+static void follow_clock(struct call *call)
+{
+    struct record *record = &call->record;
+
+    if (record->at_ms <= call->now_ms)
+        return;
+    record->at_ms = call->now_ms;
+    record->hold_until_ms = record->hold_ms > 0 ? call->now_ms + record->hold_ms : 0;
+    save(call);
+}
+
+static bool is_seen(const struct call *call)
+{
+    const struct message *message = call->message;
+
+    return message->observed_version != 0 && message->observed_ident == call->ident &&
+           message->observed_version == call->record.version;
+}
+
+static bool is_hold_over(const struct call *call)
+{
+    if (is_seen(call))
+        return call->message->seen_hold_ms == 0;
+    return hold_left_ms(call) == 0;
+}
+
 static bool is_released(const struct call *call)
 {
     return call->record.state == LEASE_FREE ||
-           (call->record.state == LEASE_HOLD && call->now_ms >= call->record.hold_until_ms);
+           (call->record.state == LEASE_HOLD && is_hold_over(call));
 }
 
 static bool is_observed(const struct call *call)
 {
     const struct message *message = call->message;
 
-    return message->observed_version != 0 && message->observed_ident == call->ident &&
-           message->observed_version == call->record.version &&
-           message->observed_ms >= longer(call->record.ttl_ms, message->ttl_ms);
+    return is_seen(call) && message->observed_ms >= longer(call->record.ttl_ms, message->ttl_ms);
 }
 
 static bool is_out_by_server_clock(const struct call *call)
@@ -165,7 +201,7 @@ static bool may_have_it(const struct call *call)
     if (is_released(call))
         return true;
     return (call->record.state == LEASE_HELD || call->record.state == LEASE_VACANT) &&
-           (is_observed(call) || is_out_by_server_clock(call));
+           is_hold_over(call) && (is_observed(call) || is_out_by_server_clock(call));
 }
 
 static void acquire(struct call *call)
@@ -177,6 +213,8 @@ static void acquire(struct call *call)
         record->state = LEASE_FREE;
     else if (!is_certain(call))
         vacate(call);
+    else
+        follow_clock(call);
     raise_token(call);
     if (call->foreign || !may_have_it(call)) {
         answer(call, LEASE_REFUSED);

@@ -112,6 +112,16 @@ static void note_grant(struct world *world, const struct server *server,
         world->delayed_until = until;
 }
 
+/* Notes a hold that everybody can know of, as long as the data are kept. */
+static void note_hold(struct world *world, const struct server *server,
+                      const struct message *message)
+{
+    int64_t until = world->now + message->hold_ms * NS_PER_MS / 100 * 99;
+
+    if (message->verdict == LEASE_RELEASED && message->hold_ms > 0 && !server->detached)
+        world->held_until = until;
+}
+
 static void execute(struct world *world, struct server *server, struct message *message)
 {
     enum error_kind errors = server->errors_until > world->now ? server->errors : ERROR_KINDS;
@@ -129,12 +139,14 @@ static void execute(struct world *world, struct server *server, struct message *
     case ERROR_EXECUTED:
         script_run(world, server, message);
         note_grant(world, server, message);
+        note_hold(world, server, message);
         answer_error(message, LEASE_FAILURE_TRANSIENT);
         break;
     case ERROR_SET_REFUSED:
     case ERROR_KINDS:
         script_run(world, server, message);
         note_grant(world, server, message);
+        note_hold(world, server, message);
         break;
     }
     if (world->tracing)

@@ -100,6 +100,15 @@ static void check_delay(struct world *world, const struct process *process, uint
                 process->id, (double)(world->delayed_until - world->now) / 1e9);
 }
 
+/* Where the clock is steady it is the same hold for those who have watched it and for those who
+ * have not. */
+static void check_hold(struct world *world, const struct process *process)
+{
+    if (world->plan.steady_clock && world->now < world->held_until)
+        VIOLATE(world, VIOLATION_HOLD, "c%u starts %.3f s before the end of a hold", process->id,
+                (double)(world->held_until - world->now) / 1e9);
+}
+
 void tree_start(struct world *world, struct process *process, uint64_t token)
 {
     struct tree *tree = &process->tree;
@@ -117,6 +126,7 @@ void tree_start(struct world *world, struct process *process, uint64_t token)
                 (unsigned long long)token, process->id, (unsigned long long)world->highest_token);
     world->highest_token = token;
     check_delay(world, process, token);
+    check_hold(world, process);
     behave(world, process);
     tree_check_overlaps(world);
 }

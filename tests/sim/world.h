@@ -89,6 +89,7 @@ enum violation {
     VIOLATION_RELEASE, /* sent while the tree, or the hook that greeted the term, was alive */
     VIOLATION_UNKNOWN, /* a tree started without a granted request of its own */
     VIOLATION_DELAY,   /* a tree started within a lock delay */
+    VIOLATION_HOLD,    /* a tree started within a hold that is on record */
     VIOLATION_LOST,    /* a term given up as lost without a foreign holder or a higher token */
     VIOLATION_HASTE,   /* a tree killed without its grace by the echo of a first stop */
     VIOLATION_LIVENESS,
@@ -207,7 +208,8 @@ struct message {
     uint64_t observed_ident;
     uint64_t observed_version;
     int64_t observed_ms;
-    uint64_t version; /* of the record, as the term last wrote it in time */
+    int64_t seen_hold_ms; /* what is left of the hold that it has seen */
+    uint64_t version;     /* of the record, as the term last wrote it in time */
     bool claim;
     uint32_t id;
     int64_t ttl_ms;
@@ -463,6 +465,7 @@ struct world {
     uint64_t highest_token;
     uint32_t last_leader;
     int64_t leader_at;     /* when one was first confirmed after the last fault */
+    int64_t held_until;    /* no command before this, for a hold on record */
     int64_t delayed_until; /* where all have the same lock delay: no command at all before this */
     uint64_t event_count;
 
@@ -609,6 +612,8 @@ void hook_swept(struct world *world, struct process *process);
 /* ---- faults.c ---- */
 
 void faults_inject(struct world *world);
+/* Whether the server is another one afterwards, or has forgotten what it knew. */
+bool loses_data(enum fault fault);
 void faults_end(struct world *world);
 void count_fault(struct world *world, enum fault fault);
 

@@ -295,6 +295,7 @@ static void pushes_postpone_a_question_by_no_more_than_a_ttl(void **state)
         int64_t answered_ms = candidate.now_ms;
         int questions = 0;
         snprintf(reply.record.foreign, sizeof reply.record.foreign, "somebody");
+        reply.record.hold_left_ms = states[i] == LEASE_HOLD ? 600000 : 0;
         replies(&candidate, reply);
         while (candidate.now_ms < 1000000 + 60000) {
             char version[LEASE_NONCE_SIZE];
@@ -1090,7 +1091,69 @@ static void a_hold_is_asked_for_when_it_ends(void **state)
     struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_HOLD, OTHER, 7, "v1");
     reply.record.hold_left_ms = 1234;
     replies(&candidate, reply);
-    assert_int_equal(wake_ms(&candidate), 1000000 + 1235);
+    assert_int_equal(wake_ms(&candidate), 1000000 + 1234);
+    at(&candidate, 1000000 + 1233);
+    expect_none(&candidate, ACTION_ACQUIRE);
+    at(&candidate, 1000000 + 1234);
+    assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->hold_ms, 0);
+}
+
+/* Whoever has seen how much of a hold is left, or has heard it begin, counts by his own clock. */
+static void a_hold_that_was_watched_is_counted_out(void **state)
+{
+    (void)state;
+    for (int heard = 0; heard < 2; heard++) {
+        struct candidate candidate = fresh();
+        struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_HOLD, OTHER, 7, "v2");
+        reply.record.hold_ms = 20000;
+        reply.record.hold_left_ms = 19000;
+        int64_t end_ms = candidate.now_ms + 1000 + 19000;
+        if (heard == 1) {
+            is_refused(&candidate, "v1");
+            is_pushed(&candidate, LEASE_HOLD, "v2", -1);
+            end_ms = candidate.now_ms + 20000;
+            at(&candidate, wake_ms(&candidate) + 1);
+        } else {
+            candidate.now_ms += 1000;
+        }
+        reply.request = candidate.election.last_request;
+        replies(&candidate, reply);
+        /* The server's clock is set on by an hour, and then back. */
+        for (int64_t left_ms = 0; candidate.now_ms < end_ms - 1; left_ms = 3600000) {
+            int64_t next_ms = wake_ms(&candidate) + 1;
+            at(&candidate, next_ms < end_ms - 1 ? next_ms : end_ms - 1);
+            if (find(&candidate, ACTION_ACQUIRE) != NULL) {
+                assert_int_equal(find(&candidate, ACTION_ACQUIRE)->hold_ms,
+                                 end_ms - candidate.now_ms + 1);
+                reply.request = candidate.election.last_request;
+                reply.record.hold_left_ms = left_ms;
+                replies(&candidate, reply);
+            }
+        }
+        at(&candidate, end_ms);
+        assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->hold_ms, 0);
+    }
+}
+
+static void a_vacancy_with_a_hold_waits_for_both(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh();
+    struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_VACANT, OTHER, 7, "v1");
+    reply.record.hold_left_ms = reply.record.hold_ms = 40000;
+    replies(&candidate, reply);
+    while (candidate.now_ms < 1000000 + 39999) {
+        int64_t next_ms = wake_ms(&candidate) + 1;
+        at(&candidate, next_ms < 1000000 + 39999 ? next_ms : 1000000 + 39999);
+        if (find(&candidate, ACTION_ACQUIRE) != NULL) {
+            assert_false(candidate.election.asked_with_observation);
+            reply.request = candidate.election.last_request;
+            replies(&candidate, reply);
+        }
+    }
+    at(&candidate, 1000000 + 40000);
+    expect_observed(&candidate, "v1", 40000);
+    assert_true(candidate.election.asked_with_observation);
 }
 
 int main(void)
@@ -1167,6 +1230,8 @@ int main(void)
         cmocka_unit_test(a_fresh_subscription_looks_once_more),
         cmocka_unit_test(the_servers_clock_wakes_where_it_is_trusted),
         cmocka_unit_test(a_hold_is_asked_for_when_it_ends),
+        cmocka_unit_test(a_hold_that_was_watched_is_counted_out),
+        cmocka_unit_test(a_vacancy_with_a_hold_waits_for_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,7 +171,7 @@ static enum lease_verdict acquire_observed(struct candidate *c)
     seen = c->answer.record;
     return acquire_with(c, (struct store_acquire){.observed_ident = seen.ident,
                                                   .observed_version = seen.version,
-                                                  .observed_ms = TTL});
+                                                  .hold_left_ms = seen.hold_left_ms});
 }
 
 static uint64_t take(struct candidate *c)
@@ -824,6 +824,74 @@ static void hold_keeps_everybody_out_until_it_is_over(void **state)
     set_field("until", "1000");
     assert_int_equal(acquire(bert), LEASE_GRANTED);
     assert_field("until", "0");
+}
+
+/* Whoever has watched it goes by his own count; whoever has not, by the server's clock. */
+static void hold_that_was_watched_is_counted_by_the_asker(void **state)
+{
+    struct candidate *anna = *state;
+    struct candidate *bert = anna + 1;
+    struct store_acquire watched = {0};
+    struct lease_record seen;
+
+    release_held(anna, take(anna), 60000);
+    assert_int_equal(anna->answer.record.hold_ms, 60000);
+    acquire(bert);
+    seen = bert->answer.record;
+    watched.observed_ident = seen.ident;
+    watched.observed_version = seen.version;
+    watched.hold_left_ms = 1;
+    set_field("until", "1000");
+    assert_int_equal(acquire_with(bert, watched), LEASE_REFUSED);
+    set_field("until", "8999999999999999");
+    assert_int_equal(acquire(bert), LEASE_REFUSED);
+    assert_int_equal(bert->answer.record.hold_left_ms, 60000);
+    watched.hold_left_ms = 0;
+    assert_int_equal(acquire_with(bert, watched), LEASE_GRANTED);
+}
+
+/* What is left of it is as long as before for those who come, and the vacancy is waited out too. */
+static void hold_outlives_the_incarnation(void **state)
+{
+    struct candidate *anna = *state;
+    struct candidate *bert = anna + 1;
+    struct store_acquire ripe = {0};
+    struct lease_record seen;
+
+    release_held(anna, take(anna), 60000);
+    set_field("ident", "another");
+    assert_int_equal(acquire(bert), LEASE_REFUSED);
+    seen = bert->answer.record;
+    assert_int_equal(seen.state, LEASE_VACANT);
+    assert_in_range(seen.hold_left_ms, 50000, 60000);
+    assert_int_equal(seen.hold_ms, seen.hold_left_ms);
+    ripe.observed_ident = seen.ident;
+    ripe.observed_version = seen.version;
+    ripe.hold_left_ms = 1;
+    assert_int_equal(acquire_with(bert, ripe), LEASE_REFUSED);
+    ripe.hold_left_ms = 0;
+    ripe.observed_ms = TTL - 1;
+    assert_int_equal(acquire_with(bert, ripe), LEASE_REFUSED);
+    ripe.observed_ms = TTL;
+    assert_int_equal(acquire_with(bert, ripe), LEASE_GRANTED);
+    assert_field("hold", "0");
+}
+
+/* To what was written in the server's future the clock has been set back since. */
+static void a_clock_that_was_set_back_closes_nothing_for_long(void **state)
+{
+    struct candidate *anna = *state;
+    struct candidate *bert = anna + 1;
+
+    release_held(anna, take(anna), 3000);
+    set_field("at", "8999999999990000");
+    set_field("until", "8999999999993000");
+    assert_int_equal(acquire(bert), LEASE_REFUSED);
+    assert_in_range(bert->answer.record.hold_left_ms, 1, 3000);
+    /* From here on it is counted as ever. */
+    for (int tries = 0; tries < 3000 && acquire(bert) != LEASE_GRANTED; tries++)
+        usleep(5000);
+    assert_int_equal(bert->answer.verdict, LEASE_GRANTED);
 }
 
 static void grant_says_what_it_has_ended(void **state)
@@ -1514,6 +1582,9 @@ int main(void)
         TEST(release_of_a_version_that_is_not_ours_does_nothing),
         TEST(release_leaves_a_foreign_key_alone),
         TEST(hold_keeps_everybody_out_until_it_is_over),
+        TEST(hold_that_was_watched_is_counted_by_the_asker),
+        TEST(hold_outlives_the_incarnation),
+        TEST(a_clock_that_was_set_back_closes_nothing_for_long),
         TEST(grant_says_what_it_has_ended),
         TEST(short_hold_ends_by_itself),
         TEST(erase_leaves_nothing),

@@ -1,15 +1,21 @@
 -- Asks for the lease. GRANTED, with a new token, or REFUSED, and the record says why.
 --
 -- ARGV  8 highest token the asker ever saw   9, 10 ident and ver that it has itself seen, or ''
---       11 for how many ms unchanged          12 '1': there can have been no earlier holder
+--       11 for how many ms unchanged          12 what is left, in ms, of the hold that it has seen
+--       13 '1': there can have been no earlier holder
 
 local FLOOR, SEEN_IDENT, SEEN_VER = number(ARGV[8], MOST_TOKEN), ARGV[9], ARGV[10]
-local SEEN_FOR, ASSUME_FRESH = number(ARGV[11], MOST_TOKEN), ARGV[12] == '1'
+local SEEN_FOR, SEEN_HOLD = number(ARGV[11], MOST_TOKEN), number(ARGV[12], MOST_TTL)
+local ASSUME_FRESH = ARGV[13] == '1'
 
 -- Nobody can know whether an earlier holder still runs: say so, and from here on the record can be
--- observed. The id stays, because K may still carry it.
+-- observed. The id stays, because K may still carry it, and so does the rest of a hold.
 local function vacate(record)
+    local left = hold_left(record)
     stamp(record, 'vacant')
+    if left > 0 then
+        record.hold_until, record.hold = NOW + left, left
+    end
     record.tok = math.max(record.tok, FLOOR)
     record.ttl = math.max(record.ttl, MY_TTL)
     save(record)
@@ -25,13 +31,34 @@ local function raise_token(record)
     end
 end
 
+-- Where the clock was set back, what was written in its future is as of now: a TTL or a hold lasts
+-- for once as long again, and not for hours. The version stays.
+local function follow_clock(record)
+    if record.at > NOW then
+        record.at = NOW
+        record.hold_until = record.hold > 0 and NOW + record.hold or 0
+        call('HSET', TERM, 'at', text(record.at), 'until', text(record.hold_until))
+    end
+end
+
+local function is_seen(record)
+    return SEEN_VER ~= '' and SEEN_IDENT == IDENT and SEEN_VER == record.ver
+end
+
+-- Whoever has watched a hold has counted it out by his own clock.
+local function is_hold_over(record)
+    if is_seen(record) then
+        return SEEN_HOLD == 0
+    end
+    return hold_left(record) == 0
+end
+
 local function is_released(record)
-    return record.st == 'free' or record.st == 'hold' and NOW >= record.hold_until
+    return record.st == 'free' or record.st == 'hold' and is_hold_over(record)
 end
 
 local function is_observed(record)
-    return SEEN_VER ~= '' and SEEN_IDENT == IDENT and SEEN_VER == record.ver and
-        SEEN_FOR >= math.max(record.ttl, MY_TTL)
+    return is_seen(record) and SEEN_FOR >= math.max(record.ttl, MY_TTL)
 end
 
 local function is_out_by_server_clock(record)
@@ -42,7 +69,7 @@ local function may_have_it(record)
     if is_released(record) then
         return true
     end
-    return (record.st == 'held' or record.st == 'vacant') and
+    return (record.st == 'held' or record.st == 'vacant') and is_hold_over(record) and
         (is_observed(record) or is_out_by_server_clock(record))
 end
 
@@ -66,6 +93,8 @@ return run(function()
         record.st = 'free'
     elseif not is_certain(record) then
         vacate(record)
+    else
+        follow_clock(record)
     end
     raise_token(record)
     if foreign ~= '' or not may_have_it(record) then

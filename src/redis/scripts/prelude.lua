@@ -205,6 +205,11 @@ local function own(record, token)
     save(record)
 end
 
+-- What is left of a hold by this clock, which may be stepped: never more than the whole of it.
+local function hold_left(record)
+    return math.max(0, math.min(record.hold, record.hold_until - NOW))
+end
+
 local function remember(event, record, reason)
     try('XADD', HISTORY, 'MAXLEN', '~', HISTORY_LENGTH, '*', 'event', event,
         'token', text(record.tok), 'name', record.name, 'id', record.id,
@@ -228,7 +233,7 @@ local function answer(verdict, record, foreign, before)
         string.sub(record.ident, 1, 81),
         text(record.ttl),
         text(math.max(0, NOW - record.at)),
-        text(record.st == 'hold' and math.max(0, record.hold_until - NOW) or 0),
+        text(hold_left(record)),
         string.sub(foreign, 1, 81),
         string.sub(warning, 1, 255),
         before or '',
