@@ -76,6 +76,7 @@ enum election_hook {
 struct election_config {
     struct timing timing;
     bool server_clock;      /* --takeover server-clock */
+    bool assume_fresh;      /* --assume-fresh */
     bool exit_on_lost;      /* --on-lost exit */
     bool no_release;        /* --no-release: after a stop the lease is left to its TTL */
     bool once;              /* --once: one term at most, and no waiting for it beyond wait_ms */
@@ -129,7 +130,8 @@ struct lease_version {
 
 enum election_action_kind {
     ACTION_OPEN,    /* (re)open the connection, dropping any that is there */
-    ACTION_ACQUIRE, /* send; `request`, `nonce`, `token` = floor, `observed`, `observed_ms`, `hold_ms` */
+    ACTION_ACQUIRE, /* send; `request`, `nonce`, `token` = floor, `observed`, `observed_ms`,
+                       `hold_ms` */
     ACTION_RENEW,   /* send; `request`, `nonce`, `token`, `claim` */
     ACTION_RELEASE, /* send; `request`, `nonce`, `token`, `version`, `end`, `hold_ms` */
     ACTION_WATCH,   /* begin to listen to the events channel */
@@ -258,6 +260,7 @@ struct election {
     int64_t idle_hints;         /* in a row: after which nothing had changed */
     bool hinted;                /* the next question, or the present one, is due to a push */
     bool saw_record;
+    bool fresh_in_doubt; /* a question that assumed so got no verdict: it may be executed yet */
     bool asked_with_observation; /* the last acquire carried a ripe observation */
     bool free_hint;              /* a release was pushed while a request was on its way */
     bool watching;

@@ -189,6 +189,7 @@ static void note_unanswered(struct election *election, struct election_actions *
     case REQUEST_ACQUIRE:
     case REQUEST_CLAIM:
         tell(actions, NOTE_ASK_FAILED);
+        follow_doubt(election);
         election->obstacle = OBSTACLE_SILENCE;
         follow(election, election->now_ns);
         break;

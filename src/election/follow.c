@@ -168,11 +168,13 @@ static int64_t next_ask_ns(struct election *election, const struct lease_record 
     return ask_ns;
 }
 
-/* A record with our id and a token that we never used: a grant whose answer was lost. */
+/* A record with our id and a token that we never used: a grant whose answer was lost. One that
+ * assumed that there was no earlier leader must not be taken up late: there may have been one in
+ * the meantime, whose record was lost; it is waited out as if it were somebody else's. */
 static bool is_unclaimed_grant(const struct election *election, const struct lease_record *record)
 {
-    return record->state == LEASE_HELD && record->token > election->used_token &&
-           strcmp(record->id, election->config.id) == 0;
+    return !election->fresh_in_doubt && record->state == LEASE_HELD &&
+           record->token > election->used_token && strcmp(record->id, election->config.id) == 0;
 }
 
 /* Takes up such a grant. Its own send is forgotten, so the deadline counts from a renewal's. */
@@ -273,9 +275,16 @@ static void refused(struct election *election, struct election_actions *actions,
     }
 }
 
+void follow_doubt(struct election *election)
+{
+    if (election->config.assume_fresh && !election->saw_record)
+        election->fresh_in_doubt = true;
+}
+
 static void failed(struct election *election, struct election_actions *actions,
                    enum lease_failure failure)
 {
+    follow_doubt(election);
     if (failure == LEASE_FAILURE_CONFIGURATION && !election->answered) {
         finish(election, actions, END_CONFIGURATION);
         return;

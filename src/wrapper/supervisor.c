@@ -573,6 +573,7 @@ int supervisor_run(const struct supervisor_config *config)
     struct election_config election = {
         .timing = options->timing,
         .server_clock = options->server_clock,
+        .assume_fresh = options->assume_fresh,
         .exit_on_lost = options->exit_on_lost,
         .no_release = options->no_release,
         .once = options->once,

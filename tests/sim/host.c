@@ -116,6 +116,7 @@ static void process_init(struct world *world, struct process *process, uint8_t h
         .timing = host->timing,
         .server_clock = host->server_clock,
         .exit_on_lost = host->exit_on_lost,
+        .assume_fresh = host->assume_fresh,
         .no_release = host->no_release,
         .once = host->once,
         .wait_ms = host->wait_ms,

@@ -396,6 +396,30 @@ static void a_lost_grant_is_claimed_by_a_renewal(void **state)
                      (1002520 + 11348) * NS_PER_MS);
 }
 
+/* By then there may have been a leader whose record was lost. */
+static void a_lost_grant_that_assumed_no_leader_is_waited_out(void **state)
+{
+    (void)state;
+    struct candidate candidate = fresh_with((struct election_config){.assume_fresh = true});
+    assert_true(find(&candidate, ACTION_ACQUIRE)->never_saw_record);
+    happens(&candidate, EVENT_CLOSED);
+    happens(&candidate, EVENT_OPENED);
+    replies(&candidate, answer(&candidate, LEASE_REFUSED, LEASE_HELD, ME, 100, "n"));
+    expect_none(&candidate, ACTION_RENEW);
+    assert_int_equal(candidate.election.state, ELECTION_FOLLOWING);
+    while (candidate.now_ms < 1000000 + 14999) {
+        int64_t next_ms = wake_ms(&candidate) + 1;
+        at(&candidate, next_ms < 1000000 + 14999 ? next_ms : 1000000 + 14999);
+        expect_none(&candidate, ACTION_RENEW);
+        if (find(&candidate, ACTION_ACQUIRE) != NULL)
+            replies(&candidate, answer(&candidate, LEASE_REFUSED, LEASE_HELD, ME, 100, "n"));
+    }
+    at(&candidate, 1000000 + 15000);
+    expect_observed(&candidate, "n", 15000);
+    is_granted(&candidate, 101);
+    expect(&candidate, ACTION_START);
+}
+
 static void a_record_of_an_earlier_term_is_not_claimed(void **state)
 {
     (void)state;
@@ -1181,6 +1205,7 @@ int main(void)
         cmocka_unit_test(a_flood_of_hints_is_answered_by_few_questions),
         cmocka_unit_test(an_observation_that_ripens_under_way_is_tried_at_once),
         cmocka_unit_test(a_lost_grant_is_claimed_by_a_renewal),
+        cmocka_unit_test(a_lost_grant_that_assumed_no_leader_is_waited_out),
         cmocka_unit_test(a_record_of_an_earlier_term_is_not_claimed),
         cmocka_unit_test(a_grant_that_came_too_late_is_renewed_first),
         cmocka_unit_test(a_repeated_token_is_not_led_on),
