@@ -169,6 +169,9 @@ enum election_note {
     NOTE_RELEASED,
     NOTE_NOT_HELD, /* nothing to release any more */
     NOTE_LEFT,     /* the lease is left to its TTL */
+    /* HOOK_ACQUIRE of a term that is over cannot be killed: at the end of that term, and again when
+     * the next one begins beside it. */
+    NOTE_HOOK_ALIVE,
 };
 
 struct election_action {
@@ -289,7 +292,8 @@ struct election {
     bool began_run;                 /* the command was started in this term, or was to be */
     int hooks_left[ELECTION_HOOKS]; /* HOOK_OVER is owed so many times */
     int64_t hooks_until_ns; /* the release waits until then for hooks to end by themselves */
-    bool hook_killed;
+    bool hook_killed;       /* HOOK_ACQUIRE had no more time, at `hook_killed_ns` */
+    int64_t hook_killed_ns;
     bool kill_sent;
     int64_t stuck_since_ns; /* INT64_MAX: it is not */
     int64_t abandon_at_ns;  /* the keeper is given up then; INT64_MAX: not yet decided, or done */

@@ -55,7 +55,7 @@ void release_without_keeper(struct election *election);
 void release_reply(struct election *election, struct election_actions *actions,
                    const struct lease_reply *reply);
 void release_advance(struct election *election, struct election_actions *actions);
-/* Until when it waits for hooks: now for not at all, INT64_MAX for EVENT_HOOK_OVER. */
+/* Until when it waits for hooks: now for not at all. */
 int64_t release_waits_until_ns(const struct election *election);
 
 /* timing helper */

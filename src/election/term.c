@@ -65,6 +65,7 @@ static void begin_run(struct election *election, struct election_actions *action
 static void begin_first_run(struct election *election, struct election_actions *actions)
 {
     int64_t delay_ns = election->delay_until_ns - election->now_ns;
+    bool old_hook_lives = election->hooks_left[HOOK_ACQUIRE] > 0;
 
     if (delay_ns > 0) {
         election->restart_at_ns = election->delay_until_ns;
@@ -76,6 +77,8 @@ static void begin_first_run(struct election *election, struct election_actions *
     note->note = delay_ns > 0 ? NOTE_LOCK_DELAY : NOTE_ELECTED;
     note->token = election->token;
     note->delay_ms = delay_ns > 0 ? delay_ns / NS_PER_MS : 0;
+    if (old_hook_lives)
+        tell(actions, NOTE_HOOK_ALIVE);
 }
 
 void term_begin(struct election *election, struct election_actions *actions, uint64_t token,
@@ -138,6 +141,7 @@ static void term_over(struct election *election, struct election_actions *action
     if (election->began_run)
         run_hook(election, actions, HOOK_LOSE);
     election->hooks_until_ns = hooks_end_ns(election);
+    election->hook_killed = false;
     release_begin(election, actions);
 }
 
@@ -524,12 +528,21 @@ static int64_t hold_left_ms(const struct election *election)
     return ran && held_ms < election->config.hold_ms ? election->config.hold_ms - held_ms : 0;
 }
 
+/* When a hook that does not die is waited for no longer. By then nothing has been renewed for a
+ * TTL: the lease has run out, and whoever leads next does so beside that hook, here or elsewhere.
+ */
+static int64_t hook_is_stuck_at_ns(const struct election *election)
+{
+    return election->hook_killed_ns + ms_to_ns(election->config.timing.ttl_ms);
+}
+
 int64_t release_waits_until_ns(const struct election *election)
 {
     bool too_late = election->now_ns >= election->hooks_until_ns;
 
     if (election->hooks_left[HOOK_ACQUIRE] > 0)
-        return too_late && election->hook_killed ? INT64_MAX : election->hooks_until_ns;
+        return too_late && election->hook_killed ? hook_is_stuck_at_ns(election)
+                                                 : election->hooks_until_ns;
     return too_late || election->hooks_left[HOOK_LOSE] == 0 ? election->now_ns
                                                             : election->hooks_until_ns;
 }
@@ -541,6 +554,7 @@ static bool waits_for_hooks(struct election *election, struct election_actions *
 
     if (election->hooks_left[HOOK_ACQUIRE] > 0 && too_late && !election->hook_killed) {
         election->hook_killed = true;
+        election->hook_killed_ns = election->now_ns;
         act(actions, ACTION_KILL_HOOK);
     }
     return release_waits_until_ns(election) > election->now_ns;
@@ -548,7 +562,13 @@ static bool waits_for_hooks(struct election *election, struct election_actions *
 
 void release_advance(struct election *election, struct election_actions *actions)
 {
-    if (election->now_ns >= election->release_until_ns) {
+    bool hook_lives = election->hooks_left[HOOK_ACQUIRE] > 0;
+
+    if (election->now_ns >= election->release_until_ns ||
+        (hook_lives && election->hook_killed &&
+         election->now_ns >= hook_is_stuck_at_ns(election))) {
+        if (hook_lives)
+            tell(actions, NOTE_HOOK_ALIVE);
         tell(actions, NOTE_LEFT);
         release_over(election, actions);
     } else if (!waits_for_hooks(election, actions) && can_send(election)) {

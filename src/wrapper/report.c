@@ -310,6 +310,16 @@ static void tell_release(const struct election_action *action)
     }
 }
 
+static void tell_hook_alive(const struct election *election)
+{
+    if (election->state == ELECTION_LEADING)
+        log_line(LOG_LEVEL_WARNING, "hook_alive",
+                 "the on-acquire hook of an earlier term is still alive beside this one");
+    else
+        log_line(LOG_LEVEL_ERROR, "hook_alive",
+                 "the on-acquire hook cannot be killed; another term may begin beside it");
+}
+
 /* Two jobs that share a lease by mistake: one of them is not run, which nobody would notice. */
 static void tell_other_command(struct report *report, const struct election *election,
                                const struct lease_record *record)
@@ -408,6 +418,9 @@ void report_note(struct report *report, const struct election *election,
         break;
     case NOTE_TERM_OVER:
         log_line(LOG_LEVEL_INFO, "tree_dead", "the command and all it started are gone");
+        break;
+    case NOTE_HOOK_ALIVE:
+        tell_hook_alive(election);
         break;
     default:
         tell_release(action);

@@ -57,8 +57,16 @@ void hook_kill(struct world *world, struct process *process)
         hooks->waiting = false;
         queue_event(world, world->now, HAPPEN_HOOK_OVER, number_of(world, process), HOOK_ACQUIRE);
     }
-    if (hook_is_greeting(process))
+    if (!hook_is_greeting(process))
+        return;
+    if (world->now < world->plan.quiet_at && chance(world, 100000)) {
+        count_fault(world, FAULT_HOOK_STUCK);
+        hooks->serial++;
+        queue_event(world, until_at_most(world, 3 * world->plan.ttl_ns), HAPPEN_HOOK_EXIT,
+                    number_of(world, process), hooks->serial);
+    } else {
         end_soon(world, process);
+    }
 }
 
 void hook_kill_all(struct world *world, struct process *process)

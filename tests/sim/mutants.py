@@ -159,6 +159,11 @@ MUTANTS = [
     ("released while the hook of its start lives", ELECTION + "/term.c",
      "    if (election->hooks_left[HOOK_ACQUIRE] > 0)\n        return",
      "    if (false)\n        return"),
+    ("released although the hook of its start is stuck", ELECTION + "/term.c",
+     "        return too_late && election->hook_killed ? hook_is_stuck_at_ns(election)\n"
+     "                                                 : election->hooks_until_ns;",
+     "        return too_late && election->hook_killed ? election->now_ns\n"
+     "                                                 : election->hooks_until_ns;"),
     ("released when told to stop", ELECTION + "/term.c",
      "        act(actions, ACTION_STOP_TREE)->run = election->run;\n    }\n}",
      "        act(actions, ACTION_STOP_TREE)->run = election->run;\n"

@@ -39,6 +39,7 @@ static const char *const notes[] = {
     [NOTE_RELEASED] = "released",
     [NOTE_NOT_HELD] = "nothing to release",
     [NOTE_LEFT] = "leaves the lease to its TTL",
+    [NOTE_HOOK_ALIVE] = "has a hook of an ended term that lives",
 };
 static const char *const verdicts[] = {"GRANTED",  "REFUSED",  "RENEWED", "LOST",
                                        "RELEASED", "NOT_HELD", "ERROR"};

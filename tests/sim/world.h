@@ -75,6 +75,7 @@ enum fault {
     FAULT_COMMAND_FORKS,
     FAULT_COMMAND_STUCK, /* survives KILL for a while */
     FAULT_COMMAND_UNHEALTHY,
+    FAULT_HOOK_STUCK, /* survives its kill for a while */
     FAULT_EXEC_FAILS,
     FAULT_FORK_FAILS,
     FAULTS,

@@ -146,6 +146,34 @@ def test_a_hook_that_cannot_be_killed_is_waited_for(arena, redis):
     assert worker.wait() == 7
 
 
+@needs_root
+def test_a_greeting_that_cannot_be_killed_does_not_end_the_candidacy(arena, redis):
+    """Its lease is left to run out, and the next term says that it begins beside it."""
+    hook = ("--on-acquire", immortal(arena), "--retry", "100ms")
+    calm = {"ttl": "2s", "url": redis.url("tcp"), "command": ["sleep", 600]}
+    worker = arena.worker("--assume-fresh", *hook, prefix=as_user(arena), **calm)
+    worker.wait_event("elected")
+    left = wait_for_immortal(worker.companion)
+    redis.command("SET", KEY, "somebody else")
+    dead = worker.wait_event("tree_dead", after=worker.wait_event("lost"))
+    alive = worker.wait_event("hook_alive", after=dead)
+    assert "cannot be killed" in alive["message"]
+    assert alive.at_ns - dead.at_ns >= 1.5 * 10**9
+    assert not worker.find("released")
+
+    redis.command("DEL", KEY)
+    again = worker.wait_event("elected", after=alive)
+    beside = worker.wait_event("hook_alive", after=again)
+    assert "beside this one" in beside["message"]
+    processes.send(left, signal.SIGKILL)
+    # Now the new term has its own.
+    worker.send(signal.SIGTERM)
+    worker.wait_event("tree_dead", after=beside)
+    for pid in processes.children(worker.companion):
+        processes.send(pid, signal.SIGKILL)
+    assert worker.wait() == 128 + signal.SIGTERM
+
+
 def test_an_old_kernel_without_close_range(arena, redis):
     """Descriptors that leaderwrap was started with do not reach the command there either."""
     if shutil.which("strace") is None:

@@ -148,6 +148,85 @@ static void a_stop_gives_up_a_release_that_a_hook_prevents(void **state)
     assert_int_equal(expect(&candidate, ACTION_EXIT)->end, END_STOPPED);
 }
 
+/* A hook that became root, say: it does not keep us from standing by. */
+static struct candidate with_a_stuck_hook(void)
+{
+    struct candidate candidate = leader_with_hooks(RESTART_NO);
+    happens(&candidate, EVENT_CLOSED);
+    at(&candidate, BEGAN_MS + KILL_MS);
+    happens(&candidate, EVENT_TREE_DEAD);
+    expect(&candidate, ACTION_KILL_HOOK);
+    hook_over(&candidate, HOOK_LOSE);
+    happens(&candidate, EVENT_OPENED);
+    at(&candidate, BEGAN_MS + KILL_MS + 14999);
+    expect_none(&candidate, ACTION_RELEASE);
+    assert_int_equal(candidate.election.state, ELECTION_RELEASING);
+    at(&candidate, wake_ms(&candidate));
+    return candidate;
+}
+
+static void a_stuck_hook_leaves_the_lease_to_its_ttl_and_is_told_of(void **state)
+{
+    (void)state;
+    struct candidate candidate = with_a_stuck_hook();
+    assert_int_equal(candidate.now_ms, BEGAN_MS + KILL_MS + 15000);
+    assert_true(was_told(&candidate, NOTE_HOOK_ALIVE));
+    assert_true(was_told(&candidate, NOTE_LEFT));
+    expect_none(&candidate, ACTION_RELEASE);
+    at(&candidate, candidate.now_ms);
+    expect(&candidate, ACTION_ACQUIRE);
+}
+
+static void a_term_beside_a_stuck_hook_says_so_and_is_not_released_before_it(void **state)
+{
+    (void)state;
+    struct candidate candidate = with_a_stuck_hook();
+    at(&candidate, candidate.now_ms);
+    expect(&candidate, ACTION_ACQUIRE);
+    is_granted(&candidate, 200);
+    expect(&candidate, ACTION_START);
+    assert_true(was_told(&candidate, NOTE_HOOK_ALIVE));
+    ends(&candidate, false);
+    at(&candidate, candidate.now_ms + GRACE_MS);
+    expect(&candidate, ACTION_KILL_HOOK);
+    /* That of the old term, and that of this one. */
+    hook_over(&candidate, HOOK_ACQUIRE);
+    expect_none(&candidate, ACTION_RELEASE);
+    hook_over(&candidate, HOOK_ACQUIRE);
+    expect(&candidate, ACTION_RELEASE);
+}
+
+static void a_hook_that_dies_late_is_released_after(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader_with_hooks(RESTART_NO);
+    happens(&candidate, EVENT_CLOSED);
+    at(&candidate, BEGAN_MS + KILL_MS);
+    happens(&candidate, EVENT_TREE_DEAD);
+    happens(&candidate, EVENT_OPENED);
+    at(&candidate, BEGAN_MS + KILL_MS + 14000);
+    expect_none(&candidate, ACTION_RELEASE);
+    hook_over(&candidate, HOOK_ACQUIRE);
+    expect(&candidate, ACTION_RELEASE);
+}
+
+/* After a suspend, say: it has its time to die, counted from the kill. */
+static void a_hook_killed_long_after_the_deadline_is_no_stuck_one(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader_with_hooks(RESTART_NO);
+    at(&candidate, BEGAN_MS + 100000);
+    happens(&candidate, EVENT_TREE_DEAD);
+    expect(&candidate, ACTION_KILL_HOOK);
+    expect_none(&candidate, ACTION_RELEASE);
+    hook_over(&candidate, HOOK_LOSE);
+    at(&candidate, candidate.now_ms + 14999);
+    expect_none(&candidate, ACTION_RELEASE);
+    assert_int_equal(candidate.election.state, ELECTION_RELEASING);
+    hook_over(&candidate, HOOK_ACQUIRE);
+    expect(&candidate, ACTION_RELEASE);
+}
+
 static void hooks_are_of_the_term_not_of_the_run(void **state)
 {
     (void)state;
@@ -318,6 +397,10 @@ int main(void)
         cmocka_unit_test(hooks_get_no_time_beyond_the_deadline),
         cmocka_unit_test(a_lost_lease_leaves_no_time_for_hooks),
         cmocka_unit_test(a_stop_gives_up_a_release_that_a_hook_prevents),
+        cmocka_unit_test(a_stuck_hook_leaves_the_lease_to_its_ttl_and_is_told_of),
+        cmocka_unit_test(a_term_beside_a_stuck_hook_says_so_and_is_not_released_before_it),
+        cmocka_unit_test(a_hook_that_dies_late_is_released_after),
+        cmocka_unit_test(a_hook_killed_long_after_the_deadline_is_no_stuck_one),
         cmocka_unit_test(hooks_are_of_the_term_not_of_the_run),
         cmocka_unit_test(a_grant_that_nobody_wants_has_no_hooks),
         cmocka_unit_test(an_unhealthy_command_is_stopped_while_the_term_goes_on),
