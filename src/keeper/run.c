@@ -49,6 +49,11 @@ static void end_result(struct run *run)
     run->result = -1;
 }
 
+static bool is_signal(int number)
+{
+    return number > 0 && number < NSIG;
+}
+
 static void note_sent(struct run *run, int signal)
 {
     run->sent |= UINT64_C(1) << (signal - 1);
@@ -56,7 +61,7 @@ static void note_sent(struct run *run, int signal)
 
 static bool was_sent(const struct run *run, int signal)
 {
-    return (run->sent >> (signal - 1) & 1) != 0;
+    return is_signal(signal) && (run->sent >> (signal - 1) & 1) != 0;
 }
 
 static void begin_sweep(struct run *run, const struct keeper_request *request)
@@ -83,11 +88,6 @@ static void ask_to_end(struct run *run, int signal, bool main_only)
         tree_signal_all(&run->tree, signal);
         tree_signal_all(&run->tree, SIGCONT);
     }
-}
-
-static bool is_signal(int number)
-{
-    return number > 0 && number < NSIG;
 }
 
 static int stop_signal(const struct keeper_request *request)

@@ -181,6 +181,16 @@ def test_stopped_while_it_waits(arena, redis):
     assert worker.stop() == 128 + signal.SIGTERM
 
 
+def test_the_very_first_tick(arena, redis):
+    """Both wait out one TTL; who does not get it leaves then, and not at its next question."""
+    pair = [start(arena, redis, ttl="5s") for _ in range(2)]
+    wait_until(lambda: any(worker.find("started") for worker in pair))
+    began_ns = boottime_ns()
+    (loser,) = [worker for worker in pair if not worker.find("started")]
+    assert loser.wait() == 75
+    assert boottime_ns() - began_ns < 1.2 * SECOND_NS  # --retry is 5 s
+
+
 @pytest.mark.parametrize("data", ["kept", "lost"])
 def test_a_restart_of_redis_between_two_ticks_costs_no_run(arena, data):
     redis = arena.redis("appendonly yes")
