@@ -133,7 +133,12 @@ class Worker:
     def keeper(self):
         """The keeper's pid; None if it is gone."""
         guard = self.guard
-        found = processes.children(guard) if guard else []
+        if guard is None:
+            return None
+        # It may not have forked yet; and when the keeper is gone it has orphans, which it sweeps.
+        wait_until(lambda: processes.children(guard) or not processes.alive(guard))
+        own = processes.command_line(self.pid)
+        found = [p for p in processes.children(guard) if processes.command_line(p) == own]
         return found[0] if found else None
 
     @property
