@@ -44,6 +44,8 @@ struct connection_config {
     uv_loop_t *loop;
     const struct redis_url *url; /* borrowed, must outlive the connection */
     const char *password_file;   /* read at each connect; borrowed; NULL: the URL's password */
+    int64_t timeout_ms; /* how long the owner waits for an answer: the kernel is not to give a peer
+                           up before two of these have passed, nor before 5 s */
     struct connection_callbacks callbacks;
     void *context;
 };

@@ -37,8 +37,9 @@ struct store_config {
     const char *name;
     const char *command; /* its fingerprint, up to 8 hex digits; NULL or empty: none is told */
     int64_t ttl_ms;
-    bool server_clock; /* --takeover server-clock */
-    bool assume_fresh; /* --assume-fresh */
+    int64_t timeout_ms; /* as connection's */
+    bool server_clock;  /* --takeover server-clock */
+    bool assume_fresh;  /* --assume-fresh */
     struct store_callbacks callbacks;
     void *context;
 };

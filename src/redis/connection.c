@@ -25,6 +25,9 @@
 
 #define AUTH_ARGS_MAX 3
 
+#define UNACKNOWLEDGED_LEAST_MS 5000
+#define UNACKNOWLEDGED_MOST_MS  3600000
+
 enum connection_state {
     CONNECTION_CLOSED,
     CONNECTION_RESOLVING,
@@ -395,6 +398,16 @@ static void opened(struct connection *connection)
     send_handshake(connection);
 }
 
+/* How long the kernel waits for the peer to acknowledge what was sent. */
+static unsigned unacknowledged_ms(const struct connection *connection)
+{
+    int64_t ms = connection->config.timeout_ms;
+
+    if (ms >= UNACKNOWLEDGED_MOST_MS / 2)
+        return UNACKNOWLEDGED_MOST_MS;
+    return ms > UNACKNOWLEDGED_LEAST_MS / 2 ? (unsigned)ms * 2 : UNACKNOWLEDGED_LEAST_MS;
+}
+
 static void try_next(struct connection *connection);
 
 /* A failed try: the reason is kept, and reported where it was the last one. */
@@ -456,7 +469,8 @@ static void try_next(struct connection *connection)
         connection->tries_left--;
         error = address != NULL
                     ? transport_connect_tcp(&connection->transport, connection->config.loop,
-                                            &address->any, &transport_callbacks, connection)
+                                            &address->any, unacknowledged_ms(connection),
+                                            &transport_callbacks, connection)
                     : UV_EAI_NODATA;
         if (error == 0)
             return;

@@ -446,6 +446,7 @@ int store_new(struct store **out, const struct store_config *config)
         .loop = config->loop,
         .url = config->url,
         .password_file = config->password_file,
+        .timeout_ms = config->timeout_ms,
         .callbacks = {.on_open = on_open, .on_closed = on_closed},
         .context = store,
     };

@@ -18,7 +18,6 @@
 #define REPLY_BYTES_MAX    ((size_t)1024 * 1024)
 
 #define INPUT_SIZE        4096
-#define USER_TIMEOUT_MS   5000U
 #define KEEPALIVE_SECONDS 15
 
 #if HIREDIS_MAJOR >= 1
@@ -88,9 +87,8 @@ static void on_connect(uv_connect_t *request, int status)
         transport->callbacks->on_connect(transport->context, status);
 }
 
-static void set_tcp_options(uv_tcp_t *tcp)
+static void set_tcp_options(uv_tcp_t *tcp, unsigned timeout_ms)
 {
-    unsigned timeout_ms = USER_TIMEOUT_MS;
     uv_os_fd_t fd;
 
     /* All of these only make a dead peer known sooner, so a refusal does not matter. */
@@ -101,7 +99,8 @@ static void set_tcp_options(uv_tcp_t *tcp)
 }
 
 int transport_connect_tcp(struct transport **out, uv_loop_t *loop, const struct sockaddr *address,
-                          const struct transport_callbacks *callbacks, void *context)
+                          unsigned user_timeout_ms, const struct transport_callbacks *callbacks,
+                          void *context)
 {
     struct transport *transport = transport_new(callbacks, context);
     int error;
@@ -115,7 +114,7 @@ int transport_connect_tcp(struct transport **out, uv_loop_t *loop, const struct 
         return error;
     }
     transport->uv.handle.data = transport;
-    set_tcp_options(&transport->uv.tcp);
+    set_tcp_options(&transport->uv.tcp, user_timeout_ms);
     error = uv_tcp_connect(&transport->connect, &transport->uv.tcp, address, on_connect);
     if (error != 0) {
         transport_drop(transport);

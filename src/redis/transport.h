@@ -21,9 +21,12 @@ struct transport_callbacks {
     void (*on_end)(void *context, const char *why);
 };
 
-/* Begin to connect. Return 0 or a libuv error. `callbacks` is borrowed. */
+/* Begin to connect. Return 0 or a libuv error. `callbacks` is borrowed. The kernel ends a
+ * connection whose peer has acknowledged nothing for `user_timeout_ms` (TCP_USER_TIMEOUT, tcp(7)).
+ */
 int transport_connect_tcp(struct transport **out, uv_loop_t *loop, const struct sockaddr *address,
-                          const struct transport_callbacks *callbacks, void *context);
+                          unsigned user_timeout_ms, const struct transport_callbacks *callbacks,
+                          void *context);
 int transport_connect_unix(struct transport **out, uv_loop_t *loop, const char *path,
                            const struct transport_callbacks *callbacks, void *context);
 

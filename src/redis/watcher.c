@@ -177,6 +177,7 @@ int watcher_new(struct watcher **out, const struct watcher_config *config)
         .loop = config->loop,
         .url = config->url,
         .password_file = config->password_file,
+        .timeout_ms = config->timeout_ms,
         .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_message = on_message},
         .context = watcher,
     };

@@ -243,6 +243,7 @@ static int check_redis(struct check *check, const char *id)
         .id = id,
         .name = options->name,
         .ttl_ms = options->timing.ttl_ms,
+        .timeout_ms = options->timing.request_timeout_ms,
         .server_clock = options->server_clock,
         .assume_fresh = true,
         .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_reply = on_reply},

@@ -493,6 +493,7 @@ static int open_redis(struct supervisor *supervisor)
         .name = options->name,
         .command = options->fingerprint,
         .ttl_ms = options->timing.ttl_ms,
+        .timeout_ms = options->timing.request_timeout_ms,
         .server_clock = options->server_clock,
         .assume_fresh = options->assume_fresh,
         .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_reply = on_reply},

@@ -128,6 +128,7 @@ void will_execute(const struct options *options, const char *id, const struct ke
         .id = id,
         .name = options->name,
         .ttl_ms = options->timing.ttl_ms,
+        .timeout_ms = options->timing.request_timeout_ms,
         .server_clock = options->server_clock,
         .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_reply = on_reply},
         .context = &will,

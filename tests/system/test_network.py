@@ -91,6 +91,24 @@ def test_a_stall_is_ridden_out_on_the_connection_that_there_is(arena, redis):
         proxy.refuse = False
 
 
+def test_a_long_round_trip_is_a_matter_of_the_ttl(arena, redis):
+    """Two of them, as the server does not know the script yet; the time-out is 5 s."""
+    with Proxy(arena, redis) as proxy:
+        proxy.delay_s = 2.2
+        calm = {"ttl": "30s", "url": proxy.url, "command": arena.beat(*ALONE)}
+        worker = arena.worker("--assume-fresh", **calm)
+        won = worker.wait_event("elected")
+        assert not worker.find("ask_failed")
+        # And one that is longer than the time-out is one of a person's choice.
+        hasty = arena.worker("--request-timeout", "1s", **calm)
+        hasty.wait_event("ask_failed")
+        assert not hasty.find("waiting")
+        proxy.delay_s = 0
+        hasty.wait_event("waiting")
+        assert worker.stop() in (0, 143)
+        assert not worker.find("elected", after=won)
+
+
 def hosts_file(arena, *addresses):
     """What to put before a command so that it knows "redis.test" by these addresses, in a mount
     namespace of its own."""

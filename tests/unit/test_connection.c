@@ -1,6 +1,7 @@
 /* One connection against servers of every sort: good, hostile, absent. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -25,6 +26,7 @@ struct fixture {
     struct redis_url url;
     struct connection *connection;
     const char *password_file;
+    int64_t timeout_ms;
     bool wants_messages;
     int opened;
     int closed;
@@ -136,6 +138,7 @@ static void make(struct fixture *f, const char *address)
         .loop = &f->loop,
         .url = &f->url,
         .password_file = f->password_file,
+        .timeout_ms = f->timeout_ms,
         .callbacks = {.on_open = on_open, .on_closed = on_closed},
         .context = f,
     };
@@ -974,6 +977,36 @@ static void socket_is_close_on_exec(void **state)
     assert_true(sockets > 0);
 }
 
+/* A slow peer is not to be given up by the kernel before it is by us. */
+static void the_kernel_is_as_patient_as_its_owner(void **state)
+{
+    static const struct {
+        int64_t timeout_ms;
+        unsigned patience_ms;
+    } rows[] = {{0, 5000}, {500, 5000}, {10000, 20000}, {INT64_MAX, 3600000}};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        int found = 0;
+
+        connection_free(f->connection);
+        redis_url_clear(&f->url);
+        f->timeout_ms = rows[i].timeout_ms;
+        f->opened = 0;
+        make_fake(f, "redis://127.0.0.1:%d");
+        connection_open(f->connection);
+        loop_until(&f->loop, is_open, f);
+        for (int fd = 3; fd < 256; fd++) {
+            unsigned patience_ms = 0;
+            socklen_t size = sizeof(patience_ms);
+
+            if (getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, &size) == 0)
+                found += patience_ms == rows[i].patience_ms;
+        }
+        assert_int_equal(found, 1);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -1033,6 +1066,7 @@ int main(void)
         TEST(messages_are_strays_where_none_are_expected),
         TEST(array_without_a_kind_is_no_message),
         TEST(socket_is_close_on_exec),
+        TEST(the_kernel_is_as_patient_as_its_owner),
     };
 
     /* As the program does: a write to a peer that is gone is an error, no end. */
