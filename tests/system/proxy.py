@@ -11,7 +11,7 @@ class Proxy:
     lost, with all later ones of the same connection. While `refuse` is true new connections are
     closed at once; while `stall` is true nothing passes in either direction, and all of it later;
     while `hang_up` is true each is closed behind the first answer. `accepted` counts
-    connections."""
+    connections, `swallowed` lost answers."""
 
     def __init__(self, arena, server):
         self.socket = str(arena.short_folder / "proxy.sock")
@@ -22,6 +22,7 @@ class Proxy:
         self.hang_up = False
         self.stall = False
         self.accepted = 0
+        self.swallowed = 0
         self._server = server.socket
         self._open = []
         self._listener = socket.socket(socket.AF_UNIX)
@@ -70,6 +71,7 @@ class Proxy:
                 lost = lost or tamper and self.swallow
                 if tamper and self.delay_s and not lost:
                     time.sleep(self.delay_s)
+                self.swallowed += lost
                 if not lost:
                     target.sendall(data)
                 if tamper and self.hang_up:

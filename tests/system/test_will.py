@@ -90,8 +90,10 @@ def test_it_releases_what_an_unheard_renewal_wrote(arena, redis):
         known = record(redis)["ver"]
         proxy.swallow = True
         wait_until(lambda: record(redis)["ver"] != known, what="a renewal that is not heard of")
-        pair.leader.kill9()
+        # What the last will hears, on a connection of its own, must not be lost as well.
+        wait_until(lambda: proxy.swallowed > 0)
         proxy.swallow = False
+        pair.leader.kill9()
         pair.leader.wait_event("will_done")
         pair.handed_over()
         assert last_end(redis)["reason"] == "wrapper killed"
