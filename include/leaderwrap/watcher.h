@@ -2,7 +2,7 @@
  * The second connection: hears at once what others do to the lease. What it hears is a hint that
  * shortens a wait; nothing depends on it, so it looks after itself: it reconnects with capped
  * back-off (100 ms to 5 s, which only a subscription that lasted for 2 s resets) and pings, and
- * reports trouble once, not at each try.
+ * reports the same trouble at growing intervals, not at each try.
  */
 #ifndef LEADERWRAP_WATCHER_H
 #define LEADERWRAP_WATCHER_H
