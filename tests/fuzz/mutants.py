@@ -147,8 +147,8 @@ MUTANTS = [
     ("a reaped keeper is killed", "keeper_link", "src/keeper/keeper_link.c",
      "    if (at >= 0) {\n        (void)kill", "    if (at >= -1) {\n        (void)kill"),
     ("on_lost from inside a call", "keeper_link", "src/keeper/keeper_link.c",
-     "    priority_raise(&link->priority);\n    set_timer(link, 0);",
-     "    priority_raise(&link->priority);\n    set_timer(link, 0);\n"
+     "        prepare_sweep(link);\n    set_timer(link, 0);",
+     "        prepare_sweep(link);\n    set_timer(link, 0);\n"
      "    link->callbacks.on_lost(link->context, link->why);"),
 ]
 

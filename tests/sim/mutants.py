@@ -91,7 +91,8 @@ MUTANTS = [
 
     # unknown outcomes and late answers
     ("unknown outcome taken as granted", ELECTION + "/election.c",
-     "        tell(actions, NOTE_ASK_FAILED);\n        election->obstacle = OBSTACLE_SILENCE;\n"
+     "        tell(actions, NOTE_ASK_FAILED);\n        follow_doubt(election);\n"
+     "        election->obstacle = OBSTACLE_SILENCE;\n"
      "        follow(election, election->now_ns);",
      "        term_begin(election, actions, election->floor_token + 1, election->pending.sent_ns);"),
     ("unknown outcome taken as renewed", ELECTION + "/election.c",
@@ -108,7 +109,7 @@ MUTANTS = [
      "kind == REQUEST_NONE || reply->request != election->pending.number",
      "kind == REQUEST_NONE"),
     ("an ended term of one's own is claimed again", ELECTION + "/follow.c",
-     "record->state == LEASE_HELD && record->token > election->used_token &&",
+     "record->state == LEASE_HELD &&\n           record->token > election->used_token &&",
      "record->state == LEASE_HELD &&"),
     ("a request is waited for for ever", ELECTION + "/election.c",
      "election->now_ns >= election->pending.sent_ns + timeout_ns", "false"),
@@ -212,9 +213,9 @@ MUTANTS = [
      "    if (call->set_refused)\n        return false;\n    stamp(call, LEASE_HELD);",
      "    stamp(call, LEASE_HELD);"),
     ("free of another incarnation accepted", SIM + "/script.c",
-     "    else if (!is_certain(call))\n        vacate(call);\n    raise_token",
+     "    else if (!is_certain(call))\n        vacate(call);\n    else",
      "    else if (!is_certain(call) && call->record.state != LEASE_FREE)\n"
-     "        vacate(call);\n    raise_token"),
+     "        vacate(call);\n    else"),
     ("token without the time", SIM + "/script.c",
      "    token = higher(token, call->microseconds);\n", ""),
     ("a higher token does not end a term", SIM + "/script.c",
