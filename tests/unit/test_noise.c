@@ -1,4 +1,5 @@
 /* What of many lines about the same thing is told. */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,10 +72,10 @@ static void causes_without_end_have_a_bound(void **state)
     int told = 0;
 
     (void)state;
-    for (int i = 0; i < 6000; i++) {
+    for (int64_t i = 0; i < 6000; i++) {
         char cause[32];
 
-        snprintf(cause, sizeof cause, "error %d", i);
+        snprintf(cause, sizeof cause, "error %" PRId64, i);
         told += noise_hear(&noise, cause, BEGAN_NS + i * 10 * NS_PER_MS).tell;
     }
     assert_int_equal(told, NOISE_CAUSES);
@@ -88,7 +89,7 @@ static void an_outage_is_told_once(void **state)
     int told = 0;
 
     (void)state;
-    for (int round = 0; round < 2; round++) {
+    for (int64_t round = 0; round < 2; round++) {
         int64_t began_ns = BEGAN_NS + round * 10 * MINUTE_NS;
 
         outage_over(&outage, began_ns);
