@@ -140,7 +140,11 @@ static void extend(const struct election_action *action)
 
 static void note_request(const struct election_action *action)
 {
-    ORACLE(!world.asked.pending && world.open);
+    const int64_t timeout_ns = world.election.config.timing.request_timeout_ms * NS_PER_MS;
+
+    /* Behind one that got no answer in time, on the same connection, another one may be sent. */
+    ORACLE(world.open);
+    ORACLE(!world.asked.pending || world.now_ns >= world.asked.sent_ns + timeout_ns);
     world.asked.pending = true;
     world.asked.kind = action->kind;
     world.asked.claim = action->claim;
@@ -263,10 +267,12 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
 static void on_reply(void *context, const struct lease_reply *reply)
 {
     ORACLE(context == &world && world.open);
-    ORACLE(world.asked.pending && reply->request == world.asked.number);
+    ORACLE(reply->request <= world.asked.number);
+    ORACLE(world.asked.pending || reply->request < world.asked.number);
     ORACLE(memchr(reply->text, '\0', sizeof reply->text) != NULL);
     ORACLE(memchr(reply->warning, '\0', sizeof reply->warning) != NULL);
-    world.asked.pending = false;
+    if (reply->request == world.asked.number)
+        world.asked.pending = false;
     step(EVENT_REPLY, (struct election_event){.reply = reply});
 }
 
