@@ -166,11 +166,12 @@ def test_a_greeting_that_cannot_be_killed_does_not_end_the_candidacy(arena, redi
     beside = worker.wait_event("hook_alive", after=again)
     assert "beside this one" in beside["message"]
     processes.send(left, signal.SIGKILL)
+    processes.wait_gone(left)
     # Now the new term has its own.
+    left = wait_for_immortal(worker.companion)
     worker.send(signal.SIGTERM)
     worker.wait_event("tree_dead", after=beside)
-    for pid in processes.children(worker.companion):
-        processes.send(pid, signal.SIGKILL)
+    processes.send(left, signal.SIGKILL)
     assert worker.wait() == 128 + signal.SIGTERM
 
 

@@ -19,6 +19,7 @@ PROMPT = {
     "kill_elector": True,
     "kill_keeper": True,
     "kill_main": True,
+    "kill_both": False,
     "power_off": False,
     "stop_elector": False,
     "freeze_host": False,

@@ -1,9 +1,9 @@
 """Carries out the schedule, and keeps the record of what really happened and when.
 
-What it never does, because the promise does not cover it: it never takes both elector and keeper
-from a tree that goes on running. So a candidate has at most one fault of a guardian at a time
-(another one is skipped), and where both stand still the whole tree does (freeze_host), or dies with
-them (power_off).
+What it never does, because the promise does not cover it: it never takes elector, guard and keeper
+from a tree that goes on running. So a candidate has at most one fault of its guardians at a time
+(another one is skipped), elector and keeper die together only where the guard goes on (kill_both),
+and where all stand still the whole tree does (freeze_host), or dies with them (power_off).
 """
 
 import heapq
@@ -23,7 +23,9 @@ SECOND_NS = 10**9
 SNAPSHOT_EVERY_S = 6
 LATE_S = 5
 ANSWER_S = 0.5  # patience with a server that other faults may have silenced
-MORTAL = set("kill_elector kill_keeper stop_keeper kill_main power_off term term_twice".split())
+MORTAL = set(
+    "kill_elector kill_keeper stop_keeper kill_both kill_main power_off term term_twice".split()
+)
 # What a candidate that must live suffers instead: enough to lose its term.
 DEPOSED_S = 3.2
 
@@ -159,6 +161,18 @@ class Faults:
         self._kill(victim.keeper())
         victim.guardian_struck = True
         victim.explained |= KEEPER_LOST
+
+    def _kill_both(self, victim):
+        """Elector and keeper, at one instant: both stand still before either dies."""
+        self._spare_guardians(victim)
+        pair = [victim.elector(), victim.keeper()]
+        if None in pair or not all([handle.send(signal.SIGSTOP) for handle in pair]):
+            raise Skip("no such process")
+        victim.guardian_struck = True
+        victim.explained |= KILLED
+        for handle in pair:
+            handle.send(signal.SIGKILL)
+            handle.close()
 
     def _power_off(self, victim):
         self._spare_guardians(victim)

@@ -19,6 +19,7 @@ PROCESS = {
     "stop_elector": (0.3, 6),
     "kill_keeper": (0, 0),
     "stop_keeper": (0.2, 5),
+    "kill_both": (0, 0),
     "kill_main": (0, 0),
     "stop_main": (0.2, 4),
     "kill_grandchild": (0, 0),
@@ -51,7 +52,7 @@ SERVER = {
     "server_clock": (0, 0),
 }
 ALONE_PROMPT = ["term", "term_twice", "kill_elector", "kill_keeper", "kill_main"]
-ALONE_SLOW = ["power_off", "stop_elector", "freeze_host", "cut_both", "cut_in", "cut_out"]
+ALONE_SLOW = ["power_off", "kill_both", "stop_elector", "freeze_host", "cut_both", "cut_in", "cut_out"]
 CLOCK_STEPS_S = [-3600, -5, 0, 5, 3600]
 SLOW_ALONE_S = 4.2
 

@@ -1,6 +1,7 @@
 /* Signalling, reaping and killing trees, without a keeper around them. The test program is the
  * subreaper. */
 #include "keeper_fixture.h"
+#include "leaks.h"
 
 #include <sched.h>
 #include <sys/mount.h>
