@@ -14,7 +14,7 @@ import uuid
 from server import Server
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MARK = "LEADERWRAP_BENCH_MARK"
+MARK = "BENCH_MARK"
 PATIENCE_S = 30
 
 

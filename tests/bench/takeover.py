@@ -26,7 +26,8 @@ class Trio:
     def next_start_ns(self):
         """Waits for the next leader's command."""
         at_ns, child = self.stamps.wait("start")
-        elector = parent_of(parent_of(child))
+        keeper = parent_of(child)
+        elector = parent_of(parent_of(keeper))  # above the guard
         self.leader = next(worker for worker in self.stage.workers if worker.pid == elector)
         return at_ns
 
