@@ -1,5 +1,5 @@
 /* CLOCK_BOOTTIME, and timers on it. */
-#include "leaderwrap/clock.h"
+#include "leaderwrap/base/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* The table of signals, and the two actions of a signal that need no handler. */
-#include "leaderwrap/disposition.h"
+#include "leaderwrap/base/disposition.h"
 
 #include <errno.h>
 #include <string.h>

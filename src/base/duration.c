@@ -1,5 +1,5 @@
 /* Durations, from text and to text. */
-#include "leaderwrap/duration.h"
+#include "leaderwrap/base/duration.h"
 
 #include <inttypes.h>
 #include <stdbool.h>

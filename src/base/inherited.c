@@ -1,5 +1,5 @@
 /* What leaderwrap was started with, kept for the command. */
-#include "leaderwrap/inherited.h"
+#include "leaderwrap/base/inherited.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "leaderwrap/disposition.h"
+#include "leaderwrap/base/disposition.h"
 
 static uint64_t bit_of(int number)
 {

@@ -1,5 +1,5 @@
 /* Log lines: formatted into one buffer on the stack, written by one write(2). */
-#include "leaderwrap/log.h"
+#include "leaderwrap/base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>

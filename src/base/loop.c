@@ -1,5 +1,5 @@
 /* Letting a loop go without waiting for what hangs. */
-#include "leaderwrap/loop.h"
+#include "leaderwrap/base/loop.h"
 
 #include <stdio.h>
 #include <unistd.h>

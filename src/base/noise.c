@@ -1,9 +1,9 @@
 /* Causes are told apart by a hash of their text: a collision costs a line of log. */
-#include "leaderwrap/noise.h"
+#include "leaderwrap/base/noise.h"
 
 #include <stddef.h>
 
-#include "leaderwrap/clock.h"
+#include "leaderwrap/base/clock.h"
 
 #define FIRST_PAUSE_NS (60 * MS_PER_SEC * NS_PER_MS)
 #define LAST_PAUSE_NS  (60 * FIRST_PAUSE_NS)

@@ -1,5 +1,5 @@
 /* The fenced counter: one connection, one timer, one script. */
-#include "leaderwrap/counter.h"
+#include "leaderwrap/counter/counter.h"
 
 #include <hiredis/hiredis.h>
 #include <signal.h>
@@ -9,11 +9,11 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "leaderwrap/connection.h"
-#include "leaderwrap/loop.h"
-#include "leaderwrap/reply_class.h"
-#include "leaderwrap/store.h"
-#include "src/redis/scripts.h"
+#include "leaderwrap/base/loop.h"
+#include "leaderwrap/redis/connection.h"
+#include "leaderwrap/redis/reply_class.h"
+#include "leaderwrap/redis/script.h"
+#include "leaderwrap/redis/store.h"
 
 #define TICK_MS    1000
 #define TIMEOUT_MS 2000

@@ -1,5 +1,5 @@
 /* The election's frame: events to their rooms, the connection, one request at a time. */
-#include "leaderwrap/election.h"
+#include "leaderwrap/election/election.h"
 
 #include <inttypes.h>
 #include <stdio.h>

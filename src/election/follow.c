@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "internal.h"
-#include "leaderwrap/duration.h"
+#include "leaderwrap/base/duration.h"
 
 #define RELEASE_JITTER_MOST_MS 50
 #define JITTER_PER_LISTENER_NS INT64_C(50000) /* about what a server needs for one acquire */

@@ -1,7 +1,7 @@
 /* Health checks: their schedule and their verdict. */
-#include "leaderwrap/health.h"
+#include "leaderwrap/election/health.h"
 
-#include "leaderwrap/clock.h"
+#include "leaderwrap/base/clock.h"
 
 void health_begin(struct health *health, const struct health_config *config, int64_t now_ns)
 {

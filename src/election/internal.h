@@ -2,8 +2,8 @@
 #ifndef LEADERWRAP_ELECTION_INTERNAL_H
 #define LEADERWRAP_ELECTION_INTERNAL_H
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/election.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/election/election.h"
 
 /* election.c: actions, random numbers, requests */
 struct election_action *act(struct election_actions *actions, enum election_action_kind kind);

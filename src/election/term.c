@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "internal.h"
-#include "leaderwrap/clock.h"
+#include "leaderwrap/base/clock.h"
 
 /* How long a keeper that was told to kill is believed to be at it. */
 #define KEEPER_PATIENCE_MS 1000

@@ -1,11 +1,11 @@
 /* From a TTL to deadlines. */
-#include "leaderwrap/timing.h"
+#include "leaderwrap/election/timing.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/duration.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/duration.h"
 
 #define DRIFT_FIXED_MS        2
 #define MARGIN_LEAST_MS       50

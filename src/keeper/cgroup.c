@@ -1,5 +1,5 @@
 /* A leaf in the delegated cgroup v2, for cgroup.kill. */
-#include "leaderwrap/cgroup.h"
+#include "cgroup.h"
 
 #include <errno.h>
 #include <fcntl.h>

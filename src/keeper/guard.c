@@ -10,9 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "leaderwrap/cgroup.h"
-#include "leaderwrap/clock.h"
-#include "leaderwrap/tree.h"
+#include "cgroup.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/keeper/tree.h"
 #include "priority.h"
 #include "spawn.h"
 

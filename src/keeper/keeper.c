@@ -4,7 +4,7 @@
  * What can fail for good fails in set_up. After that there are only warnings, and the one thing
  * that ends the loop is the elector's death with no tree left.
  */
-#include "leaderwrap/keeper.h"
+#include "leaderwrap/keeper/keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,12 +20,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "guard.h"
-#include "leaderwrap/cgroup.h"
-#include "leaderwrap/clock.h"
-#include "leaderwrap/disposition.h"
-#include "leaderwrap/log.h"
-#include "leaderwrap/protocol.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/disposition.h"
+#include "leaderwrap/base/log.h"
+#include "leaderwrap/keeper/protocol.h"
 #include "priority.h"
 #include "run.h"
 #include "spawn.h"

@@ -5,7 +5,7 @@
  * that has three uses, never two at a time: the ACK that is due, the callbacks that must come from
  * the loop, and the pause between two rounds of the sweep.
  */
-#include "leaderwrap/keeper_link.h"
+#include "leaderwrap/keeper/keeper_link.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -17,11 +17,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "leaderwrap/cgroup.h"
-#include "leaderwrap/clock.h"
-#include "leaderwrap/proc.h"
-#include "leaderwrap/tree.h"
+#include "cgroup.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/keeper/tree.h"
 #include "priority.h"
+#include "proc.h"
 
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434

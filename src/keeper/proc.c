@@ -1,5 +1,5 @@
 /* Readers of /proc. The keeper uses them while it sweeps: stack buffers only, no stdio. */
-#include "leaderwrap/proc.h"
+#include "proc.h"
 
 #include <dirent.h>
 #include <errno.h>

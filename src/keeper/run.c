@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "leaderwrap/clock.h"
+#include "leaderwrap/base/clock.h"
 
 /* For what a command that ended by itself has left behind, if the grace is not shorter. */
 #define LEFTOVERS_GRACE_MS 1000

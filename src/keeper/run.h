@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "leaderwrap/cgroup.h"
-#include "leaderwrap/protocol.h"
-#include "leaderwrap/tree.h"
+#include "cgroup.h"
+#include "leaderwrap/keeper/protocol.h"
+#include "leaderwrap/keeper/tree.h"
 #include "spawn.h"
 
 enum run_state {

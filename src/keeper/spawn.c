@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "leaderwrap/clock.h"
+#include "leaderwrap/base/clock.h"
 
 #ifndef SYS_close_range
 #define SYS_close_range 436

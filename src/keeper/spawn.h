@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "leaderwrap/cgroup.h"
-#include "leaderwrap/keeper.h"
-#include "leaderwrap/protocol.h"
+#include "cgroup.h"
+#include "leaderwrap/keeper/keeper.h"
+#include "leaderwrap/keeper/protocol.h"
 
 struct spawn {
     const struct keeper_config *config;

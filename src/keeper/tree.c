@@ -1,5 +1,5 @@
 /* Signalling and killing a process tree, and proving that it is gone. */
-#include "leaderwrap/tree.h"
+#include "leaderwrap/keeper/tree.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/proc.h"
+#include "leaderwrap/base/clock.h"
+#include "proc.h"
 
 /* The numbers are the same on every architecture; older headers lack them. */
 #ifndef SYS_pidfd_send_signal

@@ -3,7 +3,7 @@
  * which request. The socket and everything that libuv still holds on to after a close live in a
  * transport of their own, so that dropping a connection is one step.
  */
-#include "leaderwrap/connection.h"
+#include "leaderwrap/redis/connection.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -14,8 +14,8 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "leaderwrap/password.h"
-#include "leaderwrap/reply_class.h"
+#include "leaderwrap/redis/password.h"
+#include "leaderwrap/redis/reply_class.h"
 #include "resolver.h"
 #include "transport.h"
 

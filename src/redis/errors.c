@@ -1,7 +1,7 @@
 /*
  * What an error reply of Redis means for a lease, and what a person can do about it: one table.
  */
-#include "leaderwrap/reply_class.h"
+#include "leaderwrap/redis/reply_class.h"
 
 #include <stdbool.h>
 #include <stdio.h>

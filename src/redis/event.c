@@ -3,8 +3,8 @@
  */
 #include <string.h>
 
-#include "leaderwrap/duration.h"
-#include "leaderwrap/watcher.h"
+#include "leaderwrap/base/duration.h"
+#include "leaderwrap/redis/watcher.h"
 #include "words.h"
 
 enum {

@@ -1,7 +1,7 @@
 /*
  * Reads a password from a file and leaves no copy behind; says what is odd about one.
  */
-#include "leaderwrap/password.h"
+#include "leaderwrap/redis/password.h"
 
 #include <errno.h>
 #include <fcntl.h>

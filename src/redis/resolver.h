@@ -3,8 +3,8 @@
  * the last good list is kept for when a later look-up fails. Numeric addresses need no look-up and
  * no thread.
  */
-#ifndef LEADERWRAP_SRC_RESOLVER_H
-#define LEADERWRAP_SRC_RESOLVER_H
+#ifndef LEADERWRAP_REDIS_RESOLVER_H
+#define LEADERWRAP_REDIS_RESOLVER_H
 
 #include <netinet/in.h>
 #include <uv.h>

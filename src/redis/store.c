@@ -3,7 +3,7 @@
  * deals with what is no business of the election: scripts that the server does not know yet, and
  * servers that cannot read the first line of a script.
  */
-#include "leaderwrap/store.h"
+#include "leaderwrap/redis/store.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "leaderwrap/connection.h"
-#include "leaderwrap/reply_class.h"
+#include "leaderwrap/redis/connection.h"
+#include "leaderwrap/redis/reply_class.h"
 #include "scripts.h"
 #include "verdict.h"
 

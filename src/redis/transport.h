@@ -2,8 +2,8 @@
  * A socket with a reply parser behind it: bytes out, whole RESP replies in. It outlives a drop
  * until libuv has closed the handle; from the drop on nobody hears of it any more.
  */
-#ifndef LEADERWRAP_SRC_TRANSPORT_H
-#define LEADERWRAP_SRC_TRANSPORT_H
+#ifndef LEADERWRAP_REDIS_TRANSPORT_H
+#define LEADERWRAP_REDIS_TRANSPORT_H
 
 #include <stddef.h>
 #include <uv.h>

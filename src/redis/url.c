@@ -2,7 +2,7 @@
  * Parses and shows the address of a Redis server. uriparser splits the text; what the parts mean
  * is decided here.
  */
-#include "leaderwrap/url.h"
+#include "leaderwrap/redis/url.h"
 
 #include <stdio.h>
 #include <stdlib.h>

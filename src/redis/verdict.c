@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/duration.h"
-#include "leaderwrap/reply_class.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/duration.h"
+#include "leaderwrap/redis/reply_class.h"
 #include "words.h"
 
 enum field {

@@ -1,10 +1,10 @@
 /*
  * From the reply of a script to a verdict. Pure, and fit for whatever a server may send.
  */
-#ifndef LEADERWRAP_SRC_VERDICT_H
-#define LEADERWRAP_SRC_VERDICT_H
+#ifndef LEADERWRAP_REDIS_VERDICT_H
+#define LEADERWRAP_REDIS_VERDICT_H
 
-#include "leaderwrap/lease.h"
+#include "leaderwrap/base/lease.h"
 
 struct redisReply;
 

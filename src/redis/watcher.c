@@ -2,7 +2,7 @@
  * Listens to the events channel on a connection of its own. One timer does everything: it bounds
  * the handshake, paces the pings, bounds their answers, and waits between two tries.
  */
-#include "leaderwrap/watcher.h"
+#include "leaderwrap/redis/watcher.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/connection.h"
-#include "leaderwrap/log.h"
-#include "leaderwrap/noise.h"
-#include "leaderwrap/store.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/log.h"
+#include "leaderwrap/base/noise.h"
+#include "leaderwrap/redis/connection.h"
+#include "leaderwrap/redis/store.h"
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000

@@ -1,13 +1,13 @@
 /*
  * Small pieces of what the scripts say, read strictly: used for answers and for events.
  */
-#ifndef LEADERWRAP_SRC_WORDS_H
-#define LEADERWRAP_SRC_WORDS_H
+#ifndef LEADERWRAP_REDIS_WORDS_H
+#define LEADERWRAP_REDIS_WORDS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "leaderwrap/lease.h"
+#include "leaderwrap/base/lease.h"
 
 /* The largest token that Lua's doubles carry exactly. */
 #define TOKEN_MAX ((INT64_C(1) << 53) - 1)

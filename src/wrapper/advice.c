@@ -1,14 +1,14 @@
 /* Variables that mean nothing, and a command that is not there. */
-#include "leaderwrap/advice.h"
+#include "advice.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "leaderwrap/environment.h"
-#include "leaderwrap/log.h"
-#include "leaderwrap/password.h"
+#include "environment.h"
+#include "leaderwrap/base/log.h"
+#include "leaderwrap/redis/password.h"
 #include "option_line.h"
 
 #define PREFIX   "LEADERWRAP_"

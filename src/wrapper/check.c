@@ -1,5 +1,5 @@
 /* --check: acquire, renew, listen, release and erase, each once, on a key of its own. */
-#include "leaderwrap/check.h"
+#include "check.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,11 +7,11 @@
 #include <string.h>
 #include <uv.h>
 
-#include "leaderwrap/duration.h"
-#include "leaderwrap/environment.h"
-#include "leaderwrap/loop.h"
-#include "leaderwrap/store.h"
-#include "leaderwrap/watcher.h"
+#include "environment.h"
+#include "leaderwrap/base/duration.h"
+#include "leaderwrap/base/loop.h"
+#include "leaderwrap/redis/store.h"
+#include "leaderwrap/redis/watcher.h"
 
 #define AGAIN_MS   20 /* then twice as long each time */
 #define TRIES_MOST 3  /* a server that hangs up may not have been heard out */

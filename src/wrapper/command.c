@@ -1,5 +1,5 @@
 /* Names that say nothing, and fingerprints. */
-#include "leaderwrap/command.h"
+#include "command.h"
 
 #include <inttypes.h>
 #include <stdint.h>

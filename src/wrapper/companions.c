@@ -1,15 +1,15 @@
 /* Hooks and health checks, each as a run below a keeper of its own. */
-#include "leaderwrap/companions.h"
+#include "companions.h"
 
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/duration.h"
-#include "leaderwrap/log.h"
-#include "leaderwrap/report.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/duration.h"
+#include "leaderwrap/base/log.h"
+#include "report.h"
 
 /* A keeper that was told to kill is believed to be at it for so long. */
 #define KEEPER_PATIENCE_MS 5000

@@ -1,5 +1,5 @@
 /* The command's environment, and the search for the command along PATH. */
-#include "leaderwrap/environment.h"
+#include "environment.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "leaderwrap/options.h"
 #include "option_table.h"
+#include "options.h"
 
 #define HELP_INDENT 26
 #define HELP_WIDTH  96

@@ -14,21 +14,21 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "leaderwrap/advice.h"
-#include "leaderwrap/check.h"
-#include "leaderwrap/companions.h"
-#include "leaderwrap/counter.h"
-#include "leaderwrap/disposition.h"
-#include "leaderwrap/environment.h"
-#include "leaderwrap/inherited.h"
-#include "leaderwrap/keeper.h"
-#include "leaderwrap/lease.h"
-#include "leaderwrap/log.h"
-#include "leaderwrap/options.h"
-#include "leaderwrap/secrets.h"
-#include "leaderwrap/supervisor.h"
-#include "leaderwrap/tree.h"
-#include "leaderwrap/will.h"
+#include "advice.h"
+#include "check.h"
+#include "companions.h"
+#include "environment.h"
+#include "leaderwrap/base/disposition.h"
+#include "leaderwrap/base/inherited.h"
+#include "leaderwrap/base/lease.h"
+#include "leaderwrap/base/log.h"
+#include "leaderwrap/counter/counter.h"
+#include "leaderwrap/keeper/keeper.h"
+#include "leaderwrap/keeper/tree.h"
+#include "options.h"
+#include "secrets.h"
+#include "supervisor.h"
+#include "will.h"
 
 /* What the keeper's callbacks need. */
 struct candidate {

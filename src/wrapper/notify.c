@@ -1,6 +1,6 @@
 /* One datagram for each thing to say (https://www.freedesktop.org/software/systemd/man/sd_notify).
  */
-#include "leaderwrap/notify.h"
+#include "notify.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "leaderwrap/options.h"
+#include "options.h"
 
 #define OPTIONS_MOST 64
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "leaderwrap/duration.h"
+#include "leaderwrap/base/duration.h"
 
 #define SHOWN_VALUE 80
 #define STATUS_MOST 255

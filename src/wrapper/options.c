@@ -1,5 +1,5 @@
 /* Reading the environment and the command line, by the table of options. */
-#include "leaderwrap/options.h"
+#include "options.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "leaderwrap/command.h"
-#include "leaderwrap/lease.h"
-#include "leaderwrap/password.h"
-#include "leaderwrap/store.h"
+#include "command.h"
+#include "leaderwrap/base/lease.h"
+#include "leaderwrap/redis/password.h"
+#include "leaderwrap/redis/store.h"
 #include "option_line.h"
 #include "option_table.h"
 #include "option_value.h"

@@ -1,11 +1,11 @@
 /* What an end is called, and the exit status it comes to. Switches without a default, so that the
  * compiler names the end that is missing. */
-#include "leaderwrap/outcome.h"
+#include "outcome.h"
 
 #include <stdio.h>
 #include <sys/wait.h>
 
-#include "leaderwrap/options.h"
+#include "options.h"
 
 const char *outcome_reason(enum election_end end)
 {

@@ -1,5 +1,5 @@
 /* The story, in words. Each line says what happened and, where it helps, what comes next. */
-#include "leaderwrap/report.h"
+#include "report.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,9 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/duration.h"
-#include "leaderwrap/log.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/duration.h"
+#include "leaderwrap/base/log.h"
 
 #define FOREIGN_SHOWN 40
 

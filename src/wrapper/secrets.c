@@ -1,9 +1,9 @@
 /* Passwords on the command line. */
-#include "leaderwrap/secrets.h"
+#include "secrets.h"
 
 #include <string.h>
 
-#include "leaderwrap/url.h"
+#include "leaderwrap/redis/url.h"
 
 /* Where the value begins in a word such as "--redis=redis://...", "-uredis://..." or the value
  * alone. */

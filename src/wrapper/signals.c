@@ -1,11 +1,11 @@
 /* Signals, through libuv. */
-#include "leaderwrap/signals.h"
+#include "signals.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "leaderwrap/disposition.h"
+#include "leaderwrap/base/disposition.h"
 
 static void on_signal(uv_signal_t *handle, int number)
 {

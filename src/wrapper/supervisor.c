@@ -1,5 +1,5 @@
 /* The loop that joins the parts. It decides nothing but the exit status. */
-#include "leaderwrap/supervisor.h"
+#include "supervisor.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,18 +9,18 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/election.h"
-#include "leaderwrap/environment.h"
-#include "leaderwrap/keeper_link.h"
-#include "leaderwrap/log.h"
-#include "leaderwrap/loop.h"
-#include "leaderwrap/notify.h"
-#include "leaderwrap/outcome.h"
-#include "leaderwrap/report.h"
-#include "leaderwrap/signals.h"
-#include "leaderwrap/store.h"
-#include "leaderwrap/watcher.h"
+#include "environment.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/log.h"
+#include "leaderwrap/base/loop.h"
+#include "leaderwrap/election/election.h"
+#include "leaderwrap/keeper/keeper_link.h"
+#include "leaderwrap/redis/store.h"
+#include "leaderwrap/redis/watcher.h"
+#include "notify.h"
+#include "outcome.h"
+#include "report.h"
+#include "signals.h"
 
 #define ACK_PATIENCE_MS 1000
 

@@ -1,12 +1,12 @@
 /* Each kind of trouble has one line, with a cause that `noise` counts. */
-#include "leaderwrap/trouble.h"
+#include "trouble.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/duration.h"
-#include "leaderwrap/log.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/duration.h"
+#include "leaderwrap/base/log.h"
 
 #define OUTAGE_MS 60000
 

@@ -1,5 +1,5 @@
 /* One release, with a loop of its own. */
-#include "leaderwrap/will.h"
+#include "will.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,10 +7,10 @@
 #include <sys/random.h>
 #include <uv.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/election.h"
-#include "leaderwrap/log.h"
-#include "leaderwrap/store.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/log.h"
+#include "leaderwrap/election/election.h"
+#include "leaderwrap/redis/store.h"
 
 #define LIMIT_MS     5000
 #define TRY_AGAIN_MS 100

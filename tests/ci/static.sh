@@ -31,10 +31,24 @@ check_shell() {
         { nextfile }' | xargs -0 -r shellcheck --external-sources
 }
 
+# Who may include whom; and the same sources with one arrow that runs up, so that the check can fail.
+check_arrows() {
+    local copy
+    "$PYTHON" tests/ci/arrows.py || return 1
+    copy=$(mktemp -d) && cp -r --parents src include tests/unit "$copy" || return 1
+    sed -i '1i #include "leaderwrap/redis/store.h"' "$copy/src/election/term.c"
+    if "$PYTHON" tests/ci/arrows.py "$copy" >"$copy/faults"; then
+        echo "an include of redis by the election was not found"
+        return 1
+    fi
+    rm -rf "$copy"
+}
+
 # Checks of the text alone.
 text_checks() {
     step "clang-format" check_format
     step "shellcheck" check_shell
+    step "who includes whom" check_arrows
 }
 
 # Checks that need to know how the sources are compiled.

@@ -2,9 +2,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "../../src/redis/scripts.h"
 #include "differential.h"
-#include "leaderwrap/reply_class.h"
+#include "leaderwrap/redis/reply_class.h"
+#include "redis/scripts.h"
 
 #define ARGS_MAX    20
 #define NUMBER_SIZE 24

@@ -15,7 +15,7 @@
 #include <hiredis/hiredis.h>
 #include <sys/types.h>
 
-#include "../sim/world.h"
+#include "sim/world.h"
 
 #define CANDIDATES       4
 #define LISTENERS_MAX    2

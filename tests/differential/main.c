@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "differential.h"
-#include "leaderwrap/clock.h"
+#include "leaderwrap/base/clock.h"
 
 #define EXIT_DIFFERENCE 1
 #define EXIT_TROUBLE    2

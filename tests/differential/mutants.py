@@ -192,7 +192,8 @@ class Builder:
 
     def compile(self, source, path, output):
         """Compiles `source` as if it were at `path`."""
-        include = [f"-I{ROOT}", f"-I{ROOT}/include", f"-I{ROOT}/{os.path.dirname(path)}"]
+        include = [f"-I{ROOT}/{folder}" for folder in
+                   ("include", "src", "tests", os.path.dirname(path))]
         subprocess.run(self.compiler + include + ["-c", source, "-o", output], check=True)
 
     def embed(self, output, scripts):
@@ -205,7 +206,7 @@ class Builder:
         subprocess.run(self.compiler + objects + LIBRARIES + ["-o", output], check=True)
 
     def is_current(self):
-        patterns = ("include/leaderwrap/*.h", "src/election/*.h", "src/redis/*.h", f"{SIM}/*.h",
+        patterns = ("include/leaderwrap/*/*.h", "src/election/*.h", "src/redis/*.h", f"{SIM}/*.h",
                     f"{HERE}/*.[ch]", f"{SCRIPTS}/*")
         inputs = [path for pattern in patterns for path in glob.glob(f"{ROOT}/{pattern}")]
         inputs += [os.path.join(ROOT, path) for path in SOURCES]

@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../src/redis/scripts.h"
 #include "differential.h"
+#include "redis/scripts.h"
 
 #define START_TRIES 30000      /* of a millisecond */
 #define DUMP        "dump.rdb" /* what a server loads and saves */

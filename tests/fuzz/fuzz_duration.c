@@ -9,7 +9,7 @@
 
 #include <inttypes.h>
 
-#include "leaderwrap/duration.h"
+#include "leaderwrap/base/duration.h"
 
 #define UNTOUCHED INT64_C(-77)
 

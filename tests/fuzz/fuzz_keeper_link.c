@@ -17,12 +17,12 @@
 #include <sys/wait.h>
 
 #include "fake_uv.h"
+#include "keeper/cgroup.h"
 #include "keeper/priority.h"
-#include "leaderwrap/cgroup.h"
-#include "leaderwrap/clock.h"
-#include "leaderwrap/keeper_link.h"
-#include "leaderwrap/proc.h"
-#include "leaderwrap/tree.h"
+#include "keeper/proc.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/keeper/keeper_link.h"
+#include "leaderwrap/keeper/tree.h"
 
 #define START_MS     INT64_C(1000000)
 #define FD_SOCKET    1000001

@@ -15,11 +15,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "leaderwrap/lease.h"
-#include "leaderwrap/log.h"
-#include "leaderwrap/options.h"
-#include "leaderwrap/store.h"
+#include "leaderwrap/base/lease.h"
+#include "leaderwrap/base/log.h"
+#include "leaderwrap/redis/store.h"
 #include "wrapper/option_table.h"
+#include "wrapper/options.h"
 
 #define WORDS_MAX 64
 #define SECRET    "zqSecretqz"

@@ -14,10 +14,10 @@
 #include <inttypes.h>
 
 #include "answers.h"
-#include "leaderwrap/duration.h"
-#include "leaderwrap/lease.h"
-#include "leaderwrap/reply_class.h"
-#include "leaderwrap/watcher.h"
+#include "leaderwrap/base/duration.h"
+#include "leaderwrap/base/lease.h"
+#include "leaderwrap/redis/reply_class.h"
+#include "leaderwrap/redis/watcher.h"
 #include "redis/verdict.h"
 
 #define ELEMENTS_MOST 64

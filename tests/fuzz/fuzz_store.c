@@ -20,11 +20,11 @@
 
 #include "answers.h"
 #include "fake_uv.h"
-#include "leaderwrap/clock.h"
-#include "leaderwrap/election.h"
-#include "leaderwrap/log.h"
-#include "leaderwrap/store.h"
-#include "leaderwrap/watcher.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/log.h"
+#include "leaderwrap/election/election.h"
+#include "leaderwrap/redis/store.h"
+#include "leaderwrap/redis/watcher.h"
 #include "transcript.h"
 
 #define KEY      "fuzz"

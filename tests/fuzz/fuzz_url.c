@@ -7,7 +7,7 @@
  */
 #include "fuzz.h"
 
-#include "leaderwrap/url.h"
+#include "leaderwrap/redis/url.h"
 
 #define DATABASE_MOST 1000000
 #define SECRET        "zqSecretqz"

@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/protocol.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/keeper/protocol.h"
 
 /* What the protocol promises about the run, from requests and reports alone. */
 static struct {

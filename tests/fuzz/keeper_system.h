@@ -12,11 +12,11 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "keeper/cgroup.h"
 #include "keeper/priority.h"
 #include "keeper/spawn.h"
-#include "leaderwrap/cgroup.h"
-#include "leaderwrap/keeper.h"
-#include "leaderwrap/tree.h"
+#include "leaderwrap/keeper/keeper.h"
+#include "leaderwrap/keeper/tree.h"
 
 /* The descriptors that it gets then. */
 #define FD_SIGNALS 1000001

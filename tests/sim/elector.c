@@ -1,7 +1,7 @@
 /* The process around the election: events in, actions out, and its own freezes and ends. */
 #include <string.h>
 
-#include "leaderwrap/protocol.h"
+#include "leaderwrap/keeper/protocol.h"
 #include "world.h"
 
 /* A retry every 100 ms at most for whoever has a deadline (no TTL here is shorter than 3 s), some

@@ -1,5 +1,5 @@
 /* The keeper, after src/keeper/run.c and keeper.c: its deadlines, its reports, the last will. */
-#include "leaderwrap/protocol.h"
+#include "leaderwrap/keeper/protocol.h"
 #include "world.h"
 
 #define PASSING_NS   INT64_C(100000)

@@ -1,5 +1,5 @@
 /* The elector's end of the keeper, after src/keeper/keeper_link.c. */
-#include "leaderwrap/protocol.h"
+#include "leaderwrap/keeper/protocol.h"
 #include "world.h"
 
 #define PASSING_NS INT64_C(100000) /* through the socket, one way */

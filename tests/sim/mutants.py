@@ -281,7 +281,7 @@ class Builder:
 
     def build_sim(self, pool):
         program = os.path.join(self.directory, "sim")
-        inputs = glob.glob(f"{ROOT}/include/leaderwrap/*.h") + glob.glob(f"{ROOT}/src/election/*.h")
+        inputs = glob.glob(f"{ROOT}/include/leaderwrap/*/*.h") + glob.glob(f"{ROOT}/src/election/*.h")
         inputs += glob.glob(f"{ROOT}/{SIM}/*.h") + [os.path.join(ROOT, path) for path in SOURCES]
         if os.path.exists(program) and all(
                 os.path.getmtime(path) < os.path.getmtime(program) for path in inputs):

@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/election.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/election/election.h"
 
 #define HOSTS_MAX     5
 #define PROCESSES_MAX 32

@@ -19,10 +19,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/inherited.h"
-#include "leaderwrap/keeper.h"
-#include "leaderwrap/protocol.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/inherited.h"
+#include "leaderwrap/keeper/keeper.h"
+#include "leaderwrap/keeper/protocol.h"
 
 #define PATIENCE_MS 60000
 #define NEVER_MS    1000000

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/election.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/election/election.h"
 
 #define ME    "me#0000000000000001"
 #define OTHER "other#0000000000000002"

@@ -29,10 +29,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/inherited.h"
-#include "leaderwrap/keeper.h"
-#include "leaderwrap/protocol.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/inherited.h"
+#include "leaderwrap/keeper/keeper.h"
+#include "leaderwrap/keeper/protocol.h"
 
 /* How long a test waits for what must come. Generous: the machine may be slow. */
 #define PATIENCE_MS 30000

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "leaderwrap/command.h"
+#include "wrapper/command.h"
 
 #define WORDS_MAX 16
 

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "fake_server.h"
-#include "leaderwrap/connection.h"
+#include "leaderwrap/redis/connection.h"
 #include "loop_until.h"
 
 struct fixture {

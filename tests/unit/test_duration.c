@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "leaderwrap/duration.h"
+#include "leaderwrap/base/duration.h"
 
 static void accepted(void **state)
 {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "leaderwrap/environment.h"
+#include "wrapper/environment.h"
 
 static int count(char **environment, const char *entry)
 {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "leaderwrap/reply_class.h"
+#include "leaderwrap/redis/reply_class.h"
 
 struct row {
     const char *text;

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/health.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/election/health.h"
 
 #define BEGAN_MS INT64_C(5000)
 

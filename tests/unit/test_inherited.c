@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "leaderwrap/disposition.h"
-#include "leaderwrap/inherited.h"
+#include "leaderwrap/base/disposition.h"
+#include "leaderwrap/base/inherited.h"
 
 #define RESERVED 32 /* the C library's own, which it does not let others ask about */
 

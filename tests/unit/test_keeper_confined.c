@@ -8,8 +8,8 @@
 #include <sys/sendfile.h>
 #include <sys/xattr.h>
 
-#include "leaderwrap/cgroup.h"
-#include "leaderwrap/proc.h"
+#include "keeper/cgroup.h"
+#include "keeper/proc.h"
 
 #define NOBODY 65534
 

@@ -3,8 +3,8 @@
 
 #include <uv.h>
 
-#include "leaderwrap/keeper_link.h"
-#include "leaderwrap/proc.h"
+#include "keeper/proc.h"
+#include "leaderwrap/keeper/keeper_link.h"
 
 struct elector {
     uv_loop_t loop;

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "leaderwrap/log.h"
+#include "leaderwrap/base/log.h"
 
 /* Standard error, redirected into a pipe. */
 struct capture {

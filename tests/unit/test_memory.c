@@ -13,12 +13,12 @@
 
 #include <cmocka.h>
 
-#include "leaderwrap/environment.h"
-#include "leaderwrap/keeper_link.h"
-#include "leaderwrap/options.h"
-#include "leaderwrap/store.h"
-#include "leaderwrap/url.h"
-#include "leaderwrap/watcher.h"
+#include "leaderwrap/keeper/keeper_link.h"
+#include "leaderwrap/redis/store.h"
+#include "leaderwrap/redis/url.h"
+#include "leaderwrap/redis/watcher.h"
+#include "wrapper/environment.h"
+#include "wrapper/options.h"
 
 /* ---- the allocator, as leaderwrap's own objects see it (the linker's --wrap) ---- */
 

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/noise.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/noise.h"
 
 #define SECOND_NS (MS_PER_SEC * NS_PER_MS)
 #define MINUTE_NS (60 * SECOND_NS)

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "leaderwrap/options.h"
+#include "wrapper/options.h"
 
 #define ARGUMENTS_MAX 24
 

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "leaderwrap/outcome.h"
+#include "wrapper/outcome.h"
 
 #define EXITED(status) ((status) << 8)
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "fake_server.h"
-#include "leaderwrap/store.h"
+#include "leaderwrap/redis/store.h"
 #include "loop_until.h"
 #include "redis_server.h"
 

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/duration.h"
-#include "leaderwrap/timing.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/duration.h"
+#include "leaderwrap/election/timing.h"
 
 static struct timing_request ask(int64_t ttl_ms)
 {

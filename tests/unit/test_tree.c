@@ -6,8 +6,8 @@
 #include <sched.h>
 #include <sys/mount.h>
 
-#include "leaderwrap/proc.h"
-#include "leaderwrap/tree.h"
+#include "keeper/proc.h"
+#include "leaderwrap/keeper/tree.h"
 
 static volatile sig_atomic_t hits;
 static bool hidden; /* /proc is */

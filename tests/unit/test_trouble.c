@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "leaderwrap/clock.h"
-#include "leaderwrap/log.h"
-#include "leaderwrap/trouble.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/log.h"
+#include "wrapper/trouble.h"
 
 #define BEGAN_MS 1000000
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "leaderwrap/url.h"
+#include "leaderwrap/redis/url.h"
 
 /* struct redis_url, but with constant texts. */
 struct expected {

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 #include <hiredis/hiredis.h>
 
-#include "../../src/redis/verdict.h"
-#include "leaderwrap/duration.h"
+#include "leaderwrap/base/duration.h"
+#include "redis/verdict.h"
 
 #define FIELDS 15
 #define IDENT  "0123456789012345678901234567890123456789/0123456789012345678901234567890123456789"

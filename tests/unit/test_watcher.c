@@ -13,9 +13,9 @@
 #include <cmocka.h>
 
 #include "fake_server.h"
-#include "leaderwrap/log.h"
-#include "leaderwrap/store.h"
-#include "leaderwrap/watcher.h"
+#include "leaderwrap/base/log.h"
+#include "leaderwrap/redis/store.h"
+#include "leaderwrap/redis/watcher.h"
 #include "loop_until.h"
 #include "redis_server.h"
 

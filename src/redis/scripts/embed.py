@@ -47,7 +47,7 @@ def main():
     common = read(prelude)
     with open(output, "w", encoding="ascii") as file:
         file.write("/* Made from src/redis/scripts by embed.py. */\n")
-        file.write('#include "src/redis/scripts.h"\n\n')
+        file.write('#include "leaderwrap/redis/script.h"\n\n')
         file.write("\n".join(entry(path, common) for path in scripts))
 
 

@@ -1,0 +1,88 @@
+/*
+ * The lease record as every part of leaderwrap sees it: what the scripts answer and what the
+ * events channel says. Plain values of fixed size, no ownership.
+ */
+#ifndef LEADERWRAP_BASE_LEASE_H
+#define LEADERWRAP_BASE_LEASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LEASE_NAME_MAX     64                            /* bytes of --name */
+#define LEASE_ID_SIZE      (LEASE_NAME_MAX + 1 + 16 + 1) /* name '#' 16 hex digits, NUL */
+#define LEASE_IDENT_SIZE   (40 + 1 + 40 + 1)             /* run_id '/' master_replid, NUL */
+#define LEASE_NONCE_SIZE   (16 + 1)                      /* 16 hex digits, NUL */
+#define LEASE_COMMAND_SIZE (8 + 1)                       /* 8 hex digits, NUL */
+#define LEASE_TEXT_SIZE    256                           /* an error text, cut to fit */
+
+/* `st` of the record. ABSENT: the server has no record (only inside an answer that refused). */
+enum lease_state {
+    LEASE_ABSENT,
+    LEASE_FREE,
+    LEASE_HELD,
+    LEASE_HOLD,   /* released, but kept closed until a server time (--hold) */
+    LEASE_VACANT, /* nobody knows whether an earlier holder still runs */
+};
+
+/* One version of the record. (ident, version) names it: `version` is a fresh nonce at each write,
+ * `ident` the incarnation of the server that was written to. Strings are NUL-terminated, possibly
+ * empty, and cut to their size. */
+struct lease_record {
+    enum lease_state state;
+    uint64_t token; /* fencing token; 0 if there never was one */
+    int64_t ttl_ms;
+    int64_t age_ms;       /* server time since the last write */
+    int64_t hold_left_ms; /* until a hold ends, by the server's clock; 0: there is none */
+    int64_t hold_ms;      /* how long it was to be when this version was written; 0: none */
+    char id[LEASE_ID_SIZE];
+    char name[LEASE_NAME_MAX + 1];
+    char ident[LEASE_IDENT_SIZE];
+    char version[LEASE_NONCE_SIZE];
+    char command[LEASE_COMMAND_SIZE]; /* fingerprint of the last holder's; empty: not told */
+    /* The value of K where it is neither the record's id nor the asker's: a foreign client holds
+     * the key. Empty if not. */
+    char foreign[LEASE_ID_SIZE];
+};
+
+/* What a request came to. */
+enum lease_verdict {
+    LEASE_GRANTED,  /* acquire: the lease is ours, with record.token */
+    LEASE_REFUSED,  /* acquire: not now; record says why */
+    LEASE_RENEWED,  /* renew: the record is ours, as of this request */
+    LEASE_LOST,     /* renew: proof of a higher token or a foreign holder; record says who */
+    LEASE_RELEASED, /* release: done */
+    LEASE_NOT_HELD, /* release: the record is not this term's any more; nothing to do */
+    LEASE_FAILED,   /* an error reply: see `failure` and `text` */
+};
+
+/* The classes of failure (redis/errors). Every failure may have been executed all the same. */
+enum lease_failure {
+    LEASE_FAILURE_NONE,
+    LEASE_FAILURE_TRANSIENT,     /* wait and ask again */
+    LEASE_FAILURE_ROLE,          /* not a master: resolve the address again */
+    LEASE_FAILURE_CONFIGURATION, /* password, permission, wrong type: a person must act */
+};
+
+struct lease_reply {
+    uint64_t request; /* the number given with the request */
+    enum lease_verdict verdict;
+    enum lease_failure failure;
+    struct lease_record record;
+    enum lease_state before;    /* LEASE_GRANTED: of the record until then; else ABSENT */
+    char text[LEASE_TEXT_SIZE]; /* LEASE_FAILED: the error, ready to be shown */
+    char
+        warning[LEASE_TEXT_SIZE]; /* a side effect that was refused (history, events); else empty */
+};
+
+/* What the events channel said. A hint: it may be missing, repeated or late. */
+struct lease_event {
+    enum lease_state state; /* the record's state after the write: HELD, FREE, HOLD or VACANT */
+    uint64_t token;
+    int64_t ttl_ms;
+    int64_t listeners; /* subscribers at the time, -1 where the server would not say */
+    char ident[LEASE_IDENT_SIZE];
+    char version[LEASE_NONCE_SIZE];
+    char name[LEASE_NAME_MAX + 1];
+};
+
+#endif

@@ -1,0 +1,330 @@
+/*
+ * The election: a pure state machine that decides when to lead.
+ *
+ * Events go in with the time, actions come out; there is no I/O, no clock and no allocation here,
+ * so the same code runs in the program and in simulation. One machine stands for one candidate of
+ * one lease on one server.
+ *
+ *     FOLLOWING -> ACQUIRING -> LEADING -> STOPPING -> RELEASING -> FOLLOWING | DONE
+ *
+ * What it guarantees: START is only ever returned with deadlines counted from the send of a request
+ * that the server granted; RELEASE only after the tree, and the hook that greeted the term, are
+ * known to be dead; and at each event the deadlines are looked at before the event itself, so no
+ * late reply revives a term. Whatever fails, and whatever is pushed, connections, requests and
+ * notes have a bound per second: ten and a few, or one in each renew_retry_ms where that is
+ * shorter.
+ *
+ * What it does not: it trusts that the keeper enforces the deadlines of START and EXTEND by itself,
+ * because the process that runs this machine may be stopped at any moment.
+ */
+#ifndef LEADERWRAP_ELECTION_ELECTION_H
+#define LEADERWRAP_ELECTION_ELECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "leaderwrap/base/lease.h"
+#include "leaderwrap/election/timing.h"
+
+enum election_state {
+    ELECTION_FOLLOWING, /* waiting for grounds to ask for the lease */
+    ELECTION_ACQUIRING, /* a request for the lease is on its way */
+    ELECTION_LEADING,   /* the tree runs, or is about to */
+    ELECTION_STOPPING,  /* the tree was told to end; it may still be alive */
+    ELECTION_RELEASING, /* the tree is dead; the lease is being given back */
+    ELECTION_DONE,
+};
+
+/* Why a term, or the whole candidacy, ended. */
+enum election_end {
+    END_NONE,
+    END_COMMAND,       /* the command ended by itself */
+    END_STOPPED,       /* we were asked to stop */
+    END_DEADLINE,      /* no renewal came through in time */
+    END_LOST,          /* another holder was found */
+    END_KEEPER,        /* the keeper died or hangs */
+    END_NOT_STARTED,   /* this host could not make a process for the command */
+    END_CONFIGURATION, /* Redis refuses us, and did from the start */
+    END_RUNTIME,       /* --max-runtime was over */
+    END_UNHEALTHY,     /* its health checks failed */
+    END_FAILED,        /* the command failed --max-restarts times in a row */
+    END_BUSY,          /* --once: another one has the lease, and --wait is over */
+    END_FOREIGN,       /* --once: the key has a value that no leaderwrap wrote; --wait is over */
+    END_UNREACHABLE,   /* --once: no answer from Redis, and --wait is over */
+};
+
+/* What becomes of a command that ended by itself. */
+enum restart_policy {
+    RESTART_NO, /* we end with it */
+    RESTART_ON_FAILURE,
+    RESTART_ALWAYS,
+};
+
+/* What a person wants to be run beside the command, once in a term. */
+enum election_hook {
+    HOOK_ACQUIRE, /* when the command is started for the first time: dead before the release */
+    HOOK_LOSE,    /* when the tree is dead */
+};
+
+#define ELECTION_HOOKS 2
+
+/* A second stop means at once, unless it follows the first one so soon: a parent that hands on what
+ * the terminal has sent to all of its group makes several signals of one wish. */
+#define ELECTION_STOP_ECHO_MS 500
+
+struct election_config {
+    struct timing timing;
+    bool server_clock;      /* --takeover server-clock */
+    bool assume_fresh;      /* --assume-fresh */
+    bool exit_on_lost;      /* --on-lost exit */
+    bool no_release;        /* --no-release: after a stop the lease is left to its TTL */
+    bool once;              /* --once: one term at most, and no waiting for it beyond wait_ms */
+    int64_t wait_ms;        /* INT64_MAX: for ever */
+    int64_t hold_ms;        /* the lease is kept for at least so long after it was acquired */
+    int64_t max_runtime_ms; /* of the command; 0: no limit */
+    int64_t lock_delay_ms;  /* before the command, where the last term may not have been released */
+    enum restart_policy restart;
+    int64_t max_restarts;       /* failures in a row, then another node may try; 0: no limit */
+    int64_t penalty_ms;         /* how long we stand back then */
+    bool hooks[ELECTION_HOOKS]; /* those that there are */
+    char id[LEASE_ID_SIZE];
+    uint64_t seed; /* random: nonces and jitter come from it */
+};
+
+enum election_event_kind {
+    EVENT_TICK,        /* time has passed */
+    EVENT_OPENED,      /* the connection is up */
+    EVENT_CLOSED,      /* it is down, or could not be made; `failure` */
+    EVENT_REPLY,       /* `reply` */
+    EVENT_PUSH,        /* `push`: a hint from the events channel */
+    EVENT_LISTENING,   /* the events channel is heard from now on; what was said before is not */
+    EVENT_NOT_STARTED, /* no process could be made for the command; TREE_DEAD follows */
+    EVENT_CHILD_EXIT,  /* the command's own process ended (`failed`); leftovers may live */
+    EVENT_TREE_DEAD,   /* nothing of the tree is left */
+    EVENT_TREE_STUCK,  /* the keeper is alive but cannot kill everything */
+    EVENT_KEEPER_LOST,
+    EVENT_UNHEALTHY, /* the command of `run` is alive and of no use; `well_until_ns` */
+    EVENT_HOOK_OVER, /* `hook`: nothing of it is left, or it will not be run */
+    EVENT_STOP,      /* a person or an init system wants us to end; see ELECTION_STOP_ECHO_MS */
+};
+
+struct election_event {
+    enum election_event_kind kind;
+    int64_t now_ns; /* CLOCK_BOOTTIME; never less than in an earlier event */
+    enum lease_failure failure;
+    const struct lease_reply *reply; /* borrowed for the call, as is `push` */
+    const struct lease_event *push;
+    uint32_t run; /* CHILD_EXIT, TREE_*, UNHEALTHY: the run it is about; others are ignored */
+    enum election_hook hook;
+    int64_t well_until_ns; /* UNHEALTHY: when it was last known to be of use */
+    bool failed;           /* CHILD_EXIT: by a signal, or with another status than 0 */
+};
+
+/* A version of the record, by its two names, and since when it is known. */
+struct lease_version {
+    int64_t since_ns; /* CLOCK_BOOTTIME; -1: none is */
+    char ident[LEASE_IDENT_SIZE];
+    char nonce[LEASE_NONCE_SIZE];
+};
+
+enum election_action_kind {
+    ACTION_OPEN,    /* (re)open the connection, dropping any that is there */
+    ACTION_ACQUIRE, /* send; `request`, `nonce`, `token` = floor, `observed`, `observed_ms`,
+                       `hold_ms` */
+    ACTION_RENEW,   /* send; `request`, `nonce`, `token`, `claim` */
+    ACTION_RELEASE, /* send; `request`, `nonce`, `token`, `version`, `end`, `hold_ms` */
+    ACTION_WATCH,   /* begin to listen to the events channel */
+    ACTION_UNWATCH,
+    ACTION_START,          /* start the tree; `run`, `token`, `version`, `deadlines` */
+    ACTION_EXTEND,         /* `run`, `version`, `deadlines` */
+    ACTION_STOP_TREE,      /* politely; `run` */
+    ACTION_KILL_TREE,      /* at once; `run` */
+    ACTION_ABANDON_KEEPER, /* it missed the deadline: do its work */
+    /* Run it when no other hook runs any more; `hook`, `token`, `deadlines`, which EXTEND
+     * moves as well; of HOOK_ACQUIRE `before`, of HOOK_LOSE `end`. HOOK_OVER is owed. */
+    ACTION_RUN_HOOK,
+    ACTION_KILL_HOOK,  /* HOOK_ACQUIRE has no more time */
+    ACTION_KILL_HOOKS, /* at once: whatever hook runs or waits */
+    ACTION_TELL,       /* `note`: something a person should know */
+    ACTION_EXIT,       /* `end` */
+};
+
+/* What ACTION_TELL says. The words are the wrapper's. */
+enum election_note {
+    NOTE_WAITING, /* refused; the reply's record says who leads */
+    /* The same, or what was said then still holds, and there is no more waiting; `end`. */
+    NOTE_BUSY,
+    NOTE_ELECTED,    /* with `token` */
+    NOTE_LOCK_DELAY, /* the same, but the command is started in `delay_ms` */
+    NOTE_RENEWED,
+    NOTE_RENEWAL_FAILED, /* an error reply, or (no reply at hand) a time-out or a lost connection */
+    NOTE_ASK_FAILED,     /* the same for an acquire */
+    NOTE_RELEASE_FAILED, /* the same for a release */
+    NOTE_RETRY,          /* the connection failed; the next try is in `delay_ms` */
+    NOTE_TERM_ENDING,    /* `end` */
+    NOTE_RESTART,        /* the tree is dead, and starts again in `delay_ms` */
+    NOTE_STAND_BACK,     /* it failed too often: others may try for `delay_ms` */
+    NOTE_TERM_OVER,      /* the tree is dead; `end` */
+    NOTE_RELEASED,
+    NOTE_NOT_HELD, /* nothing to release any more */
+    NOTE_LEFT,     /* the lease is left to its TTL */
+    /* HOOK_ACQUIRE of a term that is over cannot be killed: at the end of that term, and again when
+     * the next one begins beside it. */
+    NOTE_HOOK_ALIVE,
+};
+
+struct election_action {
+    enum election_action_kind kind;
+    enum election_note note;
+    enum election_end end;
+    enum election_hook hook;
+    enum lease_state before; /* as of struct lease_reply; ABSENT: not known */
+    uint32_t run;
+    uint64_t request;
+    uint64_t token;
+    bool never_saw_record;
+    bool claim; /* not inside a deadline of our own: see store_send_renew */
+    int64_t delay_ms;
+    int64_t hold_ms;
+    struct deadlines deadlines;
+    char nonce[LEASE_NONCE_SIZE];
+    char version[LEASE_NONCE_SIZE]; /* the last one this term is known to have written in time */
+    struct lease_version observed;  /* what was last seen, and for how long */
+    int64_t observed_ms;
+};
+
+#define ELECTION_ACTIONS_MAX 12
+
+struct election_actions {
+    size_t count;
+    struct election_action list[ELECTION_ACTIONS_MAX];
+};
+
+enum election_link {
+    LINK_DOWN,
+    LINK_OPENING,
+    LINK_OPEN,
+};
+
+enum election_request {
+    REQUEST_NONE,
+    REQUEST_ACQUIRE,
+    REQUEST_CLAIM, /* a renewal that takes up a grant whose answer was lost */
+    REQUEST_RENEW,
+    REQUEST_RELEASE,
+};
+
+/* What stands between a candidate and the lease, as far as it knows. */
+enum election_obstacle {
+    OBSTACLE_SILENCE, /* no answer so far, or none to the last question */
+    OBSTACLE_HOLDER,  /* a living one, or a hold */
+    OBSTACLE_FOREIGN, /* a value in the key that no leaderwrap wrote */
+    OBSTACLE_DOUBT,   /* an earlier holder may still be alive: that is out after a TTL */
+};
+
+/* All of it is the machine's own; read-only to others. */
+struct election {
+    struct election_config config;
+    enum election_state state;
+    int64_t now_ns;
+    uint64_t random;
+
+    enum election_link link;
+    int64_t open_since_ns; /* when the attempt in progress began */
+    int64_t open_at_ns;    /* when the next one is due, while the link is down */
+    int64_t opened_ns;     /* when the present link came up */
+    int64_t opening_ns;    /* how long it took to come up, once one did; else 0 */
+    bool link_good;        /* its last answer was a verdict */
+    int unanswered;        /* requests that timed out on the present link, in a row */
+    int64_t backoff_ms;    /* the pause after the next failure */
+    bool answered;         /* the server has answered a request once */
+
+    struct {
+        enum election_request kind;
+        uint64_t number;
+        int64_t sent_ns;
+        char nonce[LEASE_NONCE_SIZE];
+    } pending;
+    uint64_t last_request;
+    int64_t retry_at_ns;   /* no request before this: what a failure sets, nothing else shortens */
+    int64_t paid_until_ns; /* what the requests so far have used up of their allowance */
+
+    /* What the last reply has shown of the record. */
+    struct {
+        enum lease_state state;
+        int64_t ttl_ms;
+        int64_t hold_until_ns; /* of that version, by our own clock; past: there is none */
+        struct lease_version version;
+    } seen;
+    struct lease_version heard; /* by a push, which proves nothing until a reply confirms it */
+    int64_t answered_ns;        /* when the last reply came */
+    int64_t hints_from_ns;      /* no push brings a question forward to before this */
+    int64_t idle_hints;         /* in a row: after which nothing had changed */
+    bool hinted;                /* the next question, or the present one, is due to a push */
+    bool saw_record;
+    bool fresh_in_doubt; /* a question that assumed so got no verdict: it may be executed yet */
+    bool asked_with_observation; /* the last acquire carried a ripe observation */
+    bool free_hint;              /* a release was pushed while a request was on its way */
+    bool watching;
+    uint64_t floor_token; /* the highest token seen */
+    uint64_t used_token;  /* the highest token this process has led or given up with */
+    int64_t ask_at_ns;
+    enum election_obstacle obstacle;
+    int64_t began_ns; /* what --wait counts from */
+
+    uint32_t run;
+    uint64_t token;
+    char version[LEASE_NONCE_SIZE]; /* of the record, as this term last wrote it in time */
+    struct deadlines deadlines;
+    enum lease_state before; /* how the record of the present lease was until the grant */
+    int64_t granted_ns;      /* when the present lease was heard of; what --hold counts from */
+    int64_t renew_at_ns;
+    int64_t runtime_over_ns; /* INT64_MAX: never */
+    int64_t run_began_ns;
+    int64_t well_until_ns;  /* of a run that became unhealthy */
+    int64_t restart_at_ns;  /* no tree is there, and one is started then; INT64_MAX: no pause */
+    int64_t delay_until_ns; /* what --lock-delay makes of the present lease: no command before it */
+    bool failed;            /* how the command of the last run ended */
+    int64_t quick_ends;     /* in a row: runs that were too short to be healthy */
+    int64_t failures;       /* in a row */
+    int64_t stand_back_until_ns;    /* no question before this */
+    bool began_run;                 /* the command was started in this term, or was to be */
+    int hooks_left[ELECTION_HOOKS]; /* HOOK_OVER is owed so many times */
+    int64_t hooks_until_ns; /* the release waits until then for hooks to end by themselves */
+    bool hook_killed;       /* HOOK_ACQUIRE had no more time, at `hook_killed_ns` */
+    int64_t hook_killed_ns;
+    bool kill_sent;
+    int64_t stuck_since_ns; /* INT64_MAX: it is not */
+    int64_t abandon_at_ns;  /* the keeper is given up then; INT64_MAX: not yet decided, or done */
+
+    bool stop_asked;
+    int64_t stop_asked_ns; /* when it was for the first time */
+    enum election_end end;
+    int64_t release_until_ns; /* give up releasing then; INT64_MAX: never */
+    bool release_in_doubt;    /* one got no answer, or an error: it may have been executed */
+};
+
+/* Sets up a candidate at `now_ns`. Its first step should be a tick at the same time. */
+void election_init(struct election *election, const struct election_config *config, int64_t now_ns);
+
+/* Feeds one event and overwrites `actions` with what is to be done, in order. */
+void election_step(struct election *election, const struct election_event *event,
+                   struct election_actions *actions);
+
+/* When the next EVENT_TICK is due at the latest, in ns of CLOCK_BOOTTIME; INT64_MAX for never. */
+int64_t election_wake_at_ns(const struct election *election);
+
+/* When a candidate that was just refused with `record` may have the lease at the earliest, should
+ * nobody write the record again; INT64_MAX where that is no matter of time. Pure. */
+int64_t election_takeover_at_ns(const struct election *election, const struct lease_record *record);
+
+/* Whether `record`, which came with LEASE_NOT_HELD, is the term's (`id`, `token`) after all,
+ * written by a renewal later than `version` whose answer was lost. As long as the term has not
+ * expired, and no earlier release of it may have been executed, nobody else can have led since; so
+ * whenever that renewal ran, it ran in time, and what it wrote may be released instead. Otherwise
+ * it may not: it may have been written over the lost record of a later holder. Pure. */
+bool election_is_unheard_renewal(const struct lease_record *record, const char *id, uint64_t token,
+                                 const char *version);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * One table that says what each error reply of Redis means for a lease.
+ */
+#ifndef LEADERWRAP_REDIS_REPLY_CLASS_H
+#define LEADERWRAP_REDIS_REPLY_CLASS_H
+
+#include <stddef.h>
+
+#include "leaderwrap/base/lease.h"
+
+/* The class of the error reply `text` ("WRONGPASS invalid username-password pair ..."). Anything
+ * unknown is transient. */
+enum lease_failure reply_class(const char *text);
+
+/* Writes a sentence for a person: the error verbatim and, where it is known, what to do about it
+ * ("... ; grant it with ACL SETUSER ... +info"). Returns `buffer`. */
+char *reply_explain(const char *text, char *buffer, size_t size);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * Where a Redis server is: redis://[user[:password]@]host[:port][/db] or
+ * unix://[user:password@]/path[?db=N]. Percent-escapes are decoded, [IPv6] literals unwrapped.
+ */
+#ifndef LEADERWRAP_REDIS_URL_H
+#define LEADERWRAP_REDIS_URL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct redis_url {
+    bool is_unix;
+    char *host; /* TCP: name or address, no brackets */
+    char port[6];
+    char *path;     /* unix: the socket */
+    char *user;     /* NULL: none */
+    char *password; /* NULL: none */
+    const char
+        *password_from; /* the setting that it is from, for messages; static; NULL: the URL */
+    int database;
+};
+
+/* Parses `text`. Returns 0 and fills `*url`, whose strings belong to the caller (redis_url_clear);
+ * or -1 with a sentence in `error`, one for each kind of mistake, which never contains a secret. */
+int redis_url_parse(const char *text, struct redis_url *url, char *error, size_t error_size);
+
+/* Wipes the password and frees the strings. A zeroed url is fine. */
+void redis_url_clear(struct redis_url *url);
+
+/* Overwrites with stars, in place, what may be a password in `text`, if that is an address with
+ * one; a user without one counts as such. */
+void redis_url_mask(char *text);
+
+/* Writes where the server is, without any secret: "127.0.0.1:6379", "[::1]:6379",
+ * "/run/redis.sock". Returns `buffer`. */
+char *redis_url_show(const struct redis_url *url, char *buffer, size_t size);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * The second connection: hears at once what others do to the lease. What it hears is a hint that
+ * shortens a wait; nothing depends on it, so it looks after itself: it reconnects with capped
+ * back-off (100 ms to 5 s, which only a subscription that lasted for 2 s resets) and pings, and
+ * reports the same trouble at growing intervals, not at each try.
+ */
+#ifndef LEADERWRAP_REDIS_WATCHER_H
+#define LEADERWRAP_REDIS_WATCHER_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "leaderwrap/base/lease.h"
+#include "leaderwrap/redis/url.h"
+
+struct watcher;
+
+struct watcher_config {
+    uv_loop_t *loop;
+    const struct redis_url *url; /* borrowed, like all that follows */
+    const char *password_file;
+    const char *key;
+    int64_t ping_ms;    /* from one PING to the next (ttl / 3) */
+    int64_t timeout_ms; /* for the connection with its handshake, and for an answer to a PING */
+    void (*on_listening)(void *context); /* subscribed (again); NULL: nobody cares */
+    void (*on_event)(void *context, const struct lease_event *event);
+    void *context;
+};
+
+/* Makes a watcher that sleeps. Returns 0 or -errno. Free with watcher_free. */
+int watcher_new(struct watcher **out, const struct watcher_config *config);
+
+/* Begins to listen, or stops and closes the connection. Repeating either does nothing. */
+void watcher_start(struct watcher *watcher);
+void watcher_stop(struct watcher *watcher);
+
+/* Stops and frees; the memory goes when the loop has run the close callbacks. NULL is fine. */
+void watcher_free(struct watcher *watcher);
+
+/* Parses the payload of one message. Returns 0 or -1 for one that is not ours. Pure. */
+int watcher_parse_event(const char *payload, size_t length, struct lease_event *event);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * What the command finds in its environment, and whether there is a command to run.
+ */
+#ifndef LEADERWRAP_WRAPPER_ENVIRONMENT_H
+#define LEADERWRAP_WRAPPER_ENVIRONMENT_H
+
+#include <stdbool.h>
+
+#include "options.h"
+
+/* The process's environment with LEADERWRAP_KEY, _ID, _NAME and _TTL_MS set (and without a
+ * LEADERWRAP_TOKEN: the keeper adds the run's), and without what a service manager told us alone
+ * (NOTIFY_SOCKET, WATCHDOG_*) unless --pass-notify, and without LEADERWRAP_PASSWORD and
+ * LEADERWRAP_REDIS. Returns a NULL-terminated array that belongs to
+ * the caller (environment_free), or NULL when memory ran out. */
+char **environment_build(const struct options *options, const char *id);
+
+/* Whether an entry ("NAME=VALUE") is one of those that leaderwrap sets for its command. */
+bool environment_is_ours(const char *entry);
+
+void environment_free(char **environment);
+
+/* Looks for `command` as execvp(3) would. Returns 0; or ENOENT, EACCES or another errno that says
+ * why it could not be executed. */
+int environment_find_command(const char *command);
+
+/* The exit status for a command that could not be executed because of `error`, as the shell has it.
+ */
+int environment_exit_status(int error);
+
+#endif
