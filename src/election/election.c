@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "leaderwrap/base/check.h"
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS  5000
@@ -21,10 +22,7 @@
 
 struct election_action *act(struct election_actions *actions, enum election_action_kind kind)
 {
-    /* The bound is a property of the machine: no event leads to that many actions. Should it ever
-     * be reached, the last slot is reused rather than memory overwritten. */
-    if (actions->count == ELECTION_ACTIONS_MAX)
-        actions->count--;
+    CHECK(actions->count < ELECTION_ACTIONS_MAX);
     struct election_action *action = &actions->list[actions->count++];
     memset(action, 0, sizeof *action);
     action->kind = kind;
@@ -499,6 +497,7 @@ void election_step(struct election *election, const struct election_event *event
     term_check_deadlines(election, actions);
     handle_event(election, actions, event);
     advance(election, actions);
+    check_invariants(election, actions);
 }
 
 int64_t election_wake_at_ns(const struct election *election)

@@ -58,6 +58,9 @@ void release_advance(struct election *election, struct election_actions *actions
 /* Until when it waits for hooks: now for not at all. */
 int64_t release_waits_until_ns(const struct election *election);
 
+/* invariants.c */
+void check_invariants(const struct election *election, const struct election_actions *actions);
+
 /* timing helper */
 static inline int64_t ms_to_ns(int64_t ms)
 {

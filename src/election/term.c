@@ -15,10 +15,6 @@
 /* How long a release holds up the end of the process, at most. */
 #define RELEASE_MOST_MS 5000
 
-#define RESTART_FIRST_MS 1000
-#define RESTART_MOST_MS  30000
-#define HEALTHY_MS       60000 /* a run that lasted so long makes earlier failures forgotten */
-
 static void run_hook(struct election *election, struct election_actions *actions,
                      enum election_hook hook)
 {
@@ -37,6 +33,7 @@ static void run_hook(struct election *election, struct election_actions *actions
 static void begin_run(struct election *election, struct election_actions *actions)
 {
     election->run++;
+    election->tree = true;
     election->run_began_ns = election->now_ns;
     election->restart_at_ns = INT64_MAX;
     election->runtime_over_ns = INT64_MAX;
@@ -93,8 +90,7 @@ void term_begin(struct election *election, struct election_actions *actions, uin
     election->hinted = false;
     election->renew_at_ns = sent_ns + ms_to_ns(election->config.timing.renew_ms);
     election->end = END_NONE;
-    election->failures = 0;
-    election->quick_ends = 0;
+    election->restart = (struct restart){0};
     begin_first_run(election, actions);
     if (election->watching) {
         election->watching = false;
@@ -147,9 +143,7 @@ static void term_over(struct election *election, struct election_actions *action
 
 static bool wants_restart(const struct election *election)
 {
-    enum restart_policy policy = election->config.restart;
-
-    return policy == RESTART_ALWAYS || (policy == RESTART_ON_FAILURE && election->failed);
+    return restart_is_wanted(election->config.restart, election->failed);
 }
 
 /* Ends the term for the reason `end`. That a command ended by itself, and for good, stays the
@@ -307,27 +301,10 @@ static bool may_go_on(struct election *election)
 {
     int64_t well_until_ns =
         election->end == END_UNHEALTHY ? election->well_until_ns : election->now_ns;
-    bool healthy = well_until_ns - election->run_began_ns >= ms_to_ns(HEALTHY_MS);
-    int64_t most = election->config.max_restarts;
+    int64_t well_ms = (well_until_ns - election->run_began_ns) / NS_PER_MS;
 
-    if (healthy)
-        election->quick_ends = 0;
-    if (healthy || !election->failed)
-        election->failures = 0;
-    election->quick_ends++;
-    if (election->failed)
-        election->failures++;
-    return most == 0 || election->failures < most;
-}
-
-/* 1 s, 2 s, 4 s, ... 30 s. */
-static int64_t restart_pause_ms(const struct election *election)
-{
-    int64_t pause_ms = RESTART_FIRST_MS;
-
-    for (int64_t i = 1; i < election->quick_ends && pause_ms < RESTART_MOST_MS; i++)
-        pause_ms *= 2;
-    return pause_ms < RESTART_MOST_MS ? pause_ms : RESTART_MOST_MS;
+    return restart_count(&election->restart, well_ms, election->failed,
+                         election->config.max_restarts);
 }
 
 /* The term goes on without a tree for a while. */
@@ -336,7 +313,7 @@ static void pause_run(struct election *election, struct election_actions *action
     struct election_action *note = act(actions, ACTION_TELL);
 
     note->note = NOTE_RESTART;
-    note->delay_ms = restart_pause_ms(election);
+    note->delay_ms = restart_pause_ms(&election->restart);
     election->end = END_NONE;
     election->runtime_over_ns = INT64_MAX;
     election->restart_at_ns = election->now_ns + ms_to_ns(note->delay_ms);
@@ -344,6 +321,7 @@ static void pause_run(struct election *election, struct election_actions *action
 
 void term_tree_dead(struct election *election, struct election_actions *actions)
 {
+    election->tree = false;
     if ((election->state != ELECTION_LEADING && election->state != ELECTION_STOPPING) ||
         election->restart_at_ns != INT64_MAX)
         return;
@@ -408,9 +386,18 @@ static bool ends_after_term(const struct election *election)
     case END_FAILED:
     case END_UNHEALTHY:
         return election->stop_asked;
-    default:
+    case END_NONE:
+    case END_COMMAND:
+    case END_STOPPED:
+    case END_KEEPER:
+    case END_CONFIGURATION:
+    case END_RUNTIME:
+    case END_BUSY:
+    case END_FOREIGN:
+    case END_UNREACHABLE:
         return true;
     }
+    return true;
 }
 
 /* Why the process ends, now that the term is over. */
@@ -424,9 +411,18 @@ static enum election_end final_end(const struct election *election)
     case END_FAILED:
     case END_UNHEALTHY:
         return election->stop_asked ? END_STOPPED : election->end;
-    default:
+    case END_NONE:
+    case END_COMMAND:
+    case END_STOPPED:
+    case END_KEEPER:
+    case END_CONFIGURATION:
+    case END_RUNTIME:
+    case END_BUSY:
+    case END_FOREIGN:
+    case END_UNREACHABLE:
         return election->end;
     }
+    return election->end;
 }
 
 /* A host that cannot make processes, or on which the command fails again and again, lets the others

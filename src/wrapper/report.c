@@ -284,7 +284,17 @@ static void tell_ending(enum election_end end, const struct lease_reply *reply)
     case END_RUNTIME:
         log_line(LOG_LEVEL_ERROR, "max_runtime", "the command took too long; stopping it");
         break;
-    default: /* told by those who saw it happen */
+    /* Told by those who saw it happen. */
+    case END_NONE:
+    case END_COMMAND:
+    case END_KEEPER:
+    case END_NOT_STARTED:
+    case END_CONFIGURATION:
+    case END_UNHEALTHY:
+    case END_FAILED:
+    case END_BUSY:
+    case END_FOREIGN:
+    case END_UNREACHABLE:
         break;
     }
 }

@@ -62,7 +62,7 @@ def wrong_in_tests(root, path, header):
 
 
 def offered_to_nobody(root, used):
-    """Public headers that only their own folder includes: they belong beside their sources."""
+    """Public headers that their own folder's sources alone include: they belong beside those."""
     for path in files_below(os.path.join(root, "include"), ".h"):
         header = os.path.relpath(path, os.path.join(root, "include"))
         if not used.get(header, set()) - {public(header)} and public(header) != "base":
@@ -81,7 +81,8 @@ def check(root):
                 pattern = WRITTEN if path.endswith(".py") else INCLUDE
                 headers = pattern.findall(file.read())
             for header in headers:
-                used.setdefault(header, set()).add(owner)
+                inner = path.startswith(os.path.join(root, "src"))
+                used.setdefault(header, set()).add(owner if inner else "a public header")
                 reason = wrong(root, owner, path, header)
                 if reason:
                     yield f'{os.path.relpath(path, root)}: "{header}" {reason}'

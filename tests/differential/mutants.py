@@ -37,9 +37,8 @@ SOURCES = [
         "schedule", "faults", "host", "network", "server", "script", "elector", "link", "keeper",
         "tree", "hooks", "queue", "trace",
     )
-] + [
-    "src/election/election.c", "src/election/follow.c", "src/election/term.c",
-    "src/election/timing.c", "src/base/clock.c", "src/base/duration.c", "src/redis/errors.c",
+] + sorted(glob.glob("src/election/*.c", root_dir=ROOT)) + [
+    "src/base/check.c", "src/base/clock.c", "src/base/duration.c", "src/redis/errors.c",
 ]
 FLAGS = "-std=gnu11 -D_GNU_SOURCE -O1 -g -w"
 LIBRARIES = ["-lhiredis"]

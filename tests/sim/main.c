@@ -74,11 +74,12 @@ static void work(const struct options *options, struct result *results, int numb
 
     for (uint64_t i = (uint64_t)number; options->until_fail || i < options->runs;
          i += (uint64_t)options->workers) {
+        /* Should it crash, this is what is known of it. */
+        result->seed = options->from + i;
+        result->schedules = i + 1;
         schedule_run(world, options->from + i, options->serving_without_wait, false);
         if (world->violation != VIOLATION_NONE) {
-            result->seed = options->from + i;
             result->violation = world->violation;
-            result->schedules = i + 1;
             memcpy(result->text, world->violation_text, sizeof result->text);
             result->failed = true;
             break;
@@ -115,8 +116,9 @@ static struct result *run_workers(const struct options *options)
     for (int i = 0; i < options->workers; i++) {
         if (pids[i] < 0 || waitpid(pids[i], &status, 0) < 0 || status != 0) {
             results[i].failed = true;
-            results[i].violation = VIOLATION_RUNAWAY;
-            snprintf(results[i].text, sizeof results[i].text, "worker %d broke", i);
+            results[i].violation = VIOLATION_BROKEN;
+            snprintf(results[i].text, sizeof results[i].text, "worker %d ended with status %#x", i,
+                     (unsigned)status);
         }
     }
     return results;

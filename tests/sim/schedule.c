@@ -19,6 +19,7 @@ const char *const violation_names[VIOLATIONS] = {
     [VIOLATION_LIVENESS] = "no leader after the faults ended",
     [VIOLATION_FLOOD] = "too many connections, requests or notes",
     [VIOLATION_RUNAWAY] = "runaway",
+    [VIOLATION_BROKEN] = "the election is broken",
 };
 
 bool violate(struct world *world, enum violation violation)

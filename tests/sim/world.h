@@ -96,6 +96,7 @@ enum violation {
     VIOLATION_LIVENESS,
     VIOLATION_FLOOD,   /* too many connections, requests or notes in one second */
     VIOLATION_RUNAWAY, /* far too many events, or actions */
+    VIOLATION_BROKEN,  /* the machine itself: it crashed, or an invariant does not hold */
     VIOLATIONS,
 };
 

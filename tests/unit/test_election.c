@@ -454,8 +454,11 @@ static void a_repeated_token_is_not_led_on(void **state)
 {
     (void)state;
     struct candidate candidate = leader();
-    candidate.election.state = ELECTION_FOLLOWING;
-    at(&candidate, candidate.now_ms + 20000);
+    at(&candidate, wake_ms(&candidate));
+    expect(&candidate, ACTION_RENEW);
+    replies(&candidate, answer(&candidate, LEASE_LOST, LEASE_HELD, OTHER, 101, "v9"));
+    happens(&candidate, EVENT_TREE_DEAD);
+    replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, OTHER, 101, "v9"));
     expect(&candidate, ACTION_ACQUIRE);
     is_granted(&candidate, 100);
     expect_none(&candidate, ACTION_START);

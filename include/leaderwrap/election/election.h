@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "leaderwrap/base/lease.h"
+#include "leaderwrap/election/restart.h"
 #include "leaderwrap/election/timing.h"
 
 enum election_state {
@@ -52,13 +53,6 @@ enum election_end {
     END_BUSY,          /* --once: another one has the lease, and --wait is over */
     END_FOREIGN,       /* --once: the key has a value that no leaderwrap wrote; --wait is over */
     END_UNREACHABLE,   /* --once: no answer from Redis, and --wait is over */
-};
-
-/* What becomes of a command that ended by itself. */
-enum restart_policy {
-    RESTART_NO, /* we end with it */
-    RESTART_ON_FAILURE,
-    RESTART_ALWAYS,
 };
 
 /* What a person wants to be run beside the command, once in a term. */
@@ -274,6 +268,7 @@ struct election {
     int64_t began_ns; /* what --wait counts from */
 
     uint32_t run;
+    bool tree; /* of that run: something of it may be alive */
     uint64_t token;
     char version[LEASE_NONCE_SIZE]; /* of the record, as this term last wrote it in time */
     struct deadlines deadlines;
@@ -286,8 +281,7 @@ struct election {
     int64_t restart_at_ns;  /* no tree is there, and one is started then; INT64_MAX: no pause */
     int64_t delay_until_ns; /* what --lock-delay makes of the present lease: no command before it */
     bool failed;            /* how the command of the last run ended */
-    int64_t quick_ends;     /* in a row: runs that were too short to be healthy */
-    int64_t failures;       /* in a row */
+    struct restart restart; /* the runs of this term */
     int64_t stand_back_until_ns;    /* no question before this */
     bool began_run;                 /* the command was started in this term, or was to be */
     int hooks_left[ELECTION_HOOKS]; /* HOOK_OVER is owed so many times */

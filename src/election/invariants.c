@@ -1,0 +1,62 @@
+/* What holds after every step, whatever was fed. A machine of which it does not is not trusted with
+ * a lease any longer: see check.h. */
+#include "internal.h"
+#include "leaderwrap/base/check.h"
+
+static void check_request(const struct election *election)
+{
+    enum election_request kind = election->pending.kind;
+
+    CHECK(kind == REQUEST_NONE || election->link == LINK_OPEN);
+    switch (election->state) {
+    case ELECTION_FOLLOWING:
+    case ELECTION_DONE:
+        CHECK(kind == REQUEST_NONE);
+        break;
+    case ELECTION_ACQUIRING:
+        CHECK(kind == REQUEST_ACQUIRE || kind == REQUEST_CLAIM);
+        break;
+    case ELECTION_LEADING:
+    case ELECTION_STOPPING:
+        CHECK(kind == REQUEST_NONE || kind == REQUEST_RENEW);
+        break;
+    case ELECTION_RELEASING:
+        CHECK(kind == REQUEST_NONE || kind == REQUEST_RENEW || kind == REQUEST_RELEASE);
+        break;
+    }
+}
+
+static void check_term(const struct election *election)
+{
+    const struct deadlines *deadlines = &election->deadlines;
+
+    switch (election->state) {
+    case ELECTION_FOLLOWING:
+    case ELECTION_ACQUIRING:
+    case ELECTION_RELEASING:
+    case ELECTION_DONE:
+        CHECK(!election->tree);
+        break;
+    case ELECTION_LEADING:
+        CHECK(election->now_ns < deadlines->stop_at_ns);
+        CHECK(election->tree || election->restart_at_ns != INT64_MAX);
+        /* fall through */
+    case ELECTION_STOPPING:
+        CHECK(election->token != 0 && election->token == election->used_token);
+        CHECK(deadlines->stop_at_ns <= deadlines->kill_at_ns);
+        CHECK(deadlines->kill_at_ns < deadlines->expires_at_ns);
+        break;
+    }
+}
+
+void check_invariants(const struct election *election, const struct election_actions *actions)
+{
+    int starts = 0;
+
+    for (size_t i = 0; i < actions->count; i++)
+        starts += actions->list[i].kind == ACTION_START;
+    CHECK(starts <= 1);
+    CHECK(starts == 0 || election->state == ELECTION_LEADING);
+    check_request(election);
+    check_term(election);
+}
