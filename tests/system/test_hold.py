@@ -51,20 +51,20 @@ def test_a_hold_ends_after_a_restart_as_well(arena):
 @STEPS
 def test_whoever_watches_a_hold_counts_it_out(arena, step):
     redis = arena.redis(fake_clock=True)
+    began_ns = boottime_ns()
     assert job(arena, redis, "--assume-fresh", "--hold", "4s").stdout == "ran\n"
     left_ms = int(record(redis)["hold"])
-    held_ns = boottime_ns()
     worker = waiting(arena, redis, "--wait", "60s", "--retry", "200ms")
     redis.set_clock(step)
     assert worker.wait() == 0
-    waited_ms = (boottime_ns() - held_ns) // 1000000
+    waited_ms = (boottime_ns() - began_ns) // 1000000
     # Not sooner, though it looked at the time every 200 ms, and not an hour later.
-    assert left_ms * 95 // 100 <= waited_ms + 1000 < left_ms + 20000
+    assert left_ms * 95 // 100 <= waited_ms < left_ms + 20000
 
 
 def test_a_clock_that_was_set_back_costs_a_hold_more_at_most(arena):
     redis = arena.redis(fake_clock=True)
-    assert job(arena, redis, "--assume-fresh", "--hold", "3s").stdout == "ran\n"
+    assert job(arena, redis, "--assume-fresh", "--hold", "6s").stdout == "ran\n"
     redis.set_clock(-HOUR_S)
     # Each tick is a process of its own, which has seen nothing.
     assert job(arena, redis).returncode == 75

@@ -327,7 +327,7 @@ def test_a_slow_on_lose_delays_the_next_leader_by_the_grace_and_no_more(arena, r
     leader.send(signal.SIGTERM)
     taken = follower.wait_event("elected")
     dead = leader.wait_event("tree_dead")
-    assert 0.4 * SECOND_NS < taken.at_ns - dead.at_ns < 15 * SECOND_NS
+    assert 0.4 * SECOND_NS < taken.told_ns - dead.told_ns < 15 * SECOND_NS
     wait_tree(arena, taken["token"], ALONE)
     assert len(check_terms(arena.beats())) == 2
     # It goes on, and leaderwrap waits for it, unless it is told again.
@@ -418,7 +418,7 @@ def test_a_keeper_that_hangs_with_on_acquire_is_swept_with_it(arena, redis):
 def test_a_keeper_that_hangs_while_redis_is_gone_is_found_out_in_time(arena, redis):
     """Nothing is said to it then that it would have to answer."""
     hook = shell(arena, *STUBBORN_TREE)
-    worker = lead(arena, redis, "--on-acquire", hook, "--margin", "500ms", ttl="4s")
+    worker = lead(arena, redis, "--on-acquire", hook, "--margin", "1500ms", ttl="6s")
     wait_tree(arena, worker.wait_event("elected")["token"], STUBBORN_TREE)
     redis.freeze()
     frozen_ns = boottime_ns()
@@ -426,7 +426,7 @@ def test_a_keeper_that_hangs_while_redis_is_gone_is_found_out_in_time(arena, red
     worker.wait_event("keeper_lost")
     worker.wait_event("tree_dead")
     last_ns = max(beat.at_ns for beat in read_beats(arena.beats()))
-    assert last_ns < frozen_ns + 4 * SECOND_NS
+    assert last_ns < frozen_ns + 6 * SECOND_NS
     redis.thaw()
     assert worker.wait() == 125
 

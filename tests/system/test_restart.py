@@ -24,7 +24,7 @@ def test_a_failure_is_started_again_in_the_same_term(arena, redis):
     assert "again in 1 s" in first["message"]
     again = worker.wait_event("restart", after=first)
     assert "again in 2 s" in again["message"]
-    assert again.at_ns - first.at_ns >= SECOND_NS
+    assert again.told_ns - first.told_ns >= SECOND_NS * 0.99
     tokens = (arena.folder / "tokens").read_text().split()
     assert tokens == [record(redis)["tok"]] * 2
     assert len(worker.find("elected")) == 1 and record(redis)["st"] == "held"
@@ -96,7 +96,7 @@ def test_where_nobody_else_takes_it_it_tries_again(arena, redis):
     worker = service(arena, redis, "exit 5", "--assume-fresh", *options)
     back = worker.wait_event("stand_back")
     free = worker.wait_event("elected", after=back)
-    assert free.at_ns - back.at_ns >= SECOND_NS * 0.99
+    assert free.told_ns - back.told_ns >= SECOND_NS * 0.99
     # Stopped while it stands back, not while the command runs.
     worker.wait_event("stand_back", after=free)
     assert worker.stop() == 5

@@ -53,7 +53,7 @@ def test_a_long_standstill_ends_the_term_before_the_lease(arena, redis, how):
     end(redis)
     first, _, _ = pair.somebody_leads(marks)
     # It was neither stopped by the failure, nor later than allowed; and asked, not killed.
-    assert failed.at_ns < first.last_ns < lease_end_ns
+    assert failed.told_ns < first.last_ns < lease_end_ns
     assert first.ended == first.pids
 
 

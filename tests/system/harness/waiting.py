@@ -11,6 +11,18 @@ def boottime_ns():
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
+def boottime_of(wall_ns):
+    """The same moment on the clock of boottime_ns()."""
+
+    def ahead():
+        """How much the wall clock is ahead, and how sure that is: between the readings this process
+        may have had to wait."""
+        before_ns, now_ns, after_ns = boottime_ns(), time.time_ns(), boottime_ns()
+        return after_ns - before_ns, now_ns - before_ns
+
+    return wall_ns - min(ahead() for _ in range(5))[1]
+
+
 def wait_until(predicate, timeout=PATIENCE_S, what=None, every=0.01):
     """Returns predicate()'s value as soon as it is true; fails after `timeout` seconds.
 

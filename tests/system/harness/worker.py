@@ -1,6 +1,7 @@
 """One leaderwrap process as a test sees it: its log events, its processes, its end."""
 
 import array
+import datetime
 import fcntl
 import json
 import os
@@ -11,7 +12,7 @@ import threading
 import time
 
 from . import processes
-from .waiting import PATIENCE_S, boottime_ns, wait_until
+from .waiting import PATIENCE_S, boottime_ns, boottime_of, wait_until
 
 def unread(stream):
     """Bytes that wait in a pipe."""
@@ -24,7 +25,8 @@ def unread(stream):
 
 
 class Event(dict):
-    """One JSON line of the log; `at_ns` is when it was read (CLOCK_BOOTTIME)."""
+    """One JSON line of the log; `at_ns` is when it was read (CLOCK_BOOTTIME): never earlier than when
+    it was written, and on a busy machine a good deal later."""
 
     def __init__(self, fields, index, at_ns):
         super().__init__(fields)
@@ -34,6 +36,13 @@ class Event(dict):
     @property
     def name(self):
         return self.get("event")
+
+    @property
+    def told_ns(self):
+        """When it was written (CLOCK_BOOTTIME), to the millisecond: for what must not be too early
+        after another, however late the first of them was read."""
+        said = datetime.datetime.fromisoformat(self["time"].replace("Z", "+00:00"))
+        return boottime_of(int(said.timestamp() * 1000) * 10**6)
 
     def __str__(self):
         known = ("time", "level", "event", "pid", "key", "name", "message")
