@@ -393,11 +393,11 @@ def test_kill9_of_the_wrapper_while_on_lose_runs(arena, redis):
 
 def test_a_keeper_that_hangs_with_on_lose_leaves_nothing(arena, redis):
     hook = shell(arena, *STUBBORN_TREE)
-    options = ("--hook-timeout", "500ms", "--grace", "300ms", "--renew", "1s")
+    options = ("--hook-timeout", "3s", "--grace", "300ms", "--renew", "1s")
     worker = lead(arena, redis, "--on-lose", hook, *options, command=["true"])
     token = worker.wait_event("elected")["token"]
     worker.wait_event("released")
-    wait_tree(arena, token, STUBBORN_TREE)
+    wait_until(lambda: len(pids(arena, token)) == 3, what="the hook's tree")
     processes.send(worker.companion, signal.SIGSTOP)
     worker.wait()
     assert arena.leftovers() == []
