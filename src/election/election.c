@@ -34,8 +34,8 @@ void tell(struct election_actions *actions, enum election_note note)
     act(actions, ACTION_TELL)->note = note;
 }
 
-/* SplitMix64 (Steele, Lea, Flood 2014): every seed gives a full-period sequence, so nonces of one
- * process never repeat; the seed keeps processes apart. */
+/* SplitMix64 (Steele, Lea, Flood 2014), for jitter alone: whoever sees one number knows the next.
+ */
 static uint64_t next_random(struct election *election)
 {
     uint64_t z = election->random += UINT64_C(0x9E3779B97F4A7C15);
@@ -47,6 +47,16 @@ static uint64_t next_random(struct election *election)
 uint64_t random_below(struct election *election, uint64_t limit)
 {
     return limit == 0 ? 0 : next_random(election) % limit;
+}
+
+/* The name of the version that the next request writes. All who listen learn it, and none may be
+ * able to tell the one after it: a candidate takes a version for as old as its first push. */
+static void make_nonce(struct election *election, char nonce[LEASE_NONCE_SIZE])
+{
+    uint64_t number = ++election->last_nonce;
+    uint64_t value = siphash(election->config.nonce_key, &number, sizeof number);
+
+    snprintf(nonce, LEASE_NONCE_SIZE, "%016" PRIx64, value);
 }
 
 static int64_t request_every_ns(const struct election *election)
@@ -88,7 +98,7 @@ struct election_action *send_request(struct election *election, struct election_
     action->request = election->pending.number;
     action->token = election->token;
     action->claim = kind == REQUEST_CLAIM;
-    snprintf(action->nonce, sizeof action->nonce, "%016" PRIx64, next_random(election));
+    make_nonce(election, action->nonce);
     memcpy(election->pending.nonce, action->nonce, sizeof election->pending.nonce);
     return action;
 }

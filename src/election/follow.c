@@ -110,8 +110,8 @@ static int64_t hold_until_ns(const struct election *election, const struct lease
 }
 
 /* Notes the version that a reply has shown, received now. Only a change starts the observation
- * anew; one that was heard of before, and is confirmed now, has been there since then: a nonce
- * cannot be heard of before it is written. Returns whether it is another one. */
+ * anew; one that was heard of before, and is confirmed now, has been there since then: whoever
+ * forges a push cannot know a nonce before it is written. Returns whether it is another one. */
 static bool observe(struct election *election, const struct lease_record *record)
 {
     const char *ident = record->ident;

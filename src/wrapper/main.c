@@ -22,6 +22,7 @@
 #include "leaderwrap/base/inherited.h"
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/base/log.h"
+#include "leaderwrap/base/siphash.h"
 #include "leaderwrap/counter/counter.h"
 #include "leaderwrap/keeper/keeper.h"
 #include "leaderwrap/keeper/tree.h"
@@ -36,6 +37,7 @@ struct candidate {
     struct inherited inherited;
     char id[LEASE_ID_SIZE];
     uint64_t seed;
+    uint8_t nonce_key[SIPHASH_KEY_SIZE];
 };
 
 static int fail(int status, const char *message)
@@ -73,16 +75,26 @@ static void run_will(void *context, const struct keeper_term *term)
     will_execute(&candidate->options, candidate->id, term);
 }
 
-/* The id must differ from that of every other process there is or was. */
+/* The id must differ from that of every other process there is or was. Everybody may know it, and
+ * nobody what is drawn beside it. */
 static int make_identity(struct candidate *candidate)
 {
-    uint64_t random[2];
+    struct {
+        uint64_t id;
+        uint64_t seed;
+        uint8_t nonce_key[SIPHASH_KEY_SIZE];
+    } random;
+    ssize_t size = getrandom(&random, sizeof random, 0);
 
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+    if (size < 0)
         return -errno;
+    /* Never so for 256 bytes and less (getrandom(2)). */
+    if (size != (ssize_t)sizeof random)
+        return -EIO;
     snprintf(candidate->id, sizeof candidate->id, "%s#%016" PRIx64, candidate->options.name,
-             random[0]);
-    candidate->seed = random[1];
+             random.id);
+    candidate->seed = random.seed;
+    memcpy(candidate->nonce_key, random.nonce_key, sizeof candidate->nonce_key);
     return 0;
 }
 
@@ -200,6 +212,7 @@ static int run(struct candidate *candidate)
         .inherited = &candidate->inherited,
         .id = candidate->id,
         .seed = candidate->seed,
+        .nonce_key = candidate->nonce_key,
         .companions = &companions,
     };
     char **environment = environment_build(&candidate->options, candidate->id);

@@ -598,6 +598,7 @@ int supervisor_run(const struct supervisor_config *config)
     }
     log_unblock();
     snprintf(election.id, sizeof election.id, "%s", config->id);
+    memcpy(election.nonce_key, config->nonce_key, sizeof election.nonce_key);
     report_init(&supervisor.report, options, clock_boottime_ns());
     notify_open(&supervisor.notify);
     result = open_all(&supervisor);

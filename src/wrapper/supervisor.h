@@ -15,7 +15,8 @@ struct supervisor_config {
     const struct options *options; /* borrowed, as all pointers here */
     const struct inherited *inherited;
     const char *id; /* <name>#<random> */
-    uint64_t seed;
+    uint64_t seed;  /* this and the next: as in struct election_config */
+    const uint8_t *nonce_key;
     pid_t keeper;
     int keeper_fd;                 /* taken over */
     struct companions *companions; /* forked, not open */

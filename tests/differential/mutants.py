@@ -38,7 +38,8 @@ SOURCES = [
         "tree", "hooks", "queue", "trace",
     )
 ] + sorted(glob.glob("src/election/*.c", root_dir=ROOT)) + [
-    "src/base/check.c", "src/base/clock.c", "src/base/duration.c", "src/redis/errors.c",
+    "src/base/check.c", "src/base/clock.c", "src/base/duration.c", "src/base/siphash.c",
+    "src/redis/errors.c",
 ]
 FLAGS = "-std=gnu11 -D_GNU_SOURCE -O1 -g -w"
 LIBRARIES = ["-lhiredis"]

@@ -140,6 +140,8 @@ static void process_init(struct world *world, struct process *process, uint8_t h
     process->keeper.alive = true;
     process->keeper.armed_at = NEVER;
     snprintf(config.id, sizeof config.id, "c#%016x", process->id);
+    for (size_t i = 0; i < sizeof config.nonce_key; i++)
+        config.nonce_key[i] = (uint8_t)draw(world);
     election_init(&process->election, &config, host_clock(world, host));
 }
 

@@ -28,7 +28,7 @@ SOURCES = [
         "elector.c", "link.c", "keeper.c", "tree.c", "hooks.c", "queue.c", "trace.c",
     )
 ] + sorted(glob.glob(ELECTION + "/*.c", root_dir=ROOT)) + [
-    "src/base/check.c", "src/base/clock.c", "src/base/duration.c",
+    "src/base/check.c", "src/base/clock.c", "src/base/duration.c", "src/base/siphash.c",
 ]
 # Replaced by a stub: what a mutant breaks has to be seen in the world.
 INVARIANTS = ELECTION + "/invariants.c"
@@ -87,6 +87,9 @@ MUTANTS = [
     ("a version heard counts for what a reply shows", ELECTION + "/follow.c",
      "    bool heard = is_version(&election->heard, ident, nonce);",
      "    bool heard = election->heard.since_ns >= 0;"),
+    ("nonces can be foretold", ELECTION + "/election.c",
+     "siphash(election->config.nonce_key, &number, sizeof number);",
+     "((void)number, next_random(election));"),
     ("pushes postpone a question for ever", ELECTION + "/follow.c",
      "min_ns(ask_after_push_ns(election), ripe_at_ns(election));",
      "election->now_ns + ms_to_ns(election->config.timing.retry_ms);"),

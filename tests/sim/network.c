@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "splitmix.h"
 #include "world.h"
 
 #define NOTICE_NS (200 * NS_PER_MS) /* until a lost connection is noticed, at most */
@@ -193,7 +194,8 @@ void network_publish(struct world *world, const struct server *server, const str
     }
 }
 
-/* A stray or hostile message: any of it may be true. */
+/* A stray or hostile message: any of it may be true. Whoever guesses says of each version what the
+ * next one would be, were nonces what a generator of good random numbers gives. */
 static void forge(struct world *world, struct message *push)
 {
     static const enum lease_state states[] = {LEASE_HELD, LEASE_HELD,   LEASE_HELD,
@@ -202,6 +204,12 @@ static void forge(struct world *world, struct message *push)
     const struct record *truth = &server->data.record;
 
     memset(push, 0, sizeof *push);
+    if (world->plan.stranger_guesses) {
+        push->record = *truth;
+        push->record.version = splitmix_next(truth->version);
+        push->listeners = -1;
+        return;
+    }
     push->record.state = states[between(world, 0, world->plan.stranger_renews ? 2 : 5)];
     push->record.ident = chance(world, 800000) ? server->ident : draw(world);
     push->record.version = chance(world, 200000) ? truth->version : draw(world);

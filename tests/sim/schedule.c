@@ -164,6 +164,7 @@ static void random_hosts(struct world *world)
     if (chance(world, 150000))
         plan->stranger_every_ns = between(world, 1, plan->ttl_ns / 4);
     plan->stranger_renews = chance(world, 500000);
+    plan->stranger_guesses = chance(world, 200000);
     /* Two TTLs, a hold, a lock delay, two time-outs of a link that lost a packet and a second, by
      * clocks of which none is more than 1 % off. */
     int64_t longest_ns = 2 * plan->ttl_ns + (hold_ms + delay_ms + 2 * timeout_ms) * NS_PER_MS;

@@ -438,6 +438,7 @@ struct plan {
     int64_t fault_every_ns;
     int64_t stranger_every_ns; /* 0: there is none */
     bool stranger_renews;      /* and says nothing else */
+    bool stranger_guesses;     /* nothing but what the next version might be */
     int64_t replica_lag_ns;
     int64_t quiet_at;
     int64_t bound_ns;

@@ -107,6 +107,16 @@ def test_a_flood_of_hints_makes_few_questions(redis, pair):
     assert questions(redis) - before < 25
 
 
+def test_no_two_processes_name_their_versions_alike(arena, redis):
+    """Else whoever listens could learn from the one what the other will write."""
+    first_versions = set()
+    for key in ("one", "two", "three"):
+        make = {"command": arena.beat(*ALONE, file=key), "redis": redis, "ttl": "60s", "key": key}
+        arena.worker("--assume-fresh", **make).wait_event("elected")
+        first_versions.add(redis.command("HGET", "{%s}:term" % key, "ver"))
+    assert len(first_versions) == 3
+
+
 def questions(redis):
     """Scripts executed so far."""
     lines = redis.command("INFO", "commandstats").splitlines()

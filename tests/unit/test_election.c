@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "candidate.h"
+#include "sim/splitmix.h"
 
 static void a_grant_starts_the_tree_with_deadlines_from_the_send(void **state)
 {
@@ -491,6 +492,58 @@ static void every_nonce_is_fresh(void **state)
         assert_int_equal(strlen(nonce), 16);
         assert_string_not_equal(nonce, last);
         memcpy(last, nonce, sizeof last);
+    }
+}
+
+/* Asks until there are `count` nonces. */
+static void collect_nonces(struct election_config config, uint64_t nonces[], size_t count)
+{
+    struct candidate candidate = fresh_with(config);
+
+    for (size_t i = 0; i < count; i++) {
+        nonces[i] = strtoull(candidate.election.pending.nonce, NULL, 16);
+        is_refused(&candidate, "v1");
+        at(&candidate, wake_ms(&candidate) + 1);
+        expect(&candidate, ACTION_ACQUIRE);
+    }
+}
+
+/* Else a push could say what will be written, and an observation would begin before the write. */
+static void nobody_can_tell_the_next_nonce(void **state)
+{
+    struct election_config config = {.nonce_key = {1}};
+    uint64_t nonces[100], again[100], others[100];
+
+    (void)state;
+    collect_nonces(config, nonces, 100);
+    collect_nonces(config, again, 100);
+    config.nonce_key[SIPHASH_KEY_SIZE - 1] = 1;
+    collect_nonces(config, others, 100);
+    assert_memory_equal(nonces, again, sizeof nonces);
+    for (size_t i = 0; i < 100; i++) {
+        assert_true(nonces[i] != others[i]);
+        for (size_t j = 0; j < i; j++) {
+            assert_true(nonces[i] != nonces[j]);
+            assert_true(nonces[i] != splitmix_next(nonces[j]));
+            assert_true(nonces[i] - nonces[j] != i - j);
+        }
+    }
+}
+
+/* What the jitter shows of its generator says nothing about the nonces. */
+static void nonces_and_jitter_have_nothing_in_common(void **state)
+{
+    struct candidate one = fresh();
+    struct candidate other = fresh();
+
+    (void)state;
+    other.election.random++;
+    for (int i = 0; i < 10; i++) {
+        assert_string_equal(one.election.pending.nonce, other.election.pending.nonce);
+        is_refused(&one, "v1");
+        is_refused(&other, "v1");
+        at(&one, wake_ms(&one) + 1);
+        at(&other, wake_ms(&other) + 1);
     }
 }
 
@@ -1214,6 +1267,8 @@ int main(void)
         cmocka_unit_test(a_repeated_token_is_not_led_on),
         cmocka_unit_test(answers_to_other_questions_are_dropped),
         cmocka_unit_test(every_nonce_is_fresh),
+        cmocka_unit_test(nobody_can_tell_the_next_nonce),
+        cmocka_unit_test(nonces_and_jitter_have_nothing_in_common),
         cmocka_unit_test(renewals_go_out_on_time_and_extend),
         cmocka_unit_test(no_deadline_moves_without_an_answer),
         cmocka_unit_test(the_deadline_is_looked_at_before_the_answer),

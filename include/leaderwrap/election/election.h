@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "leaderwrap/base/lease.h"
+#include "leaderwrap/base/siphash.h"
 #include "leaderwrap/election/restart.h"
 #include "leaderwrap/election/timing.h"
 
@@ -83,7 +84,8 @@ struct election_config {
     int64_t penalty_ms;         /* how long we stand back then */
     bool hooks[ELECTION_HOOKS]; /* those that there are */
     char id[LEASE_ID_SIZE];
-    uint64_t seed; /* random: nonces and jitter come from it */
+    uint64_t seed;                       /* random, of the jitter */
+    uint8_t nonce_key[SIPHASH_KEY_SIZE]; /* random and secret, another one in each process */
 };
 
 enum election_event_kind {
@@ -223,6 +225,7 @@ struct election {
     enum election_state state;
     int64_t now_ns;
     uint64_t random;
+    uint64_t last_nonce; /* how many nonces there have been */
 
     enum election_link link;
     int64_t open_since_ns; /* when the attempt in progress began */
