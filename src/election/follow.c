@@ -117,6 +117,7 @@ static bool observe(struct election *election, const struct lease_record *record
     const char *ident = record->ident;
     const char *nonce = record->version;
     bool heard = is_version(&election->heard, ident, nonce);
+    int64_t watched_ns = election->seen.hold_until_ns;
 
     election->seen.state = record->state;
     election->seen.ttl_ms = record->ttl_ms;
@@ -125,6 +126,10 @@ static bool observe(struct election *election, const struct lease_record *record
     note_version(&election->seen.version, ident, nonce,
                  heard ? election->heard.since_ns : election->now_ns);
     election->seen.hold_until_ns = hold_until_ns(election, record, heard);
+    /* A vacancy ends no hold, and what it says is left of one is by the server's clock, which may
+     * have been set on meanwhile: who has watched it knows better. */
+    if (record->state == LEASE_VACANT)
+        election->seen.hold_until_ns = max_ns(election->seen.hold_until_ns, watched_ns);
     return true;
 }
 
@@ -219,9 +224,11 @@ static void granted(struct election *election, struct election_actions *actions,
 
 /* A holder that does not renew any more may be dead, and is not worth to give up for: its time is
  * out in a moment. */
-static enum election_obstacle obstacle_of(const struct lease_record *record)
+static enum election_obstacle obstacle_of(const struct election *election,
+                                          const struct lease_record *record)
 {
-    bool alive = record->state == LEASE_HOLD || record->hold_left_ms > 0 ||
+    bool watched = record->state == LEASE_VACANT && election->now_ns < election->seen.hold_until_ns;
+    bool alive = record->state == LEASE_HOLD || record->hold_left_ms > 0 || watched ||
                  (record->state == LEASE_HELD && record->age_ms < record->ttl_ms);
     if (record->foreign[0] != '\0')
         return OBSTACLE_FOREIGN;
@@ -258,8 +265,11 @@ static void refused(struct election *election, struct election_actions *actions,
     election->saw_record = election->saw_record || record->state != LEASE_ABSENT;
     election->free_hint = false;
     note_hint(election, changed);
+    /* What was observed was another version. */
+    if (changed)
+        election->asked_with_observation = false;
     follow(election, next_ask_ns(election, record));
-    election->obstacle = obstacle_of(record);
+    election->obstacle = obstacle_of(election, record);
     if (ask_again && election->now_ns >= election->hints_from_ns) {
         ask_sooner(election, election->now_ns);
         election->obstacle = OBSTACLE_DOUBT;
@@ -374,8 +384,10 @@ void follow_push(struct election *election, const struct lease_event *push)
     } else if (is_news) {
         ask_sooner(election,
                    election->now_ns + (int64_t)random_below(election, (uint64_t)spread_ns));
-    } else if (!election->hinted) {
-        election->ask_at_ns = min_ns(ask_after_push_ns(election), ripe_at_ns(election));
+    } else if (!election->hinted && election->ask_at_ns > election->now_ns) {
+        /* What is ripe already has been asked about: it must not be again at each push. */
+        int64_t ripe_ns = observation_is_ripe(election) ? INT64_MAX : ripe_at_ns(election);
+        election->ask_at_ns = min_ns(ask_after_push_ns(election), ripe_ns);
     }
 }
 
@@ -413,5 +425,6 @@ void follow_advance(struct election *election, struct election_actions *actions)
     if (action->observed.since_ns >= 0)
         action->observed_ms = (election->now_ns - action->observed.since_ns) / NS_PER_MS;
     if (election->now_ns < election->seen.hold_until_ns)
-        action->hold_ms = (election->seen.hold_until_ns - election->now_ns) / NS_PER_MS + 1;
+        action->hold_ms = min_ns((election->seen.hold_until_ns - election->now_ns) / NS_PER_MS + 1,
+                                 DURATION_MAX_MS);
 }

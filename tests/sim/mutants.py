@@ -91,7 +91,7 @@ MUTANTS = [
      "siphash(election->config.nonce_key, &number, sizeof number);",
      "((void)number, next_random(election));"),
     ("pushes postpone a question for ever", ELECTION + "/follow.c",
-     "min_ns(ask_after_push_ns(election), ripe_at_ns(election));",
+     "min_ns(ask_after_push_ns(election), ripe_ns);",
      "election->now_ns + ms_to_ns(election->config.timing.retry_ms);"),
 
     # unknown outcomes and late answers
