@@ -54,6 +54,9 @@ void release_begin(struct election *election, struct election_actions *actions);
 void release_without_keeper(struct election *election);
 void release_reply(struct election *election, struct election_actions *actions,
                    const struct lease_reply *reply);
+/* The same for a renewal that was sent to write the record again, so that it can be released. */
+void restore_reply(struct election *election, struct election_actions *actions,
+                   enum lease_verdict verdict);
 void release_advance(struct election *election, struct election_actions *actions);
 /* Until when it waits for hooks: now for not at all. */
 int64_t release_waits_until_ns(const struct election *election);

@@ -216,6 +216,10 @@ static void renewed(struct election *election, struct election_actions *actions,
 void term_reply(struct election *election, struct election_actions *actions,
                 const struct lease_reply *reply, int64_t sent_ns)
 {
+    if (election->restoring) {
+        restore_reply(election, actions, reply->verdict);
+        return;
+    }
     switch (reply->verdict) {
     case LEASE_RENEWED:
         note_version(election);
@@ -374,6 +378,12 @@ void term_advance(struct election *election, struct election_actions *actions)
     send_request(election, actions, REQUEST_RENEW);
 }
 
+static void release_failed(struct election *election, struct election_actions *actions)
+{
+    tell(actions, NOTE_RELEASE_FAILED);
+    election->retry_at_ns = election->now_ns + ms_to_ns(election->config.timing.renew_retry_ms);
+}
+
 /* Whether this process ends after the term, or stands by again. */
 static bool ends_after_term(const struct election *election)
 {
@@ -444,6 +454,7 @@ static void stand_back(struct election *election, struct election_actions *actio
 static void release_over(struct election *election, struct election_actions *actions)
 {
     election->began_run = false;
+    election->restoring = false;
     if (ends_after_term(election)) {
         finish(election, actions, final_end(election));
         return;
@@ -459,6 +470,7 @@ void release_begin(struct election *election, struct election_actions *actions)
     election->used_token = election->token;
     election->retry_at_ns = election->now_ns;
     election->release_in_doubt = false;
+    election->restoring = false;
     election->release_until_ns = ends_after_term(election) ? release_limit_ns(election) : INT64_MAX;
     if (election->config.no_release && election->end == END_STOPPED) {
         tell(actions, NOTE_LEFT);
@@ -481,11 +493,45 @@ bool election_is_unheard_renewal(const struct lease_record *record, const char *
            strcmp(record->version, version) != 0;
 }
 
+bool election_may_restore(const struct lease_record *record, const char *id, uint64_t token)
+{
+    bool mine = record->state == LEASE_HELD && strcmp(record->id, id) == 0;
+
+    if (record->foreign[0] != '\0' || record->token > token)
+        return false;
+    return record->token < token || record->state == LEASE_VACANT || mine;
+}
+
+/* Nobody else can have led since this term was last known to be good. */
+static bool nobody_can_have_led(const struct election *election)
+{
+    return !election->release_in_doubt && election->now_ns < election->deadlines.expires_at_ns;
+}
+
 static bool is_unheard_renewal(const struct election *election, const struct lease_record *record)
 {
     return election_is_unheard_renewal(record, election->config.id, election->token,
                                        election->version) &&
-           !election->release_in_doubt && election->now_ns < election->deadlines.expires_at_ns;
+           nobody_can_have_led(election);
+}
+
+static bool may_restore(const struct election *election, const struct lease_record *record)
+{
+    return election_may_restore(record, election->config.id, election->token) &&
+           nobody_can_have_led(election) && election->end != END_LOST;
+}
+
+static void not_held(struct election *election, struct election_actions *actions,
+                     const struct lease_record *record)
+{
+    if (is_unheard_renewal(election, record)) {
+        memcpy(election->version, record->version, sizeof election->version);
+    } else if (may_restore(election, record)) {
+        election->restoring = true;
+    } else {
+        tell(actions, NOTE_NOT_HELD);
+        release_over(election, actions);
+    }
 }
 
 void release_reply(struct election *election, struct election_actions *actions,
@@ -495,19 +541,37 @@ void release_reply(struct election *election, struct election_actions *actions,
         return;
     switch (reply->verdict) {
     case LEASE_NOT_HELD:
-        if (is_unheard_renewal(election, &reply->record)) {
-            memcpy(election->version, reply->record.version, sizeof election->version);
-            break;
-        }
-        /* fall through */
+        not_held(election, actions, &reply->record);
+        break;
     case LEASE_RELEASED:
-        tell(actions, reply->verdict == LEASE_RELEASED ? NOTE_RELEASED : NOTE_NOT_HELD);
+        tell(actions, NOTE_RELEASED);
         release_over(election, actions);
         break;
     default:
         election->release_in_doubt = true;
-        tell(actions, NOTE_RELEASE_FAILED);
-        election->retry_at_ns = election->now_ns + ms_to_ns(election->config.timing.renew_retry_ms);
+        release_failed(election, actions);
+        break;
+    }
+}
+
+void restore_reply(struct election *election, struct election_actions *actions,
+                   enum lease_verdict verdict)
+{
+    switch (verdict) {
+    case LEASE_RENEWED:
+        note_version(election);
+        election->restoring = false;
+        break;
+    case LEASE_LOST:
+        tell(actions, NOTE_NOT_HELD);
+        release_over(election, actions);
+        break;
+    case LEASE_FAILED:
+    case LEASE_GRANTED:
+    case LEASE_REFUSED:
+    case LEASE_RELEASED:
+    case LEASE_NOT_HELD:
+        release_failed(election, actions);
         break;
     }
 }
@@ -567,7 +631,11 @@ void release_advance(struct election *election, struct election_actions *actions
             tell(actions, NOTE_HOOK_ALIVE);
         tell(actions, NOTE_LEFT);
         release_over(election, actions);
-    } else if (!waits_for_hooks(election, actions) && can_send(election)) {
+    } else if (waits_for_hooks(election, actions) || !can_send(election)) {
+        return;
+    } else if (election->restoring && election->now_ns < election->deadlines.expires_at_ns) {
+        send_request(election, actions, REQUEST_RENEW);
+    } else {
         struct election_action *release = send_request(election, actions, REQUEST_RELEASE);
         release->end = election->end;
         release->hold_ms = hold_left_ms(election);

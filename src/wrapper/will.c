@@ -17,7 +17,7 @@
 
 /* As many renewals as may have been under way when the wrapper was killed; a server that shows yet
  * another version each time is no good one. */
-#define UNHEARD_MOST 4
+#define TAKEN_UP_MOST 4
 
 struct will {
     struct store *store;
@@ -28,11 +28,29 @@ struct will {
     int64_t hold_until_ns;
     int64_t valid_until_ns;
     char version[LEASE_NONCE_SIZE];
+    char nonce[LEASE_NONCE_SIZE]; /* of the last request */
     uint64_t request;
-    int unheard;   /* renewals taken up */
-    bool in_doubt; /* a release got no answer, or an error: it may have been executed */
+    int taken_up;   /* versions, after the one it began with */
+    bool releasing; /* a release has got no answer so far */
+    bool in_doubt;  /* and will get none, or got an error: it may have been executed */
+    bool restoring; /* the record has to be written again before it can be released */
     bool done;
 };
+
+static void make_nonce(char *nonce)
+{
+    uint64_t random;
+
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        random = (uint64_t)clock_boottime_ns();
+    snprintf(nonce, LEASE_NONCE_SIZE, "%016" PRIx64, random);
+}
+
+static void send_renew(struct will *will)
+{
+    make_nonce(will->nonce);
+    store_send_renew(will->store, ++will->request, will->nonce, will->token, false);
+}
 
 static void send_release(struct will *will)
 {
@@ -43,13 +61,10 @@ static void send_release(struct will *will)
         .hold_ms = hold_ms > 0 ? hold_ms : 0,
         .reason = "wrapper killed",
     };
-    char nonce[LEASE_NONCE_SIZE];
-    uint64_t random;
 
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
-        random = (uint64_t)clock_boottime_ns();
-    snprintf(nonce, sizeof nonce, "%016" PRIx64, random);
-    store_send_release(will->store, ++will->request, nonce, &release);
+    make_nonce(will->nonce);
+    will->releasing = true;
+    store_send_release(will->store, ++will->request, will->nonce, &release);
 }
 
 static void on_open(void *context)
@@ -65,8 +80,9 @@ static void again(uv_timer_t *timer)
 
 static void try_again(struct will *will, const char *why)
 {
-    /* Before the first request there was none that could have been. */
-    will->in_doubt = will->request > 0;
+    will->in_doubt = will->in_doubt || will->releasing;
+    will->releasing = false;
+    will->restoring = false;
     log_line(LOG_LEVEL_DEBUG, "will_retry", "last will: %s", why);
     uv_update_time(will->again.loop);
     uv_timer_start(&will->again, again, TRY_AGAIN_MS, 0);
@@ -78,13 +94,38 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
     try_again(context, why);
 }
 
-/* The wrapper may have been killed before it heard of its last renewal. */
-static bool is_unheard_renewal(const struct will *will, const struct lease_reply *reply)
+static void take_up(struct will *will, const char *version)
 {
-    return reply->verdict == LEASE_NOT_HELD &&
-           election_is_unheard_renewal(&reply->record, will->id, will->token, will->version) &&
-           !will->in_doubt && will->unheard < UNHEARD_MOST &&
-           clock_boottime_ns() < will->valid_until_ns;
+    will->taken_up++;
+    snprintf(will->version, sizeof will->version, "%s", version);
+    send_release(will);
+}
+
+/* The wrapper may have been killed before it heard of its last renewal, or Redis may have been
+ * restarted after that. Returns false where nothing can be done about it. */
+static bool is_mended(struct will *will, const struct lease_reply *reply)
+{
+    const struct lease_record *record = &reply->record;
+
+    if (will->in_doubt || will->taken_up == TAKEN_UP_MOST ||
+        clock_boottime_ns() >= will->valid_until_ns)
+        return false;
+    if (will->restoring) {
+        will->restoring = false;
+        if (reply->verdict != LEASE_RENEWED || strcmp(record->version, will->nonce) != 0)
+            return false;
+        take_up(will, will->nonce);
+    } else if (reply->verdict != LEASE_NOT_HELD) {
+        return false;
+    } else if (election_is_unheard_renewal(record, will->id, will->token, will->version)) {
+        take_up(will, record->version);
+    } else if (election_may_restore(record, will->id, will->token)) {
+        will->restoring = true;
+        send_renew(will);
+    } else {
+        return false;
+    }
+    return true;
 }
 
 static void on_reply(void *context, const struct lease_reply *reply)
@@ -96,12 +137,9 @@ static void on_reply(void *context, const struct lease_reply *reply)
         try_again(will, reply->text);
         return;
     }
-    if (is_unheard_renewal(will, reply)) {
-        will->unheard++;
-        memcpy(will->version, reply->record.version, sizeof will->version);
-        send_release(will);
+    will->releasing = false;
+    if (is_mended(will, reply))
         return;
-    }
     will->done = reply->verdict == LEASE_RELEASED;
     uv_stop(will->again.loop);
 }

@@ -166,6 +166,20 @@ static void check_lost(struct world *world, const struct process *process,
         VIOLATE(world, VIOLATION_LOST, "c%u gives its term up for nothing", process->id);
 }
 
+/* Whoever ends in time, and never asked for a release without hearing what came of it, gives back
+ * what he has, even where the server lost it. */
+static void check_left(struct world *world, const struct process *process,
+                       const struct election_action *action, const struct lease_reply *reply)
+{
+    const struct election *election = &process->election;
+
+    if (action->note != NOTE_NOT_HELD || reply == NULL || election->release_in_doubt ||
+        election->end == END_LOST || election->now_ns >= election->deadlines.expires_at_ns)
+        return;
+    if (reply->record.foreign[0] == '\0' && reply->record.token <= election->token)
+        VIOLATE(world, VIOLATION_LEFT, "c%u leaves its record behind", process->id);
+}
+
 /* What it does in a second has a bound in every state, whatever fails. */
 static void check_pace(struct world *world, struct process *process,
                        const struct election_action *action)
@@ -238,6 +252,7 @@ static void perform(struct world *world, struct process *process,
         break;
     case ACTION_TELL:
         check_lost(world, process, action, reply);
+        check_left(world, process, action, reply);
         if (action->note == NOTE_LOCK_DELAY)
             world->statistics->delays++;
         if (action->note == NOTE_RELEASED)

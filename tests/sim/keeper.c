@@ -296,7 +296,7 @@ void keeper_kill(struct world *world, struct process *process)
                     number_of(world, process), process->tree.serial);
 }
 
-/* One try of the short-lived process that releases the lease of a dead elector. */
+/* One request of the short-lived process that releases the lease of a dead elector. */
 void keeper_will(struct world *world, struct process *process)
 {
     struct host *host = &world->hosts[process->host];
@@ -318,7 +318,8 @@ void keeper_will(struct world *world, struct process *process)
     int64_t at = network_arrival(world, host, &connection, OUT);
     if (at < 0)
         return;
-    uint16_t number = message_new(world, MESSAGE_RELEASE);
+    bool restores = process->keeper.will_restores;
+    uint16_t number = message_new(world, restores ? MESSAGE_RENEW : MESSAGE_RELEASE);
     struct message *message = &world->messages[number];
     message->process = number_of(world, process);
     message->serial = process->serial;
@@ -329,6 +330,6 @@ void keeper_will(struct world *world, struct process *process)
     message->version = process->keeper.version;
     message->id = process->id;
     message->ttl_ms = host->timing.ttl_ms;
-    TRACE(world, process, "last will: release");
+    TRACE(world, process, "last will: %s", restores ? "renew" : "release");
     queue_message(world, at, HAPPEN_EXECUTE, NOBODY, number);
 }

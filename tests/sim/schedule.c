@@ -14,6 +14,7 @@ const char *const violation_names[VIOLATIONS] = {
     [VIOLATION_UNKNOWN] = "led without a granted request",
     [VIOLATION_DELAY] = "started within a lock delay",
     [VIOLATION_HOLD] = "started within a hold",
+    [VIOLATION_LEFT] = "record left behind",
     [VIOLATION_LOST] = "term given up without proof",
     [VIOLATION_HASTE] = "killed without grace by an echo",
     [VIOLATION_LIVENESS] = "no leader after the faults ended",

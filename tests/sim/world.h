@@ -91,6 +91,7 @@ enum violation {
     VIOLATION_UNKNOWN, /* a tree started without a granted request of its own */
     VIOLATION_DELAY,   /* a tree started within a lock delay */
     VIOLATION_HOLD,    /* a tree started within a hold that is on record */
+    VIOLATION_LEFT,    /* a dead term's record left to its TTL though it could be released */
     VIOLATION_LOST,    /* a term given up as lost without a foreign holder or a higher token */
     VIOLATION_HASTE,   /* a tree killed without its grace by the echo of a first stop */
     VIOLATION_LIVENESS,
@@ -343,6 +344,7 @@ struct keeper {
     bool latched;
     bool exit_told;
     bool will_in_doubt; /* a release of its last will may have been executed */
+    bool will_restores; /* its last will writes the record again before it releases it */
     int64_t ready_at;   /* true time; later than now: frozen */
     int64_t armed_at;
     enum run_state state;

@@ -1,10 +1,12 @@
 """A hold that is on record is kept: through a restart of Redis, and through steps of its clock for
 whoever has watched it."""
 
+import signal
+
 import pytest
 
-from harness import boottime_ns, wait_until
-from pair import KEY, SECOND_NS, record
+from harness import boottime_ns, processes, wait_until
+from pair import ALONE, KEY, SECOND_NS, history, record, start_pair
 
 HOUR_S = 3600
 STEPS = pytest.mark.parametrize("step", [HOUR_S, -HOUR_S], ids=["forward", "back"])
@@ -46,6 +48,48 @@ def test_a_hold_ends_after_a_restart_as_well(arena):
     assert (done.returncode, done.stdout) == (0, "ran\n")
     # By two clocks, each of which may be a little off.
     assert boottime_ns() - began_ns >= 4 * SECOND_NS * 98 // 100
+
+
+def durable(arena):
+    return arena.redis("appendonly yes", "appendfsync always")
+
+
+def test_a_job_that_ends_after_a_restart_of_redis_leaves_its_hold(arena):
+    """The restart comes between its last renewal and its release."""
+    redis = durable(arena)
+    options = ("--once", "--assume-fresh", "--hold", "10m")
+    worker = arena.worker(*options, command=("sleep", 600), redis=redis, ttl="60s", key=KEY)
+    worker.wait_event("started")
+    redis.restart(kill=True)
+    processes.send(worker.child, signal.SIGTERM)
+    worker.wait_event("released")
+    assert worker.wait() == 128 + signal.SIGTERM
+    assert record(redis)["st"] == "hold"
+    done = job(arena, redis, ttl="60s")
+    assert (done.returncode, done.stdout) == (75, "")
+
+
+def test_a_clean_end_after_a_restart_of_redis_hands_over_at_once(arena):
+    """Though the follower has found the record uncertain before."""
+    redis = durable(arena)
+    pair = start_pair(arena, redis, beat=ALONE)
+    redis.restart(kill=True)
+    wait_until(lambda: record(redis)["st"] == "vacant", what="the follower's look")
+    pair.leader.send(signal.SIGTERM)
+    pair.leader.wait_event("released")
+    pair.handed_over()
+
+
+def test_a_last_will_after_a_restart_of_redis_hands_over_at_once(arena):
+    redis = durable(arena)
+    pair = start_pair(arena, redis, beat=ALONE)
+    redis.restart(kill=True)
+    wait_until(lambda: record(redis)["st"] == "vacant", what="the follower's look")
+    pair.leader.kill9()
+    pair.leader.wait_event("will_done")
+    pair.handed_over()
+    end = [entry for entry in history(redis) if entry["event"] == "end"][-1]
+    assert end["reason"] == "wrapper killed"
 
 
 @STEPS

@@ -477,6 +477,7 @@ static void a_record_of_an_earlier_term_is_not_claimed(void **state)
     (void)state;
     struct candidate candidate = leader();
     at(&candidate, 1000000 + 11348);
+    at(&candidate, 1000000 + 14848);
     happens(&candidate, EVENT_TREE_DEAD);
     happens(&candidate, EVENT_OPENED);
     candidate.now_ms += 1;

@@ -300,6 +300,7 @@ struct election {
     enum election_end end;
     int64_t release_until_ns; /* give up releasing then; INT64_MAX: never */
     bool release_in_doubt;    /* one got no answer, or an error: it may have been executed */
+    bool restoring;           /* the record has to be written again before it can be released */
 };
 
 /* Sets up a candidate at `now_ns`. Its first step should be a tick at the same time. */
@@ -323,5 +324,11 @@ int64_t election_takeover_at_ns(const struct election *election, const struct le
  * it may not: it may have been written over the lost record of a later holder. Pure. */
 bool election_is_unheard_renewal(const struct lease_record *record, const char *id, uint64_t token,
                                  const char *version);
+
+/* Whether the term (`id`, `token`), whose release was answered LEASE_NOT_HELD with `record`, has to
+ * write its record again before it can be released, for --hold and whoever waits to see it: because
+ * Redis was restarted, or has lost data, since the last renewal. It is a renewal like any other,
+ * and may be sent on the same terms as above. Pure. */
+bool election_may_restore(const struct lease_record *record, const char *id, uint64_t token);
 
 #endif
