@@ -85,6 +85,7 @@ const char *const covered_names[COVERED] = {
     [NOT_MASTER_SERVER] = "error: not a master, says the server",
     [NOT_MASTER_SCRIPT] = "error: not a master, says the script",
     [SET_REFUSED] = "error: SET is refused, nothing is written",
+    [SET_REFUSED_AT_ONCE] = "error: SET is refused to one who has seen nothing",
     [CLOCK_BEFORE_WRITE] = "called before the last write, by the clock",
     [HOLDER_EXPIRES_NOW] = "called in the last ms of K",
     [HOLDER_EXPIRED_1_MS] = "called in the first ms without K",
@@ -363,9 +364,11 @@ void cover_call(struct test *test, const struct data *before, const struct messa
     };
 
     if (answer->verdict == LEASE_FAILED) {
-        cover(test, !test->demoted   ? SET_REFUSED
-                    : test->writable ? NOT_MASTER_SCRIPT
-                                     : NOT_MASTER_SERVER);
+        bool first = request->kind == MESSAGE_ACQUIRE && request->observed_version == 0;
+
+        cover(test, test->demoted ? (test->writable ? NOT_MASTER_SCRIPT : NOT_MASTER_SERVER)
+                    : first       ? SET_REFUSED_AT_ONCE
+                                  : SET_REFUSED);
         return;
     }
     cover_holder(&met, before);

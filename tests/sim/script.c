@@ -209,6 +209,10 @@ static void acquire(struct call *call)
     struct record *record = &call->record;
 
     call->foreign = foreign_value(call);
+    if (call->set_refused && call->message->observed_version == 0) {
+        fail(call);
+        return;
+    }
     if (record->missing && call->message->assume_fresh && call->server->data.holder == 0)
         record->state = LEASE_FREE;
     else if (!is_certain(call))

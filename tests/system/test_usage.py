@@ -459,9 +459,10 @@ def test_missing_command_is_named(arena, command):
         assert "--takeover server-clock" in said
         by_clock = check(arena, redis.url(), "--takeover", "server-clock", "--", "true")
         assert by_clock.returncode == 0, by_clock
-    if command != "del":  # it is needed for a release only
-        done = arena.run("--redis", redis.url(), "--key", "test", "--assume-fresh", "--", "true")
-        assert (done.returncode, done.stderr.count("\n")) == (125, 3), done
+    # At once, and not only when a TTL is over and the lease could be had.
+    for options, lines in ([], 3), (["--once", "--takeover", "observed"], 1):
+        done = arena.run("--redis", redis.url(), "--key", "test", *options, "--", "true")
+        assert (done.returncode, done.stderr.count("\n")) == (125, lines), done
         assert command.upper() in done.stderr or "in script: " + command in done.stderr
 
 
@@ -482,16 +483,26 @@ def test_check_names_a_missing_key_or_channel(arena, redis, pattern):
     assert done.returncode == (0 if pattern[0] == "&" else 125)
 
 
-@pytest.mark.parametrize("right", [right for right in NEEDED if right != "del"])
-def test_a_start_without_a_permission_is_refused(arena, redis, right):
+@pytest.mark.parametrize("options", [[], ["--once", "--takeover", "observed"]], ids=" ".join)
+@pytest.mark.parametrize("right", NEEDED)
+def test_a_start_without_a_permission_is_refused(arena, redis, right, options):
     url = restrict(redis, without=[right])
-    done = arena.run("--redis", url, "--key", "test", "--assume-fresh", "--", "echo", "started")
+    done = arena.run("--redis", url, "--key", "test", *options, "--", "echo", "started")
     assert (done.returncode, done.stdout) == (125, "")
     (told,) = [line for line in done.stderr.splitlines() if "error: " in line]
     assert "+" + right in told
 
 
-@pytest.mark.parametrize("right", ["del", *NEEDED_FOR_HISTORY_AND_EVENTS, *NEEDED_TO_LISTEN])
+@pytest.mark.parametrize("right", ["set", "hset"])
+def test_a_candidate_that_could_not_lead_does_not_stand_by(arena, redis, right):
+    leader = arena.worker("--assume-fresh", command=["sleep", 600], redis=redis)
+    leader.wait_event("elected")
+    done = arena.run("--redis", restrict(redis, without=[right]), "--key", "test", "--", "true")
+    assert (done.returncode, "+" + right in done.stderr) == (125, True), done
+    leader.wait_event("renewed", after=leader.mark())
+
+
+@pytest.mark.parametrize("right", [*NEEDED_FOR_HISTORY_AND_EVENTS, *NEEDED_TO_LISTEN])
 def test_a_permission_that_a_term_can_do_without(arena, redis, right):
     url = restrict(redis, without=[right])
     done = arena.run("--redis", url, "--key", "test", "--assume-fresh", "--", "echo", "started")

@@ -1272,6 +1272,58 @@ static void a_refused_write_leaves_nothing_behind(void **state)
     assert_string_equal(ask("GET %s", KEY), ANNA);
 }
 
+static void whoever_asks_first_hears_what_a_term_would_lack(void **state)
+{
+    static const char *const needed[] = {"set", "hset"};
+    struct candidate *pair = *state;
+    struct lease_record seen;
+    char change[32], says[32], before[1024], after[1024];
+
+    make_user("");
+    take(&pair[0]);
+    acquire(&pair[1]);
+    seen = pair[1].answer.record;
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+        snprintf(change, sizeof(change), "-%s", needed[i]);
+        snprintf(says, sizeof(says), "SETUSER <user> +%s", needed[i]);
+        make_user(change);
+        log_in(&pair[1], "lw", "pw");
+        read_data(before, sizeof(before));
+        assert_int_equal(acquire(&pair[1]), LEASE_FAILED);
+        assert_int_equal(pair[1].answer.failure, LEASE_FAILURE_CONFIGURATION);
+        assert_text(pair[1].answer.text, says);
+        read_data(after, sizeof(after));
+        assert_string_equal(after, before);
+        /* Who has stood by for a while goes on standing by. */
+        assert_int_equal(
+            acquire_with(&pair[1], (struct store_acquire){.observed_ident = seen.ident,
+                                                          .observed_version = seen.version,
+                                                          .observed_ms = 1}),
+            LEASE_REFUSED);
+    }
+}
+
+static void a_first_ask_changes_no_key(void **state)
+{
+    struct candidate *pair = *state;
+    char before[1024], after[1024];
+
+    /* Free, held, and barred by a foreign value. */
+    release(&pair[0], take(&pair[0]));
+    ask("HSET %s ident x", TERM);
+    acquire(&pair[1]);
+    assert_string_equal(ask("EXISTS %s", KEY), "0");
+    take(&pair[0]);
+    read_data(before, sizeof(before));
+    acquire(&pair[1]);
+    read_data(after, sizeof(after));
+    assert_string_equal(after, before);
+    ask("SET %s intruder", KEY);
+    acquire(&pair[1]);
+    assert_string_equal(ask("GET %s", KEY), "intruder");
+    assert_string_equal(ask("PTTL %s", KEY), "-1");
+}
+
 static void missing_keys_and_channels_are_named(void **state)
 {
     struct candidate *anna = *state;
@@ -1603,6 +1655,8 @@ int main(void)
         TEST(named_rights_are_enough),
         TEST(missing_right_is_named),
         TEST(a_refused_write_leaves_nothing_behind),
+        TEST(whoever_asks_first_hears_what_a_term_would_lack),
+        TEST(a_first_ask_changes_no_key),
         TEST(missing_keys_and_channels_are_named),
         TEST(hidden_info_works_by_the_server_clock_only),
         TEST(wrong_password_closes),

@@ -8,6 +8,18 @@ local FLOOR, SEEN_IDENT, SEEN_VER = number(ARGV[8], MOST_TOKEN), ARGV[9], ARGV[1
 local SEEN_FOR, SEEN_HOLD = number(ARGV[11], MOST_TOKEN), number(ARGV[12], MOST_TTL)
 local ASSUME_FRESH = ARGV[13] == '1'
 
+-- Whoever has seen nothing yet tries what a term will need, in ways that change nothing: a candidate
+-- that can never lead is to hear of it now and not when it is its turn.
+local function try_rights(record, value)
+    call('SET', K, ME, 'PX', text(MY_TTL), value and 'NX' or 'XX')
+    if not value then
+        call('DEL', K)
+    end
+    if is_certain(record) then
+        call('HSET', TERM, 'tok', text(record.tok))
+    end
+end
+
 -- Nobody can know whether an earlier holder still runs: say so, and from here on the record can be
 -- observed. The id stays, because K may still carry it, and so does the rest of a hold.
 local function vacate(record)
@@ -89,6 +101,9 @@ return run(function()
     look_around()
     local record = load_record()
     local foreign, value = foreign_value(record)
+    if SEEN_VER == '' then
+        try_rights(record, value)
+    end
     if record.missing and ASSUME_FRESH and not value then
         record.st = 'free'
     elseif not is_certain(record) then
