@@ -10,7 +10,6 @@
 
 #include <uriparser/Uri.h>
 
-#define DEFAULT_HOST "127.0.0.1"
 #define DEFAULT_PORT "6379"
 #define DATABASE_MAX 1000000
 
@@ -111,11 +110,12 @@ static const char *take_tcp(const UriUriA *uri, struct redis_url *url)
 
     if (!range_is_empty(&uri->query))
         return "has options behind a '?', which only unix:// addresses take";
-    url->host = range_is_empty(&uri->hostText)
-                    ? strdup(DEFAULT_HOST)
-                    : decode(uri->hostText.first, uri->hostText.afterLast, &why);
+    /* A variable that was empty must not make each machine ask a server of its own. */
+    if (range_is_empty(&uri->hostText))
+        return "has no host: write redis://127.0.0.1 where it is this machine";
+    url->host = decode(uri->hostText.first, uri->hostText.afterLast, &why);
     if (url->host == NULL)
-        return why != NULL ? why : no_memory;
+        return why;
     strcpy(url->port, DEFAULT_PORT);
     if (!range_is_empty(&uri->portText)) {
         port = parse_number(uri->portText.first, uri->portText.afterLast, 65535);
