@@ -34,6 +34,7 @@ enum connection_state {
     CONNECTION_CONNECTING,
     CONNECTION_GREETING, /* AUTH or SELECT is not answered yet */
     CONNECTION_OPEN,
+    CONNECTION_BROKEN, /* nobody reads what is sent; what was said before may still come in */
     CONNECTION_FAILED, /* on_closed is due, from the loop */
 };
 
@@ -162,8 +163,9 @@ static void fail_unasked(struct connection *connection, const redisReply *reply)
     char text[LEASE_TEXT_SIZE];
 
     if (reply->type == REDIS_REPLY_ERROR)
-        fail(connection, reply_class(reply->str), "redis at %s closed the connection: %s",
-             connection->where, reply_explain(reply->str, text, sizeof(text)));
+        fail(connection, reply_class(reply->str), "redis at %s %s: %s", connection->where,
+             reply_hangs_up(reply->str) ? "refused the connection" : "says",
+             reply_explain(reply->str, text, sizeof(text)));
     else
         fail(connection, LEASE_FAILURE_TRANSIENT,
              "protocol error: redis at %s sent a reply that nobody had asked for",
@@ -181,6 +183,13 @@ static void on_reply(void *owner, const redisReply *reply)
         connection->config.callbacks.on_message(connection->config.context, reply);
         return;
     }
+    if (reply->type == REDIS_REPLY_ERROR && reply_hangs_up(reply->str)) {
+        fail_unasked(connection, reply);
+        return;
+    }
+    /* There may be requests in the list that were never sent. */
+    if (connection->state == CONNECTION_BROKEN)
+        return;
     if (request == NULL) {
         fail_unasked(connection, reply);
         return;
@@ -208,6 +217,11 @@ static void lost_write(struct connection *connection, int error)
 {
     char text[128];
 
+    /* Whoever has hung up may have said why: the reading brings that, and the end behind it. */
+    if (error == UV_EPIPE || error == UV_ECONNRESET) {
+        connection->state = CONNECTION_BROKEN;
+        return;
+    }
     fail_later(connection, LEASE_FAILURE_TRANSIENT, "lost the connection to redis at %s: %s",
                connection->where, error_text(error, text, sizeof(text)));
 }

@@ -7,19 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EVERYTHING                                                                                 \
-    "+evalsha +eval +info +time +get +set +del +hmget +hset +xadd +publish +subscribe +ping "      \
-    "+auth "                                                                                       \
-    "+select ~KEY ~{KEY}:* &{KEY}:*"
+#define SHOWN_MOST 128 /* bytes of an error that has an advice behind it */
 
 static const char advice_keys[] = "grant the keys: ACL SETUSER <user> ~KEY ~{KEY}:*";
 static const char advice_channel[] = "grant the channel: ACL SETUSER <user> &{KEY}:*";
-static const char advice_everything[] = "grant it: ACL SETUSER <user> " EVERYTHING;
+static const char advice_everything[] = "grant what README lists under Permissions";
 static const char advice_give_password[] = "give a password in the URL or with --password-file";
 static const char advice_password[] = "check the user and the password";
 static const char advice_command[] =
-    "leaderwrap needs it, and this server has it disabled, renamed "
-    "or not at all (Redis 6.2 or later is needed)";
+    "leaderwrap needs it; it is disabled or renamed, or Redis is older than 6.2";
 static const char advice_no_info[] =
     "where the provider hides INFO, --takeover server-clock works without it";
 
@@ -88,6 +84,17 @@ enum lease_failure reply_class(const char *text)
     const struct row *row = find(text);
 
     return row != NULL ? row->failure : LEASE_FAILURE_TRANSIENT;
+}
+
+bool reply_hangs_up(const char *text)
+{
+    static const char *const starts[] = {"DENIED ", "ERR max number of clients"};
+
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        if (strncmp(text, starts[i], strlen(starts[i])) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* The command that our own scripts name, as in "NOPERM in script: info: ...". Returns its length, 0
@@ -203,8 +210,10 @@ char *reply_explain(const char *text, char *buffer, size_t size)
         snprintf(buffer, size, "%.*s", (int)length, text);
         return buffer;
     }
-    /* A long error text must not push the advice out of the buffer. */
+    /* A long error text must not push the advice out of the buffer, nor out of sight. */
     room = size > strlen(advice) + 6 ? size - strlen(advice) - 6 : 0;
+    if (room > SHOWN_MOST)
+        room = SHOWN_MOST;
     if (length <= room)
         snprintf(buffer, size, "%.*s; %s", (int)length, text, advice);
     else

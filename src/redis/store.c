@@ -37,6 +37,7 @@ struct request {
     const struct script *script; /* NULL: not a script */
     enum verdict_of of;
     bool whole; /* sent with the script's text */
+    bool plain; /* sent without, or for one without, its first line */
     uint64_t number;
     int argc;
     int reply_type; /* of a command that is no script */
@@ -49,6 +50,7 @@ struct store {
     struct store_config config;
     struct connection *connection;
     struct request *pending;
+    uint64_t newest; /* the number of the last request: those before it are given up */
     /* What was learnt of the server. It may be another one on the next connection, so it is kept no
      * longer than a connection; but where that ended with the lesson the next one begins with it,
      * or a server that hangs up behind each answer would never get as far as to run a script. */
@@ -178,7 +180,7 @@ static struct request *request_new(struct store *store, uint64_t number, int arg
         text += request->lengths[i] + 1;
     }
     request->store = store;
-    request->number = number;
+    request->number = store->newest = number;
     request->argc = argc;
     request->next = store->pending;
     store->pending = request;
@@ -239,6 +241,33 @@ static void note_service(struct store *store)
     store->whole = false;
 }
 
+/* A request that is given up, since a newer one was sent, is not sent again: it would be executed
+ * behind that. */
+static bool is_given_up(const struct request *request)
+{
+    return request->number != request->store->newest;
+}
+
+static void answer_error(struct request *request, const char *error)
+{
+    struct store *store = request->store;
+    bool unknown = strncmp(error, "NOSCRIPT", 8) == 0 && !request->whole;
+    bool flags = !unknown && !request->plain && is_about_flags(error);
+
+    if (unknown) {
+        store->whole = true;
+    } else if (flags) {
+        store->plain = true;
+        store->whole = false;
+    } else {
+        note_service(store);
+    }
+    if ((unknown || flags) && !is_given_up(request))
+        send_script(request, unknown);
+    else
+        finish_error(request, error);
+}
+
 static void on_script_reply(void *context, const redisReply *reply)
 {
     struct request *request = context;
@@ -246,17 +275,7 @@ static void on_script_reply(void *context, const redisReply *reply)
     struct lease_reply answer = {0};
 
     if (reply->type == REDIS_REPLY_ERROR) {
-        if (strncmp(reply->str, "NOSCRIPT", 8) == 0 && !request->whole) {
-            store->whole = true;
-            send_script(request, true);
-        } else if (!store->plain && is_about_flags(reply->str)) {
-            store->plain = true;
-            store->whole = false;
-            send_script(request, false);
-        } else {
-            note_service(store);
-            finish_error(request, reply->str);
-        }
+        answer_error(request, reply->str);
         return;
     }
     note_service(store);
@@ -290,6 +309,7 @@ static void send_script(struct request *request, bool whole)
     size_t lengths[ARGS_MAX + 2];
 
     request->whole = whole;
+    request->plain = plain;
     argv[0] = whole ? "EVAL" : "EVALSHA";
     if (whole)
         argv[1] = plain ? script->text + script->flags_length : script->text;

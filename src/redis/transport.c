@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,6 +20,9 @@
 
 #define INPUT_SIZE        4096
 #define KEEPALIVE_SECONDS 15
+
+/* Of what a peer says that is no Redis. */
+#define FIRST_WORDS_SIZE 32
 
 #if HIREDIS_MAJOR >= 1
 typedef size_t element_count;
@@ -41,6 +45,8 @@ struct transport {
     void *(*create_array)(const redisReadTask *, element_count);
     bool oversized;
     size_t reply_bytes; /* received since the last complete reply */
+    bool has_replied;
+    char first_words[FIRST_WORDS_SIZE]; /* what it said first, as far as it fits */
     char input[INPUT_SIZE];
 };
 
@@ -181,12 +187,39 @@ static void end(struct transport *transport, const char *why)
     transport->callbacks->on_end(transport->context, why);
 }
 
+/* Whether the peer began with something that no Redis says. */
+static bool is_no_redis(const struct transport *transport)
+{
+    return !transport->has_replied && transport->first_words[0] != '\0' &&
+           strchr("+-:$*", transport->first_words[0]) == NULL;
+}
+
 static void end_protocol(struct transport *transport)
 {
-    if (transport->oversized)
+    char why[FIRST_WORDS_SIZE + 64];
+
+    if (is_no_redis(transport)) {
+        snprintf(why, sizeof(why), "that is no Redis: it says \"%s\"", transport->first_words);
+        end(transport, why);
+    } else if (transport->oversized) {
         end(transport, "protocol error: a reply larger than any that was asked for");
-    else
+    } else {
         end(transport, transport->reader->errstr);
+    }
+}
+
+/* Keeps the beginning of the first line, fit to be shown. */
+static void note_first_words(struct transport *transport, const char *data, size_t length)
+{
+    if (transport->has_replied || transport->reply_bytes > 0)
+        return;
+    for (size_t i = 0; i < length && i < FIRST_WORDS_SIZE - 1; i++) {
+        if (data[i] == '\r' || data[i] == '\n')
+            break;
+        transport->first_words[i] = data[i];
+        if (data[i] < ' ' || data[i] > '~')
+            transport->first_words[i] = '.';
+    }
 }
 
 /* Hands out every complete reply. Each callback may drop the transport; then nobody wants the
@@ -203,6 +236,7 @@ static void deliver(struct transport *transport)
         if (reply == NULL)
             break;
         transport->reply_bytes = 0;
+        transport->has_replied = true;
         transport->callbacks->on_reply(transport->context, reply);
         freeReplyObject(reply);
     }
@@ -232,6 +266,7 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
     } else if (length < 0) {
         end(transport, uv_strerror_r((int)length, text, sizeof(text)));
     } else {
+        note_first_words(transport, buffer->base, (size_t)length);
         transport->reply_bytes += (size_t)length;
         if (redisReaderFeed(transport->reader, buffer->base, (size_t)length) == REDIS_OK)
             deliver(transport);

@@ -123,10 +123,10 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
     bool refused = failure == LEASE_FAILURE_CONFIGURATION;
 
     if (refused && noise_hear(&watcher->noise, why, clock_boottime_ns()).tell)
-        log_line(LOG_LEVEL_WARNING, "watcher",
-                 "cannot %s %s, so a change of leader is noticed later: %s",
-                 watcher->state == WATCHER_PINGING ? "ping while it listens to" : "listen to",
-                 watcher->channel, why);
+        log_line(LOG_LEVEL_WARNING, "watcher", "%s: %s",
+                 watcher->state == WATCHER_PINGING ? "cannot ping while listening"
+                                                   : "no events, so a release is noticed later",
+                 why);
     else
         log_line(LOG_LEVEL_DEBUG, "watcher", "events connection: %s", why);
     /* It would be the same each time, and what is said meanwhile is missed. */

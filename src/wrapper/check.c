@@ -117,6 +117,8 @@ static void on_open(void *context)
     struct check *check = context;
 
     check->opened = true;
+    /* Not before: what refuses a connection would be told twice. */
+    watcher_start(check->watcher);
     take_step(check);
 }
 
@@ -274,7 +276,6 @@ static int check_redis(struct check *check, const char *id)
     uv_timer_init(&check->loop, &check->again);
     check->limit.data = check->again.data = check;
     uv_timer_start(&check->limit, on_limit, timeout_ms, timeout_ms);
-    watcher_start(check->watcher);
     store_open(check->store);
     uv_run(&check->loop, UV_RUN_DEFAULT);
 

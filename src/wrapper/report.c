@@ -47,27 +47,23 @@ void report_start(struct report *report)
     duration_format(outage, sizeof outage, timing->tolerated_outage_ms);
     duration_format(failover, sizeof failover,
                     timing->worst_failover_ms + report->options->lock_delay_ms);
-    if (report->options->once) {
-        log_line(LOG_LEVEL_INFO, "start",
-                 "%.60s runs once if the lease \"%.80s\" at redis %s can be had: ttl %s, renewed "
-                 "every %s; without a renewal stopped after %s and dead after %s",
-                 command[0], report->options->key, report->trouble.server, ttl, renew, stop, kill);
-        return;
-    }
-    log_line(LOG_LEVEL_INFO, "start",
-             "%.40s runs where lease \"%.60s\" at redis %s is held (ttl %s, renewed every %s): an "
-             "outage of %s is ridden out, TERM after %s, KILL after %s, failover within %s",
-             command != NULL ? command[0] : "the built-in counter", report->options->key,
-             report->trouble.server, ttl, renew, outage, stop, kill, failover);
+    log_line(LOG_LEVEL_INFO, "start", "%.40s runs %s the lease \"%.60s\" at redis %.60s %s",
+             command != NULL ? command[0] : "the built-in counter",
+             report->options->once ? "once if" : "where", report->options->key,
+             report->trouble.server, report->options->once ? "can be had" : "is held");
+    log_line(LOG_LEVEL_INFO, "timing",
+             "ttl %s, renewed every %s: an outage of %s is ridden out, TERM after %s, KILL after "
+             "%s, failover within %s",
+             ttl, renew, outage, stop, kill, failover);
 }
 
 static void tell_retry(struct report *report, const struct election *election, int64_t delay_ms)
 {
     char why[sizeof report->trouble.why];
 
+    trouble_retry(&report->trouble, election, delay_ms);
     set_status(report, "%s%.200s", election->state == ELECTION_LEADING ? "leading, but " : "",
                trouble_why(&report->trouble, why, sizeof why));
-    trouble_retry(&report->trouble, election, delay_ms);
 }
 
 /* Whether a renewal of the holder is overdue, as far as our own numbers are like his. */

@@ -259,6 +259,7 @@ static void on_reply(void *context, const struct lease_reply *reply)
     struct supervisor *supervisor = context;
     struct election_event event = {.kind = EVENT_REPLY, .reply = reply};
 
+    trouble_answered(&supervisor->report.trouble);
     if (reply->verdict == LEASE_FAILED)
         trouble_remember(&supervisor->report.trouble, reply->text);
     feed(supervisor, &event);

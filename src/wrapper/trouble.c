@@ -40,10 +40,18 @@ char *trouble_why(const struct trouble *trouble, char *buffer, size_t size)
 
 void trouble_opened(struct trouble *trouble)
 {
+    trouble->unheard = true;
+    trouble->closed = false;
+}
+
+void trouble_answered(struct trouble *trouble)
+{
+    if (!trouble->unheard)
+        return;
     log_line(trouble->told ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "connected",
              "connected to redis at %s", trouble->server);
+    trouble->unheard = false;
     trouble->told = false;
-    trouble->closed = false;
     trouble->why[0] = '\0';
 }
 
@@ -110,7 +118,7 @@ static void check_candidate(struct trouble *trouble, const struct election *elec
         log_line(
             LOG_LEVEL_ERROR, "outage",
             "no useful answer for %s: nobody can be elected through redis at %s until there is "
-            "one; last: %s",
+            "one; last: %.100s",
             duration_format(lasted, sizeof lasted, lasted_ms), trouble->server,
             trouble_why(trouble, why, sizeof why));
 }
@@ -135,10 +143,12 @@ static void check_outage(struct trouble *trouble, const struct election *electio
 void trouble_retry(struct trouble *trouble, const struct election *election, int64_t delay_ms)
 {
     char why[sizeof trouble->why], delay[32], count[64], left[64] = "", time[32];
-    enum log_level level =
-        hear(trouble, election, trouble_why(trouble, why, sizeof why), count, sizeof count);
+    enum log_level level;
 
+    if (!trouble->closed)
+        trouble->why[0] = '\0';
     trouble->closed = false;
+    level = hear(trouble, election, trouble_why(trouble, why, sizeof why), count, sizeof count);
     if (election->state == ELECTION_LEADING)
         snprintf(left, sizeof left, "; the command has %s left",
                  duration_format(time, sizeof time, stopped_in_ms(election)));
@@ -175,6 +185,8 @@ void trouble_failed(struct trouble *trouble, const struct election *election,
     /* A lost connection is told by the retry. */
     if (reply != NULL || !trouble->closed)
         level = hear(trouble, election, cause, count, sizeof count);
+    if (reply == NULL && !trouble->closed)
+        trouble->why[0] = '\0';
     log_line(level, event, "%s failed: %s%s", what, why, count);
     check_outage(trouble, election);
 }

@@ -20,6 +20,7 @@ struct trouble {
     bool once;                     /* who leaves soon says why then, and not at each try */
     char why[LEASE_TEXT_SIZE * 2]; /* why the connection failed last; empty: it does not answer */
     bool closed;                   /* it was lost, which the retry will tell */
+    bool unheard;                  /* it was made, and nothing has been answered on it yet */
     bool told;                     /* until it works again, which is told, too */
     struct noise noise;
     struct outage outage;
@@ -34,8 +35,11 @@ void trouble_closed(struct trouble *trouble, const char *why);
 /* Why Redis is out of reach. Returns `buffer`. */
 char *trouble_why(const struct trouble *trouble, char *buffer, size_t size);
 
-/* The connection works (again). */
+/* The connection is made, which is no news yet: what listens there may be mute. */
 void trouble_opened(struct trouble *trouble);
+
+/* Redis has answered something: the connection works (again). */
+void trouble_answered(struct trouble *trouble);
 
 /* A useful answer came at `now_ns`. */
 void trouble_over(struct trouble *trouble, int64_t now_ns);

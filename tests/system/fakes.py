@@ -11,6 +11,7 @@ KINDS = {
     "full": (b"-ERR max number of clients reached\r\n", b"", True),
     "replica": (b"", b"-READONLY You can't write against a read only replica.\r\n", False),
     "speaks HTTP": (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", True),
+    "mute": (b"", b"", False),
 }
 
 

@@ -29,7 +29,7 @@ def wait_key(redis, value):
 def test_json_lines(arena, redis):
     lines = [json.loads(line) for line in run(arena, redis, "--log-format", "json")]
     events = [line["event"] for line in lines]
-    assert events == ["start", "elected", "started", "child_exit", "tree_dead", "released", "exit"]
+    assert events == ["start", "timing", "elected", "started", "child_exit", "tree_dead", "released", "exit"]
     token = int(redis.command("HGET", "{test}:term", "tok"))
     for line in lines:
         assert set(line) - {"token"} == {"time", "level", "event", "pid", "key", "name", "message"}
@@ -44,10 +44,10 @@ def test_json_lines(arena, redis):
 
 def test_text_lines(arena, redis):
     lines = run(arena, redis)
-    assert len(lines) == 7
+    assert len(lines) == 8
     for line in lines:
         assert re.fullmatch(TIME + r" me: .+", line)
-    assert "ttl 15 s, renewed every 5 s" in lines[0]
+    assert "ttl 15 s, renewed every 5 s" in lines[1]
     assert "leaving with status 0" in lines[-1]
 
 

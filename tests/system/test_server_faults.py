@@ -1,8 +1,11 @@
 """What happens when Redis stands still, restarts, forgets or is meddled with."""
 
+import socket
+
 import pytest
 
-from harness import boottime_ns, check_terms
+from fakes import Fake
+from harness import boottime_ns, check_terms, wait_until
 from pair import (
     ALONE,
     KEY,
@@ -189,3 +192,54 @@ def test_a_follower_that_hears_nothing_takes_over_a_dead_leader_only(arena, redi
     pair.goes_on(after=pair.leader.mark(), renewals=1)
     pair.leader.crash()
     pair.handed_over()
+
+
+# What listens there is named, once
+
+
+def told(worker):
+    """Warnings and errors so far."""
+    return [e["message"] for e in worker.events if e["level"] in ("warning", "error")]
+
+
+@pytest.mark.parametrize(
+    "kind, cause",
+    [
+        ("mute", "does not answer"),
+        ("speaks HTTP", 'that is no Redis: it says "HTTP/1.1 400 Bad Request"'),
+        ("full", "refused the connection: ERR max number of clients reached; raise maxclients"),
+    ],
+)
+def test_a_server_of_no_use_is_named(arena, kind, cause):
+    with Fake(arena, kind) as fake:
+        done = arena.run("--once", "--redis", fake.url, "--key", "test", "--ttl", "1s", "--", "true")
+        assert (done.returncode, done.stderr.count("\n")) == (69, 1), done
+        assert cause in done.stderr and "the command was not run" in done.stderr
+        worker = arena.worker(ttl="1s", command=["true"], url=fake.url)
+        wait_until(lambda: fake.accepted >= 8)
+        worker.stop()
+        assert not worker.find("connected")
+        causes = told(worker)
+        assert len(causes) == 1, causes
+        assert cause in causes[0] or kind == "mute" and "no answer" in causes[0]
+
+
+def test_a_full_server_is_one_cause(arena):
+    redis = arena.redis()
+    redis.command("CONFIG", "SET", "maxclients", "1")
+    with socket.socket(socket.AF_UNIX) as first:
+        first.connect(redis.socket)
+        first.sendall(b"PING\r\n")
+        assert first.recv(9) == b"+PONG\r\n"
+        done = arena.run("--once", "--redis", redis.url(), "--key", "test", "--", "true")
+        assert (done.returncode, done.stderr.count("\n")) == (69, 1), done
+        assert "ERR max number of clients reached; raise maxclients" in done.stderr
+        worker = arena.worker("--assume-fresh", command=["sleep", 600], url=redis.url())
+        worker.wait_event("disconnected")
+        worker.wait_event("disconnected", after=worker.wait_event("disconnected"))
+        assert not worker.find("connected")
+        first.sendall(b"CONFIG SET maxclients 100\r\n")
+        assert first.recv(9) == b"+OK\r\n"
+        worker.wait_event("elected", after=worker.wait_event("connected"))
+        causes = told(worker)
+        assert len(causes) == 1 and "maxclients" in causes[0], causes

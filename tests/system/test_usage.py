@@ -460,7 +460,7 @@ def test_missing_command_is_named(arena, command):
         by_clock = check(arena, redis.url(), "--takeover", "server-clock", "--", "true")
         assert by_clock.returncode == 0, by_clock
     # At once, and not only when a TTL is over and the lease could be had.
-    for options, lines in ([], 3), (["--once", "--takeover", "observed"], 1):
+    for options, lines in ([], 4), (["--once", "--takeover", "observed"], 1):
         done = arena.run("--redis", redis.url(), "--key", "test", *options, "--", "true")
         assert (done.returncode, done.stderr.count("\n")) == (125, lines), done
         assert command.upper() in done.stderr or "in script: " + command in done.stderr

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -438,7 +439,27 @@ static void http_closes(void **state)
     struct fixture *f = *state;
 
     f->fake.answers[0] = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    expect_end(f, LEASE_FAILURE_TRANSIENT,
+               ": that is no Redis: it says \"HTTP/1.1 400 Bad Request\"");
+}
+
+/* As far as it is fit to be seen: this is TLS. */
+static void what_is_no_redis_is_shown(void **state)
+{
+    struct fixture *f = *state;
+
+    f->fake.greeting = "\x15\x03\x01 0123456789012345678901234567890123456789";
+    expect_end(f, LEASE_FAILURE_TRANSIENT,
+               ": that is no Redis: it says \"... 012345678901234567890123456\"");
+}
+
+static void nonsense_behind_an_answer_is_a_protocol_error(void **state)
+{
+    struct fixture *f = *state;
+
+    f->fake.answers[0] = "+OK\r\nHTTP/1.1 400 Bad Request\r\n";
     expect_end(f, LEASE_FAILURE_TRANSIENT, "Protocol error, got \"H\"");
+    assert_int_equal(f->replies, 1);
 }
 
 static void close_in_the_middle_of_a_reply(void **state)
@@ -518,6 +539,48 @@ static void full_server_is_no_password_trouble(void **state)
     connection_open(f->connection);
     loop_until(&f->loop, is_closed, f);
     assert_why(f, LEASE_FAILURE_TRANSIENT, "refused the connection: ERR max number of clients");
+}
+
+/* It is no answer to the request that was on its way. */
+static void full_server_refuses_the_connection_and_no_request(void **state)
+{
+    struct fixture *f = *state;
+
+    f->fake.answers[0] = "-ERR max number of clients reached\r\n";
+    f->fake.hangs_up = true;
+    expect_end(f, LEASE_FAILURE_TRANSIENT,
+               "refused the connection: ERR max number of clients reached; raise maxclients");
+    assert_int_equal(f->replies, 0);
+}
+
+/* The request finds nobody any more; what was said before counts, not the broken pipe. */
+static void who_hung_up_before_the_request_has_said_why(void **state)
+{
+    struct fixture *f = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    static const char said[] = "-ERR max number of clients reached\r\n";
+    char name[] = "/tmp/leaderwrap-test-XXXXXX", url[128];
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0), client;
+
+    assert_non_null(mkdtemp(name));
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/s", name);
+    snprintf(url, sizeof(url), "unix://%s", address.sun_path);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    f->ping_on_open = true;
+    make(f, url);
+    /* The kernel connects at once; the loop hears of it when all is over. */
+    connection_open(f->connection);
+    client = accept(listener, NULL, NULL);
+    assert_true(client >= 0);
+    assert_int_equal(write(client, said, strlen(said)), strlen(said));
+    close(client);
+    loop_until(&f->loop, is_closed, f);
+    assert_why(f, LEASE_FAILURE_TRANSIENT, "refused the connection: ERR max number of clients");
+    assert_int_equal(f->opened, 1);
+    close(listener);
+    unlink(address.sun_path);
+    rmdir(name);
 }
 
 static void wrong_database_is_configuration(void **state)
@@ -1029,11 +1092,15 @@ int main(void)
         TEST(deep_nesting_closes),
         TEST(other_types_close),
         TEST(http_closes),
+        TEST(what_is_no_redis_is_shown),
+        TEST(nonsense_behind_an_answer_is_a_protocol_error),
         TEST(close_in_the_middle_of_a_reply),
         TEST(close_instead_of_a_reply),
         TEST(random_bytes_never_crash),
         TEST(wrong_password_is_configuration),
         TEST(full_server_is_no_password_trouble),
+        TEST(full_server_refuses_the_connection_and_no_request),
+        TEST(who_hung_up_before_the_request_has_said_why),
         TEST(wrong_database_is_configuration),
         TEST(strange_answer_to_auth_closes),
         TEST(password_file_is_read_at_each_connect),

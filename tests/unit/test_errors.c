@@ -90,7 +90,7 @@ static const struct row rows[] = {
      "'xadd' command",
      LEASE_FAILURE_CONFIGURATION, "<user> +xadd"},
     {"ERR The user executing the script can't run this command or subcommand",
-     LEASE_FAILURE_CONFIGURATION, "+hmget"},
+     LEASE_FAILURE_CONFIGURATION, "README lists under Permissions"},
 };
 
 static void classifies(void **state)
@@ -116,6 +116,27 @@ static void explains(void **state)
         if (rows[i].says == NULL)
             assert_null(strstr(said, ";"));
     }
+}
+
+static void a_long_error_is_cut_in_front_of_its_advice(void **state)
+{
+    char buffer[LEASE_TEXT_SIZE], long_text[400] = "DENIED ";
+
+    (void)state;
+    memset(long_text + 7, 'x', sizeof(long_text) - 8);
+    reply_explain(long_text, buffer, sizeof(buffer));
+    assert_true(strlen(buffer) < 200);
+    assert_non_null(strstr(buffer, "xxx...; set a password"));
+}
+
+static void knows_what_is_said_instead_of_an_answer(void **state)
+{
+    (void)state;
+    assert_true(reply_hangs_up("ERR max number of clients reached"));
+    assert_true(reply_hangs_up("DENIED Redis is running in protected mode"));
+    assert_false(reply_hangs_up("ERR max"));
+    assert_false(reply_hangs_up("LOADING Redis is loading the dataset in memory"));
+    assert_false(reply_hangs_up(""));
 }
 
 /* The server repeats them: a script of 8 kB, or a password. */
@@ -156,6 +177,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classifies),
         cmocka_unit_test(explains),
+        cmocka_unit_test(a_long_error_is_cut_in_front_of_its_advice),
+        cmocka_unit_test(knows_what_is_said_instead_of_an_answer),
         cmocka_unit_test(leaves_out_the_arguments_of_an_unknown_command),
         cmocka_unit_test(fits_any_buffer),
     };

@@ -1527,6 +1527,36 @@ static void server_that_never_knows_the_script_is_no_endless_loop(void **state)
     assert_int_equal(stage->anna.answer.failure, LEASE_FAILURE_TRANSIENT);
 }
 
+static bool has_two_answers(void *context)
+{
+    return ((struct candidate *)context)->answers == 2;
+}
+
+/* It would be executed behind the one that took its place. */
+static void a_request_that_was_given_up_is_not_sent_again(void **state)
+{
+    static const char *const unknown[] = {
+        "-NOSCRIPT No matching script.\r\n",
+        "-ERR Error compiling script (new function): near '#'\r\n",
+    };
+    struct stage *stage = *state;
+    struct candidate *anna = &stage->anna;
+
+    for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+        stage->fake.answers[0] = stage->fake.answers[1] = unknown[i];
+        stage->fake.answers[2] = stage->fake.answers[3] = "-LOADING later\r\n";
+        connect_up(anna);
+        anna->answers = 0;
+        for (int again = 0; again < 2; again++)
+            store_send_acquire(anna->store, &(struct store_acquire){.request = ++anna->requests,
+                                                                    .nonce = fresh_nonce(anna)});
+        loop_until(&anna->loop, has_two_answers, anna);
+        assert_int_equal(stage->fake.commands, 3);
+        assert_int_equal(anna->answer.request, anna->requests);
+        assert_text(anna->answer.text, "LOADING later");
+    }
+}
+
 static void strange_answers_are_failures(void **state)
 {
     struct stage *stage = *state;
@@ -1666,6 +1696,7 @@ int main(void)
         FAKE(the_first_line_is_left_out_on_one_connection_only),
         FAKE(hanging_up_behind_each_answer_keeps_no_script_from_running),
         FAKE(server_that_never_knows_the_script_is_no_endless_loop),
+        FAKE(a_request_that_was_given_up_is_not_sent_again),
         FAKE(strange_answers_are_failures),
     };
 

@@ -140,7 +140,6 @@ static void a_job_says_nothing_before_it_leaves(void **state)
     begin(&f, ELECTION_FOLLOWING, true);
     log_configure(&(struct log_config){.level = LOG_LEVEL_WARNING});
     refuse(&f, 0, 10000);
-    trouble_failed(&f.trouble, &f.election, NOTE_ASK_FAILED, NULL);
     f.election.state = ELECTION_DONE;
     trouble_unreachable(&f.trouble);
     log_configure(&(struct log_config){.level = LOG_LEVEL_INFO});
@@ -160,6 +159,8 @@ static void a_lost_connection_is_one_line_although_a_request_was_lost_with_it(vo
     trouble_failed(&f.trouble, &f.election, NOTE_RENEWAL_FAILED, NULL);
     trouble_retry(&f.trouble, &f.election, 0);
     trouble_opened(&f.trouble);
+    trouble_answered(&f.trouble);
+    trouble_answered(&f.trouble);
     /* Later a request is not answered, and the connection is as good as ever. */
     at(&f, 2000);
     trouble_failed(&f.trouble, &f.election, NOTE_RENEWAL_FAILED, NULL);
@@ -184,8 +185,47 @@ static void a_connection_that_flaps_is_told_once(void **state)
         trouble_closed(&f.trouble, "lost the connection");
         trouble_retry(&f.trouble, &f.election, 100);
         trouble_opened(&f.trouble);
+        trouble_answered(&f.trouble);
     }
     assert_int_equal(count(end(&f), "\n"), 2);
+}
+
+/* Who accepts and is mute, or hangs up without a word, may be anything. */
+static void a_server_that_never_spoke_is_not_connected_to(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, ELECTION_FOLLOWING, false);
+    for (int64_t ms = 0; ms < 30000; ms += 5000) {
+        at(&f, ms);
+        trouble_opened(&f.trouble);
+        trouble_failed(&f.trouble, &f.election, NOTE_ASK_FAILED, NULL);
+        trouble_retry(&f.trouble, &f.election, 100);
+    }
+    const char *text = end(&f);
+    assert_int_equal(count(text, "connected"), 0);
+    assert_int_equal(count(text, "redis at /r does not answer; retrying in 100 ms"), 1);
+    assert_int_equal(count(text, "\n"), 2);
+}
+
+/* What is told at the end is the last cause, also where another connection was made since. */
+static void the_last_cause_outlives_a_connection_without_an_answer(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, ELECTION_FOLLOWING, true);
+    trouble_closed(&f.trouble, "refused the connection: full");
+    trouble_retry(&f.trouble, &f.election, 0);
+    trouble_opened(&f.trouble);
+    trouble_unreachable(&f.trouble);
+    /* But a request that nobody answers is a cause of its own. */
+    trouble_failed(&f.trouble, &f.election, NOTE_ASK_FAILED, NULL);
+    trouble_unreachable(&f.trouble);
+    const char *text = end(&f);
+    assert_int_equal(count(text, "refused the connection: full; the command was not run"), 1);
+    assert_int_equal(count(text, "redis at /r does not answer; the command was not run"), 1);
 }
 
 int main(void)
@@ -197,6 +237,8 @@ int main(void)
         cmocka_unit_test(a_job_says_nothing_before_it_leaves),
         cmocka_unit_test(a_lost_connection_is_one_line_although_a_request_was_lost_with_it),
         cmocka_unit_test(a_connection_that_flaps_is_told_once),
+        cmocka_unit_test(a_server_that_never_spoke_is_not_connected_to),
+        cmocka_unit_test(the_last_cause_outlives_a_connection_without_an_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #ifndef LEADERWRAP_REDIS_REPLY_CLASS_H
 #define LEADERWRAP_REDIS_REPLY_CLASS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "leaderwrap/base/lease.h"
@@ -11,6 +12,10 @@
 /* The class of the error reply `text` ("WRONGPASS invalid username-password pair ..."). Anything
  * unknown is transient. */
 enum lease_failure reply_class(const char *text);
+
+/* Whether the server says `text` instead of an answer to anything, and hangs up behind it: the
+ * connection is refused (maxclients, protected mode). */
+bool reply_hangs_up(const char *text);
 
 /* Writes a sentence for a person: the error verbatim and, where it is known, what to do about it
  * ("... ; grant it with ACL SETUSER ... +info"). Returns `buffer`. */
