@@ -29,7 +29,6 @@ static struct {
     .fd = STDERR_FILENO, .level = LOG_LEVEL_INFO, .format = LOG_FORMAT_TEXT, .name = "leaderwrap"};
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
-static const char *const format_names[] = {"text", "json"};
 
 void log_set_token(uint64_t token)
 {
@@ -194,36 +193,4 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
     if (length > 0 && !write_line(line, length))
         state.dropped++;
     errno = saved_errno;
-}
-
-static bool find_word(const char *const *words, int count, const char *text, int *index)
-{
-    for (int i = 0; i < count; i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *index = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-bool log_level_parse(const char *text, enum log_level *level)
-{
-    int index;
-    /* What many programs call it. */
-    if (strcmp(text, "warn") == 0)
-        text = level_names[LOG_LEVEL_WARNING];
-    if (!find_word(level_names, sizeof level_names / sizeof level_names[0], text, &index))
-        return false;
-    *level = (enum log_level)index;
-    return true;
-}
-
-bool log_format_parse(const char *text, enum log_format *format)
-{
-    int index;
-    if (!find_word(format_names, sizeof format_names / sizeof format_names[0], text, &index))
-        return false;
-    *format = (enum log_format)index;
-    return true;
 }

@@ -27,7 +27,6 @@
 #include "leaderwrap/keeper/keeper.h"
 #include "leaderwrap/keeper/tree.h"
 #include "options.h"
-#include "secrets.h"
 #include "supervisor.h"
 #include "will.h"
 
@@ -274,7 +273,7 @@ int main(int argc, char **argv)
                                        .format = candidate.options.log_format,
                                        .name = candidate.options.name,
                                        .key = candidate.options.key};
-        secrets_wipe_line(argv, candidate.options.command);
+        options_mask_line(argc, argv);
         log_configure(&log);
         if (candidate.options.mode == MODE_RUN || candidate.options.mode == MODE_CHECK)
             advice_give(&candidate.options);

@@ -1,140 +1,146 @@
 /* The options. */
 #include "option_table.h"
 
-#include <ctype.h>
-#include <stdio.h>
+static const struct cli_option rows[OPTION_COUNT] = {
+    [OPTION_KEY] = {"Lease", "key", 'k', "KEY",
+                    "the lease's key in Redis; default leaderwrap:<basename of COMMAND>, where "
+                    "that says what it does"},
+    [OPTION_NAME] = {NULL, "name", 'n', "NAME", "who we are, shown to people; default host:pid"},
+    [OPTION_TTL] = {NULL, "ttl", 't', "TIME",
+                    "how long the lease lives without a renewal; default 15s"},
+    [OPTION_RENEW] = {NULL, "renew", 'r', "TIME", "from one renewal to the next; default ttl/3"},
+    [OPTION_GRACE] = {NULL, "grace", 'g', "TIME", "from TERM to KILL; default ttl/5, at most 10s"},
+    [OPTION_MARGIN] =
+        {NULL, "margin", 0, "TIME",
+         "the tree is dead this long before the lease can expire; default ttl/30, 50ms to 500ms"},
+    [OPTION_RETRY] = {NULL, "retry", 0, "TIME",
+                      "a follower asks at least this often; default 5s, or ttl if that is shorter"},
+    [OPTION_LOCK_DELAY] = {NULL, "lock-delay", 0, "TIME",
+                           "where the last leader did not release the lease: how long the next one "
+                           "waits before it starts the command; default 0"},
 
-#define IN_RAW(field)     .offset = offsetof(struct raw, field), .raw = true
-#define IN_OPTIONS(field) .offset = offsetof(struct options, field)
+    [OPTION_ON_LOST] = {"Service", "on-lost", 0, "wait|exit",
+                        "after a lost lease: stand by again (default), or exit with 79"},
+    [OPTION_RESTART] = {NULL, "restart", 0, "no|on-failure|always",
+                        "what becomes of a command that ends by itself: exit as it does (default), "
+                        "or start it again in the same term, after 1s, 2s, 4s, ... 30s"},
+    [OPTION_MAX_RESTARTS] =
+        {NULL, "max-restarts", 0, "N",
+         "after so many failures in a row release the lease, so that another node may try"},
+    [OPTION_PENALTY] =
+        {NULL, "penalty", 0, "TIME",
+         "how long this node stands back then, or after an unhealthy command; default 2 * ttl"},
+    [OPTION_HEALTH_CMD] = {NULL, "health-cmd", 0, "CMD",
+                           "checks the command, by the shell: where it fails, the command is "
+                           "stopped, and by --restart started again, or another node may try"},
+    [OPTION_HEALTH_INTERVAL] =
+        {NULL, "health-interval", 0, "TIME",
+         "from the start to the first check, and from one to the next; default 30s"},
+    [OPTION_HEALTH_TIMEOUT] = {NULL, "health-timeout", 0, "TIME",
+                               "a check that takes longer has failed; default 30s"},
+    [OPTION_HEALTH_RETRIES] = {NULL, "health-retries", 0, "N",
+                               "so many failures in a row make the command unhealthy; default 3"},
+    [OPTION_HEALTH_START_PERIOD] =
+        {NULL, "health-start-period", 0, "TIME",
+         "failures do not count so soon after the start, until a check has succeeded; default 0"},
+    [OPTION_ON_ACQUIRE] = {NULL, "on-acquire", 0, "CMD",
+                           "run by the shell beside the command, once in each term"},
+    [OPTION_ON_LOSE] = {NULL, "on-lose", 0, "CMD",
+                        "run by the shell when a term is over and the command dead"},
+    [OPTION_HOOK_TIMEOUT] = {NULL, "hook-timeout", 0, "TIME",
+                             "a hook that takes longer is killed; default 30s"},
+    [OPTION_STOP_TO] = {NULL, "stop-to", 0, "group|main",
+                        "who gets TERM: the whole tree (default) or the command's own process; "
+                        "KILL is for the tree"},
+    [OPTION_NO_RELEASE] =
+        {NULL, "no-release", 0, NULL,
+         "leave the lease to its TTL on a stop, as a crash would; for experiments"},
+    [OPTION_COUNTER_KEY] = {NULL, "counter-key", 0, "KEY",
+                            "what the built-in counter increments; default global_counter"},
 
-const struct option_spec option_specs[] = {
-    {"Lease", "key", 'k', OPTION_TEXT, "KEY",
-     "the lease's key in Redis; default leaderwrap:<basename of COMMAND>, where that "
-     "says what it does",
-     IN_RAW(key)},
-    {NULL, "name", 'n', OPTION_TEXT, "NAME", "who we are, shown to people; default host:pid",
-     IN_RAW(name)},
-    {NULL, "ttl", 't', OPTION_DURATION, "TIME",
-     "how long the lease lives without a renewal; default 15s", IN_RAW(timing.ttl_ms),
-     .positive = true},
-    {NULL, "renew", 'r', OPTION_DURATION, "TIME", "from one renewal to the next; default ttl/3",
-     IN_RAW(timing.renew_ms), .positive = true},
-    {NULL, "grace", 'g', OPTION_DURATION, "TIME", "from TERM to KILL; default ttl/5, at most 10s",
-     IN_RAW(timing.grace_ms)},
-    {NULL, "margin", 0, OPTION_DURATION, "TIME",
-     "the tree is dead this long before the lease can expire; default ttl/30, 50ms to 500ms",
-     IN_RAW(timing.margin_ms)},
-    {NULL, "retry", 0, OPTION_DURATION, "TIME",
-     "a follower asks at least this often; default 5s, or ttl if that is shorter",
-     IN_RAW(timing.retry_ms), .positive = true},
-    {NULL, "lock-delay", 0, OPTION_DURATION, "TIME",
-     "where the last leader did not release the lease: how long the next one waits before it "
-     "starts "
-     "the command; default 0",
-     IN_OPTIONS(lock_delay_ms)},
+    [OPTION_ONCE] = {"Cron", "once", 0, NULL,
+                     "run COMMAND once if the lease can be had, and leave; by the server's clock, "
+                     "and silent unless something is wrong"},
+    [OPTION_WAIT] = {NULL, "wait", 0, "0|TIME|forever",
+                     "how long --once waits for the lease; default 0"},
+    [OPTION_HOLD] =
+        {NULL, "hold", 0, "TIME",
+         "keep the lease for at least that long after it was acquired, without staying: one run "
+         "per tick, whatever the hosts' clocks say; default 30s, with --wait 0"},
+    [OPTION_MAX_RUNTIME] =
+        {NULL, "max-runtime", 0, "TIME",
+         "then the command gets TERM, the grace and KILL, and the exit status is 124"},
+    [OPTION_CONFLICT_EXIT_CODE] =
+        {NULL, "conflict-exit-code", 'E', "CODE",
+         "where another has the lease; default 75, and 0 suits cron and timers"},
 
-    {"Service", "on-lost", 0, OPTION_CHOICE, "wait|exit",
-     "after a lost lease: stand by again (default), or exit with 79", IN_OPTIONS(exit_on_lost),
-     .choices = {"wait", "exit"}},
-    {NULL, "restart", 0, OPTION_RESTART, "no|on-failure|always",
-     "what becomes of a command that ends by itself: exit as it does (default), or start it again "
-     "in the same term, after 1s, 2s, 4s, ... 30s",
-     IN_OPTIONS(restart)},
-    {NULL, "max-restarts", 0, OPTION_COUNT, "N",
-     "after so many failures in a row release the lease, so that another node may try",
-     IN_OPTIONS(max_restarts)},
-    {NULL, "penalty", 0, OPTION_DURATION, "TIME",
-     "how long this node stands back then, or after an unhealthy command; default 2 * ttl",
-     IN_OPTIONS(penalty_ms), .positive = true},
-    {NULL, "health-cmd", 0, OPTION_TEXT, "CMD",
-     "checks the command, by the shell: where it fails, the command is stopped, and by --restart "
-     "started again, or another node may try",
-     IN_OPTIONS(health_cmd)},
-    {NULL, "health-interval", 0, OPTION_DURATION, "TIME",
-     "from the start to the first check, and from one to the next; default 30s",
-     IN_OPTIONS(health.interval_ms), .positive = true},
-    {NULL, "health-timeout", 0, OPTION_DURATION, "TIME",
-     "a check that takes longer has failed; default 30s", IN_OPTIONS(health.timeout_ms),
-     .positive = true},
-    {NULL, "health-retries", 0, OPTION_COUNT, "N",
-     "so many failures in a row make the command unhealthy; default 3", IN_OPTIONS(health.retries)},
-    {NULL, "health-start-period", 0, OPTION_DURATION, "TIME",
-     "failures do not count so soon after the start, until a check has succeeded; default 0",
-     IN_OPTIONS(health.start_period_ms)},
-    {NULL, "on-acquire", 0, OPTION_TEXT, "CMD",
-     "run by the shell beside the command, once in each term", IN_OPTIONS(hooks[HOOK_ACQUIRE])},
-    {NULL, "on-lose", 0, OPTION_TEXT, "CMD",
-     "run by the shell when a term is over and the command dead", IN_OPTIONS(hooks[HOOK_LOSE])},
-    {NULL, "hook-timeout", 0, OPTION_DURATION, "TIME",
-     "a hook that takes longer is killed; default 30s", IN_OPTIONS(hook_timeout_ms),
-     .positive = true},
-    {NULL, "stop-to", 0, OPTION_CHOICE, "group|main",
-     "who gets TERM: the whole tree (default) or the command's own process; KILL is for the tree",
-     IN_OPTIONS(stop_main_only), .choices = {"group", "main"}},
-    {NULL, "no-release", 0, OPTION_FLAG, NULL,
-     "leave the lease to its TTL on a stop, as a crash would; for experiments",
-     IN_OPTIONS(no_release)},
-    {NULL, "counter-key", 0, OPTION_TEXT, "KEY",
-     "what the built-in counter increments; default global_counter", IN_OPTIONS(counter_key)},
+    [OPTION_REDIS] = {"Redis", "redis", 'u', "URL",
+                      "redis://[user:password@]host[:port][/db] or unix:///path[?db=N]; default "
+                      "$REDIS_URL, then redis://127.0.0.1:6379/0",
+                      .single = "the lease is kept on one server"},
+    [OPTION_PASSWORD_FILE] = {NULL, "password-file", 0, "FILE",
+                              "the password is the file's first line, read again at each connect"},
+    [OPTION_REQUEST_TIMEOUT] = {NULL, "request-timeout", 0, "TIME",
+                                "how long an answer is waited for; at the second in a row the "
+                                "connection is made anew; default ttl/6, 100ms to 10s"},
+    [OPTION_TAKEOVER] = {NULL, "takeover", 0, "observed|server-clock",
+                         "how an expired lease is recognised: by own observation (default), or "
+                         "faster but trusting the server's clock"},
+    [OPTION_ASSUME_FRESH] = {NULL, "assume-fresh", 0, NULL,
+                             "there can be no earlier leader: take a lease that has no record at "
+                             "once, not after a TTL"},
 
-    {"Cron", "once", 0, OPTION_FLAG, NULL,
-     "run COMMAND once if the lease can be had, and leave; by the server's clock, and silent "
-     "unless "
-     "something is wrong",
-     IN_OPTIONS(once)},
-    {NULL, "wait", 0, OPTION_PATIENCE, "0|TIME|forever",
-     "how long --once waits for the lease; default 0", IN_OPTIONS(wait_ms)},
-    {NULL, "hold", 0, OPTION_DURATION, "TIME",
-     "keep the lease for at least that long after it was acquired, without staying: one run per "
-     "tick, whatever the hosts' clocks say; default 30s, with --wait 0",
-     IN_OPTIONS(hold_ms)},
-    {NULL, "max-runtime", 0, OPTION_DURATION, "TIME",
-     "then the command gets TERM, the grace and KILL, and the exit status is 124",
-     IN_OPTIONS(max_runtime_ms)},
-    {NULL, "conflict-exit-code", 'E', OPTION_STATUS, "CODE",
-     "where another has the lease; default 75, and 0 suits cron and timers",
-     IN_OPTIONS(conflict_exit_code)},
-
-    {"Redis", "redis", 'u', OPTION_REDIS, "URL",
-     "redis://[user:password@]host[:port][/db] or unix:///path[?db=N]; default $REDIS_URL, then "
-     "redis://127.0.0.1:6379/0",
-     IN_RAW(redis)},
-    {NULL, "password-file", 0, OPTION_TEXT, "FILE",
-     "the password is the file's first line, read again at each connect", IN_RAW(password_file)},
-    {NULL, "request-timeout", 0, OPTION_DURATION, "TIME",
-     "how long an answer is waited for; at the second in a row the connection is made anew; "
-     "default "
-     "ttl/6, 100ms to 10s",
-     IN_RAW(timing.request_timeout_ms), .positive = true},
-    {NULL, "takeover", 0, OPTION_CHOICE, "observed|server-clock",
-     "how an expired lease is recognised: by own observation (default), or faster but trusting "
-     "the server's clock",
-     IN_OPTIONS(server_clock), .choices = {"observed", "server-clock"}},
-    {NULL, "assume-fresh", 0, OPTION_FLAG, NULL,
-     "there can be no earlier leader: take a lease that has no record at once, not after a TTL",
-     IN_OPTIONS(assume_fresh)},
-
-    {"Operation", "log-format", 0, OPTION_FORMAT, "text|json", "of the log on standard error",
-     IN_OPTIONS(log_format)},
-    {NULL, "log-level", 0, OPTION_LEVEL, "error|warning|info|debug",
-     "default info; debug shows each renewal and each wait", IN_OPTIONS(log_level)},
-    {NULL, "pass-notify", 0, OPTION_FLAG, NULL,
-     "hand systemd's NOTIFY_SOCKET on to the command; else it is leaderwrap's own",
-     IN_OPTIONS(pass_notify)},
-    {NULL, "check", 0, OPTION_MODE, NULL,
-     "try everything on a scratch key, print the derived numbers, start nothing",
-     .mode = MODE_CHECK},
-    {NULL, "help", 'h', OPTION_MODE, NULL, "print this text", .mode = MODE_HELP},
-    {NULL, "version", 'V', OPTION_MODE, NULL, "print the version", .mode = MODE_VERSION},
+    [OPTION_LOG_FORMAT] = {"Operation", "log-format", 0, "text|json",
+                           "of the log on standard error"},
+    [OPTION_LOG_LEVEL] = {NULL, "log-level", 0, "error|warning|info|debug",
+                          "default info; debug shows each renewal and each wait"},
+    [OPTION_PASS_NOTIFY] =
+        {NULL, "pass-notify", 0, NULL,
+         "hand systemd's NOTIFY_SOCKET on to the command; else it is leaderwrap's own"},
+    [OPTION_CHECK] = {NULL, "check", 0, NULL,
+                      "try everything on a scratch key, print the derived numbers, start nothing",
+                      .line_only = true},
+    [OPTION_HELP] = {NULL, "help", 'h', NULL, "print this text", .line_only = true},
+    [OPTION_VERSION] = {NULL, "version", 'V', NULL, "print the version", .line_only = true},
 };
 
-const size_t option_count = sizeof option_specs / sizeof option_specs[0];
-
-_Static_assert(sizeof option_specs / sizeof option_specs[0] <= OPTIONS_MOST, "too many options");
-
-void option_variable(const struct option_spec *spec, char *buffer, size_t size)
-{
-    snprintf(buffer, size, "LEADERWRAP_%s", spec->name);
-    for (char *at = buffer; *at != '\0'; at++)
-        *at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
-}
+const struct cli_table options_table = {
+    .program = "leaderwrap",
+    .prefix = "LEADERWRAP_",
+    .options = rows,
+    .count = OPTION_COUNT,
+    .usage =
+        "Usage: leaderwrap [OPTION]... [--] [COMMAND [ARG]...]\n"
+        "Run COMMAND on exactly one of many machines: on the one that holds a lease in Redis.\n"
+        "Without a COMMAND a built-in counter runs, which only the leader may increment.\n",
+    .notes =
+        "\n"
+        "Each long option has an environment variable (LEADERWRAP_TTL=15s); the command line "
+        "wins.\n"
+        "LEADERWRAP_PASSWORD is the password for a URL that has none. Times: 500ms 15s 5m 1h30m "
+        "1d.\n"
+        "\n"
+        "COMMAND finds LEADERWRAP_KEY, _ID, _NAME, _TTL_MS and _TOKEN in its environment. The "
+        "token\n"
+        "only ever grows: a resource that remembers the highest one it saw can refuse a leader "
+        "that a\n"
+        "frozen machine brought back.\n"
+        "\n"
+        "Exit status:\n"
+        "  the command's own, or 128+n if signal n ended it, whenever it ran to its end;\n"
+        "  128+n if leaderwrap was stopped by signal n while no command ran;\n"
+        "  64   usage: a bad option, value or URL\n"
+        "  69   Redis could not be reached, with --once or --check\n"
+        "  75   another one has the lease, with --once (-E says another number)\n"
+        "  79   the lease was lost, with --once or --on-lost exit\n"
+        "  124  --max-runtime was over\n"
+        "  125  leaderwrap itself failed, or Redis refuses it\n"
+        "  126  COMMAND cannot be executed\n"
+        "  127  COMMAND was not found\n"
+        "\n"
+        "The guarantee: no two trees of one lease run at the same time, as long as the clock rates "
+        "of\n"
+        "two hosts differ by less than 1 % and the kernel lets leaderwrap or its keeper run within "
+        "the\n"
+        "margin. What that leaves open, a whole machine frozen and thawed, the token covers.\n",
+};

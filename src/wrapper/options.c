@@ -2,7 +2,6 @@
 #include "options.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +9,11 @@
 
 #include "command.h"
 #include "leaderwrap/base/lease.h"
+#include "leaderwrap/cli/help.h"
+#include "leaderwrap/cli/settings.h"
 #include "leaderwrap/redis/password.h"
 #include "leaderwrap/redis/store.h"
-#include "option_line.h"
 #include "option_table.h"
-#include "option_value.h"
 
 #define DEFAULT_REDIS   "redis://127.0.0.1:6379/0"
 #define DEFAULT_TTL_MS  15000
@@ -26,80 +25,81 @@
 
 #define DEFAULT_COUNTER_KEY "global_counter"
 #define COUNTER_LEASE_KEY   "leaderwrap:counter"
-#define SHOWN_VALUE         80 /* of a bad value, in an error message */
+#define COUNT_MOST          1000000
+#define STATUS_MOST         255
+#define COUNT_OF(array)     (sizeof(array) / sizeof(array)[0])
 
-/* The place of an option in the table. */
-static size_t place_of(const char *name)
+#define SHOWN_VALUE 80 /* of a bad value, in an error message */
+
+/* What the options say before anything is derived from it. */
+struct raw {
+    struct cli_settings given;
+    const char *key;
+    const char *name;
+    const char *redis;
+    const char *password_file;
+    struct timing_request timing;
+};
+
+static const struct cli_word restart_words[] = {
+    {"no", RESTART_NO}, {"on-failure", RESTART_ON_FAILURE}, {"always", RESTART_ALWAYS}, {NULL, 0}};
+
+static const struct cli_word level_words[] = {{"error", LOG_LEVEL_ERROR},
+                                              {"warning", LOG_LEVEL_WARNING},
+                                              {"warn", LOG_LEVEL_WARNING}, /* as many call it */
+                                              {"info", LOG_LEVEL_INFO},
+                                              {"debug", LOG_LEVEL_DEBUG},
+                                              {NULL, 0}};
+
+static const struct cli_word format_words[] = {
+    {"text", LOG_FORMAT_TEXT}, {"json", LOG_FORMAT_JSON}, {NULL, 0}};
+
+/* Says where each option's value goes, and what it may be. */
+static void place_values(struct cli_place *at, struct options *options, struct raw *raw)
 {
-    size_t place = 0;
+    at[OPTION_KEY] = cli_text(&raw->key);
+    at[OPTION_NAME] = cli_text(&raw->name);
+    at[OPTION_TTL] = cli_duration_above_0(&raw->timing.ttl_ms);
+    at[OPTION_RENEW] = cli_duration_above_0(&raw->timing.renew_ms);
+    at[OPTION_GRACE] = cli_duration(&raw->timing.grace_ms);
+    at[OPTION_MARGIN] = cli_duration(&raw->timing.margin_ms);
+    at[OPTION_RETRY] = cli_duration_above_0(&raw->timing.retry_ms);
+    at[OPTION_LOCK_DELAY] = cli_duration(&options->lock_delay_ms);
 
-    while (place + 1 < option_count && strcmp(option_specs[place].name, name) != 0)
-        place++;
-    return place;
-}
+    at[OPTION_ON_LOST] = cli_either(&options->exit_on_lost, "wait", "exit");
+    at[OPTION_RESTART] = cli_word(&options->restart, restart_words);
+    at[OPTION_MAX_RESTARTS] = cli_count(&options->max_restarts, 1, COUNT_MOST);
+    at[OPTION_PENALTY] = cli_duration_above_0(&options->penalty_ms);
+    at[OPTION_HEALTH_CMD] = cli_text(&options->health_cmd);
+    at[OPTION_HEALTH_INTERVAL] = cli_duration_above_0(&options->health.interval_ms);
+    at[OPTION_HEALTH_TIMEOUT] = cli_duration_above_0(&options->health.timeout_ms);
+    at[OPTION_HEALTH_RETRIES] = cli_count(&options->health.retries, 1, COUNT_MOST);
+    at[OPTION_HEALTH_START_PERIOD] = cli_duration(&options->health.start_period_ms);
+    at[OPTION_ON_ACQUIRE] = cli_text(&options->hooks[HOOK_ACQUIRE]);
+    at[OPTION_ON_LOSE] = cli_text(&options->hooks[HOOK_LOSE]);
+    at[OPTION_HOOK_TIMEOUT] = cli_duration_above_0(&options->hook_timeout_ms);
+    at[OPTION_STOP_TO] = cli_either(&options->stop_main_only, "group", "main");
+    at[OPTION_NO_RELEASE] = cli_flag(&options->no_release);
+    at[OPTION_COUNTER_KEY] = cli_text(&options->counter_key);
 
-static bool is_given(const struct raw *raw, const char *name)
-{
-    return raw->sources[place_of(name)] != SOURCE_NONE;
-}
+    at[OPTION_ONCE] = cli_flag(&options->once);
+    at[OPTION_WAIT] = cli_duration_or_forever(&options->wait_ms);
+    at[OPTION_HOLD] = cli_duration(&options->hold_ms);
+    at[OPTION_MAX_RUNTIME] = cli_duration(&options->max_runtime_ms);
+    at[OPTION_CONFLICT_EXIT_CODE] = cli_number(&options->conflict_exit_code, 0, STATUS_MOST);
 
-/* Which setting a value came from: "--ttl" or "LEADERWRAP_TTL". */
-static const char *source_of(const struct raw *raw, size_t place, char *buffer, size_t size)
-{
-    if (raw->sources[place] == SOURCE_ENVIRONMENT)
-        option_variable(&option_specs[place], buffer, size);
-    else
-        snprintf(buffer, size, "--%s", option_specs[place].name);
-    return buffer;
-}
+    at[OPTION_REDIS] = cli_text(&raw->redis);
+    at[OPTION_PASSWORD_FILE] = cli_text(&raw->password_file);
+    at[OPTION_REQUEST_TIMEOUT] = cli_duration_above_0(&raw->timing.request_timeout_ms);
+    at[OPTION_TAKEOVER] = cli_either(&options->server_clock, "observed", "server-clock");
+    at[OPTION_ASSUME_FRESH] = cli_flag(&options->assume_fresh);
 
-static int complain(const struct raw *raw, const char *name, char *error, size_t size,
-                    const char *format, ...) __attribute__((format(printf, 5, 6)));
-
-/* Puts the setting that the option `name` was given by, if it was, in front of a sentence. */
-static int complain(const struct raw *raw, const char *name, char *error, size_t size,
-                    const char *format, ...)
-{
-    char source[64];
-    va_list arguments;
-    int used = 0;
-
-    if (is_given(raw, name))
-        used = snprintf(error, size, "%s: ", source_of(raw, place_of(name), source, sizeof source));
-    va_start(arguments, format);
-    vsnprintf(error + used, size - (size_t)used, format, arguments);
-    va_end(arguments);
-    return EXIT_USAGE;
-}
-
-/* Stores what was said about an option, and where. */
-static int store_value(const struct option_spec *spec, const char *value, enum option_source source,
-                       struct options *options, struct raw *raw, char *error, size_t size)
-{
-    char problem[256];
-
-    raw->sources[spec - option_specs] = (unsigned char)source;
-    if (option_store(spec, value, options, raw, problem, sizeof problem) == 0)
-        return 0;
-    return complain(raw, spec->name, error, size, "%s", problem);
-}
-
-static int read_environment(struct options *options, struct raw *raw, char *error, size_t size)
-{
-    for (size_t i = 0; i < option_count; i++) {
-        char variable[64];
-        if (option_specs[i].kind == OPTION_MODE)
-            continue;
-        option_variable(&option_specs[i], variable, sizeof variable);
-        const char *value = getenv(variable);
-        if (value == NULL)
-            continue;
-        int status =
-            store_value(&option_specs[i], value, SOURCE_ENVIRONMENT, options, raw, error, size);
-        if (status != 0)
-            return status;
-    }
-    return 0;
+    at[OPTION_LOG_FORMAT] = cli_word(&options->log_format, format_words);
+    at[OPTION_LOG_LEVEL] = cli_word(&options->log_level, level_words);
+    at[OPTION_PASS_NOTIFY] = cli_flag(&options->pass_notify);
+    at[OPTION_CHECK] = cli_constant(&options->mode, MODE_CHECK);
+    at[OPTION_HELP] = cli_constant(&options->mode, MODE_HELP);
+    at[OPTION_VERSION] = cli_constant(&options->mode, MODE_VERSION);
 }
 
 /* An address whose option was forgotten may have a password in it: nobody shall read of that
@@ -113,26 +113,11 @@ static bool is_address(const char *word)
 static int read_line(struct options *options, struct raw *raw, int argc, char **argv, char *error,
                      size_t size)
 {
-    struct option_line line;
-    struct option_found found;
-    int more;
+    int rest;
 
-    option_line_begin(&line, argc, argv);
-    while ((more = option_line_next(&line, &found, error, size)) == 1) {
-        if (found.spec->kind == OPTION_REDIS) {
-            if (raw->redis_from_line) {
-                snprintf(error, size, "--redis was given twice: the lease is kept on one server");
-                return EXIT_USAGE;
-            }
-            raw->redis_from_line = true;
-        }
-        int status = store_value(found.spec, found.value, SOURCE_LINE, options, raw, error, size);
-        if (status != 0)
-            return status;
-    }
-    if (more != 0)
+    if (cli_read_line(&raw->given, argc, argv, &rest, error, size) != 0)
         return EXIT_USAGE;
-    options->command = line.at < argc ? argv + line.at : NULL;
+    options->command = rest < argc ? argv + rest : NULL;
     if (options->command == NULL || !is_address(options->command[0]))
         return 0;
     snprintf(error, size, "an address is no command: write --redis in front of it");
@@ -190,9 +175,10 @@ static int set_key(struct options *options, const struct raw *raw, char *error, 
     const char *problem = store_check_key(options->key);
     if (problem == NULL)
         return 0;
-    return complain(raw, "key", error, size, "cannot use the lease key \"%.*s\": %s%s", SHOWN_VALUE,
-                    options->key, problem,
-                    raw->key == NULL ? "; choose another one with --key" : "");
+    cli_complain(&raw->given, OPTION_KEY, error, size, "cannot use the lease key \"%.*s\": %s%s",
+                 SHOWN_VALUE, options->key, problem,
+                 raw->key == NULL ? "; choose another one with --key" : "");
+    return EXIT_USAGE;
 }
 
 static const char *check_name(const char *name)
@@ -224,8 +210,9 @@ static int set_name(struct options *options, const struct raw *raw, char *error,
     const char *problem = check_name(options->name);
     if (problem == NULL)
         return 0;
-    return complain(raw, "name", error, size, "the name \"%.*s\" %s", SHOWN_VALUE, options->name,
-                    problem);
+    cli_complain(&raw->given, OPTION_NAME, error, size, "the name \"%.*s\" %s", SHOWN_VALUE,
+                 options->name, problem);
+    return EXIT_USAGE;
 }
 
 /* Made absolute without resolving links: the keeper leaves the working directory, and whoever
@@ -245,23 +232,27 @@ static int set_password_file(struct options *options, const struct raw *raw, cha
     const char *problem = password_check_file(options->password_file);
     if (problem == NULL)
         return 0;
-    return complain(raw, "password-file", error, size, "cannot read the password file %.*s: %s",
-                    SHOWN_VALUE, path, problem);
+    cli_complain(&raw->given, OPTION_PASSWORD_FILE, error, size,
+                 "cannot read the password file %.*s: %s", SHOWN_VALUE, path, problem);
+    return EXIT_USAGE;
 }
 
 static int set_redis(struct options *options, const struct raw *raw, char *error, size_t size)
 {
     const char *url = raw->redis != NULL ? raw->redis : getenv("REDIS_URL");
     const char *password = getenv("LEADERWRAP_PASSWORD");
+    bool from_line = cli_source(&raw->given, OPTION_REDIS) == CLI_LINE;
     char problem[256];
 
     if (redis_url_parse(url != NULL ? url : DEFAULT_REDIS, &options->redis, problem,
-                        sizeof problem) != 0)
-        return complain(raw, "redis", error, size, "%s%s", raw->redis == NULL ? "REDIS_URL: " : "",
-                        problem);
-    options->redis.password_from = raw->redis == NULL     ? "REDIS_URL"
-                                   : raw->redis_from_line ? "--redis"
-                                                          : "LEADERWRAP_REDIS";
+                        sizeof problem) != 0) {
+        cli_complain(&raw->given, OPTION_REDIS, error, size, "%s%s",
+                     raw->redis == NULL ? "REDIS_URL: " : "", problem);
+        return EXIT_USAGE;
+    }
+    options->redis.password_from = raw->redis == NULL ? "REDIS_URL"
+                                   : from_line        ? "--redis"
+                                                      : "LEADERWRAP_REDIS";
     if (raw->password_file != NULL)
         return set_password_file(options, raw, error, size);
     if (options->redis.password == NULL && password != NULL) {
@@ -273,74 +264,68 @@ static int set_redis(struct options *options, const struct raw *raw, char *error
     return 0;
 }
 
+/* Whether an option comes from the environment that another leaderwrap has made for its command. */
+static bool is_of_outer(const struct raw *raw, enum option_id id)
+{
+    return cli_source(&raw->given, id) == CLI_ENVIRONMENT && getenv("LEADERWRAP_TOKEN") != NULL;
+}
+
 /* A key that comes from the environment of a command we wrap is that command's own lease: asking
  * for it from inside would wait for ever. */
 static int check_nesting(const struct raw *raw, char *error, size_t size)
 {
-    const char *outer = getenv("LEADERWRAP_KEY");
-    if (outer == NULL || raw->key != outer || getenv("LEADERWRAP_TOKEN") == NULL)
+    if (!is_of_outer(raw, OPTION_KEY))
         return 0;
-    return complain(
-        raw, "key", error, size,
-        "this is the command of another leaderwrap, whose lease \"%.*s\" is held already; "
-        "choose a lease of its own with --key",
-        SHOWN_VALUE, outer);
+    cli_complain(&raw->given, OPTION_KEY, error, size,
+                 "this is the command of another leaderwrap, whose lease \"%.*s\" is held already; "
+                 "choose a lease of its own with --key",
+                 SHOWN_VALUE, raw->key);
+    return EXIT_USAGE;
 }
 
 static void forget_outer_name(struct raw *raw)
 {
-    const char *outer = getenv("LEADERWRAP_NAME");
-    if (raw->name != NULL && raw->name == outer && getenv("LEADERWRAP_TOKEN") != NULL)
+    if (is_of_outer(raw, OPTION_NAME))
         raw->name = NULL;
 }
 
-/* Refuses the options of `names` (NULL-terminated), which make no sense without what they are for.
- */
-static int refuse_given(const struct raw *raw, const char *const *names, const char *what_for,
-                        char *error, size_t size)
+/* Refuses the options of `ids`, which make no sense without what they are for. */
+static int refuse_given(const struct raw *raw, const unsigned *ids, size_t count,
+                        const char *what_for, char *error, size_t size)
 {
-    for (; *names != NULL; names++) {
-        if (is_given(raw, *names)) {
-            char source[64];
-            snprintf(error, size, "%s is for %s",
-                     source_of(raw, place_of(*names), source, sizeof source), what_for);
-            return EXIT_USAGE;
-        }
-    }
-    return 0;
+    return cli_refuse_given(&raw->given, ids, count, what_for, error, size) == 0 ? 0 : EXIT_USAGE;
 }
 
 /* What --once implies where nothing else was said, and what makes no sense with or without it. */
 static int check_once(struct options *options, const struct raw *raw, char *error, size_t size)
 {
-    static const char *const only_once[] = {"wait", "hold", "max-runtime", "conflict-exit-code",
-                                            NULL};
+    static const unsigned only_once[] = {OPTION_WAIT, OPTION_HOLD, OPTION_MAX_RUNTIME,
+                                         OPTION_CONFLICT_EXIT_CODE};
+    char shown[CLI_VARIABLE_SIZE];
 
     if (!options->once)
-        return refuse_given(raw, only_once, "--once", error, size);
+        return refuse_given(raw, only_once, COUNT_OF(only_once), "--once", error, size);
     if (options->command == NULL) {
-        char source[64];
         snprintf(error, size, "%s needs a command to run",
-                 source_of(raw, place_of("once"), source, sizeof source));
+                 cli_show(&raw->given, OPTION_ONCE, shown, sizeof shown));
         return EXIT_USAGE;
     }
     if (options->restart != RESTART_NO || options->health_cmd != NULL) {
-        const char *name = options->health_cmd != NULL ? "health-cmd" : "restart";
-        char source[64];
+        enum option_id id = options->health_cmd != NULL ? OPTION_HEALTH_CMD : OPTION_RESTART;
         snprintf(error, size, "%s is not for --once: the job is run once",
-                 source_of(raw, place_of(name), source, sizeof source));
+                 cli_show(&raw->given, id, shown, sizeof shown));
         return EXIT_USAGE;
     }
     options->exit_on_lost = true;
     /* Who waits wants a lock; who does not wants one run per tick, however much the hosts' clocks
      * differ. */
-    if (!is_given(raw, "hold") && options->wait_ms == 0)
+    if (!cli_is_given(&raw->given, OPTION_HOLD) && options->wait_ms == 0)
         options->hold_ms = DEFAULT_HOLD_MS;
     /* A process that has only just begun could tell by its own observation after a TTL only. */
-    if (!is_given(raw, "takeover"))
+    if (!cli_is_given(&raw->given, OPTION_TAKEOVER))
         options->server_clock = true;
     /* cron sends mail for each word. */
-    if (!is_given(raw, "log-level"))
+    if (!cli_is_given(&raw->given, OPTION_LOG_LEVEL))
         options->log_level = LOG_LEVEL_WARNING;
     return 0;
 }
@@ -348,45 +333,50 @@ static int check_once(struct options *options, const struct raw *raw, char *erro
 static int check_restart(const struct options *options, const struct raw *raw, char *error,
                          size_t size)
 {
-    static const char *const only_restart[] = {"max-restarts", NULL};
-    static const char *const only_failure[] = {"penalty", NULL};
+    static const unsigned only_restart[] = {OPTION_MAX_RESTARTS};
+    static const unsigned only_failure[] = {OPTION_PENALTY};
     bool restarts = options->restart != RESTART_NO;
     int status = 0;
 
     if (!restarts)
-        status = refuse_given(raw, only_restart, "--restart on-failure or always", error, size);
+        status = refuse_given(raw, only_restart, COUNT_OF(only_restart),
+                              "--restart on-failure or always", error, size);
     if (status == 0 && !restarts && options->health_cmd == NULL)
-        status = refuse_given(raw, only_failure, "--restart on-failure or always, or --health-cmd",
-                              error, size);
+        status = refuse_given(raw, only_failure, COUNT_OF(only_failure),
+                              "--restart on-failure or always, or --health-cmd", error, size);
     return status;
 }
 
 static int check_companions(const struct options *options, const struct raw *raw, char *error,
                             size_t size)
 {
-    static const char *const only_health[] = {"health-interval", "health-timeout", "health-retries",
-                                              "health-start-period", NULL};
-    static const char *const only_hooks[] = {"hook-timeout", NULL};
+    static const unsigned only_health[] = {OPTION_HEALTH_INTERVAL, OPTION_HEALTH_TIMEOUT,
+                                           OPTION_HEALTH_RETRIES, OPTION_HEALTH_START_PERIOD};
+    static const unsigned only_hooks[] = {OPTION_HOOK_TIMEOUT};
     const char *const *hooks = options->hooks;
     const char *const commands[] = {options->health_cmd, hooks[HOOK_ACQUIRE], hooks[HOOK_LOSE]};
-    static const char *const names[] = {"health-cmd", "on-acquire", "on-lose"};
+    static const enum option_id ids[] = {OPTION_HEALTH_CMD, OPTION_ON_ACQUIRE, OPTION_ON_LOSE};
     int status = 0;
 
     for (int i = 0; i < 3; i++) {
-        if (commands[i] != NULL && commands[i][strspn(commands[i], " \t\n")] == '\0')
-            return complain(raw, names[i], error, size, "the command is empty");
+        if (commands[i] != NULL && commands[i][strspn(commands[i], " \t\n")] == '\0') {
+            cli_complain(&raw->given, ids[i], error, size, "the command is empty");
+            return EXIT_USAGE;
+        }
     }
     if (options->health_cmd == NULL)
-        status = refuse_given(raw, only_health, "--health-cmd", error, size);
+        status = refuse_given(raw, only_health, COUNT_OF(only_health), "--health-cmd", error, size);
     if (status == 0 && hooks[HOOK_ACQUIRE] == NULL && hooks[HOOK_LOSE] == NULL)
-        status = refuse_given(raw, only_hooks, "--on-acquire and --on-lose", error, size);
+        status = refuse_given(raw, only_hooks, COUNT_OF(only_hooks), "--on-acquire and --on-lose",
+                              error, size);
     return status;
 }
 
 /* Numbers that do not fit together are told of the one that was given, the TTL first. */
 static int derive_timing(struct options *options, const struct raw *raw, char *error, size_t size)
 {
-    static const char *const names[] = {"ttl", "renew", "grace", "margin", "request-timeout"};
+    static const enum option_id ids[] = {OPTION_TTL, OPTION_RENEW, OPTION_GRACE, OPTION_MARGIN,
+                                         OPTION_REQUEST_TIMEOUT};
     const struct timing_request *request = &raw->timing;
     char problem[400];
     size_t at = 0;
@@ -398,9 +388,10 @@ static int derive_timing(struct options *options, const struct raw *raw, char *e
     else if (request->request_timeout_ms >= 0 &&
              request->request_timeout_ms < TIMING_REQUEST_TIMEOUT_LEAST_MS)
         at = 4;
-    while (at < 4 && !is_given(raw, names[at]))
+    while (at < 4 && !cli_is_given(&raw->given, ids[at]))
         at++;
-    return complain(raw, names[at], error, size, "%s", problem);
+    cli_complain(&raw->given, ids[at], error, size, "%s", problem);
+    return EXIT_USAGE;
 }
 
 int options_parse(struct options *options, int argc, char **argv, char *error, size_t error_size)
@@ -411,7 +402,8 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
                                  .margin_ms = -1,
                                  .retry_ms = -1,
                                  .request_timeout_ms = -1}};
-    int status;
+    struct cli_place places[OPTION_COUNT] = {0};
+    int status = 0;
 
     memset(options, 0, sizeof *options);
     options->log_level = LOG_LEVEL_INFO;
@@ -422,7 +414,10 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
     options->health = (struct health_config){.interval_ms = DEFAULT_COMPANION_MS,
                                              .timeout_ms = DEFAULT_COMPANION_MS,
                                              .retries = DEFAULT_HEALTH_RETRIES};
-    status = read_environment(options, &raw, error, error_size);
+    place_values(places, options, &raw);
+    cli_begin(&raw.given, &options_table, places);
+    if (cli_read_environment(&raw.given, error, error_size) != 0)
+        status = EXIT_USAGE;
     if (status == 0)
         status = read_line(options, &raw, argc, argv, error, error_size);
     if (status != 0 || options->mode == MODE_HELP || options->mode == MODE_VERSION)
@@ -458,4 +453,14 @@ void options_clear(struct options *options)
     free(options->password_file);
     redis_url_clear(&options->redis);
     memset(options, 0, sizeof *options);
+}
+
+void options_mask_line(int argc, char **argv)
+{
+    cli_mask_values(&options_table, argc, argv, redis_url_mask);
+}
+
+int options_print_help(void)
+{
+    return cli_print_help(&options_table, stdout);
 }

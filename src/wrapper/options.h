@@ -72,6 +72,11 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
 
 void options_clear(struct options *options);
 
+/* Overwrites with stars, in place, the password of each address among the options in `argv`, which
+ * options_parse took and of which a copy has been taken: everybody on the host can read it there.
+ */
+void options_mask_line(int argc, char **argv);
+
 /* Writes the help text to standard output. Returns 0 or -errno. */
 int options_print_help(void);
 

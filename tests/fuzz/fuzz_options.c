@@ -131,10 +131,11 @@ static void check_error(int status, const char *error, size_t size)
 
 static bool is_name(const char *name, size_t length)
 {
-    for (size_t i = 0; i < option_count; i++)
-        if (strncmp(option_specs[i].name, name, length) == 0 &&
-            option_specs[i].name[length] == '\0')
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const char *known = options_table.options[i].name;
+        if (strncmp(known, name, length) == 0 && known[length] == '\0')
             return true;
+    }
     return false;
 }
 

@@ -52,10 +52,10 @@ MUTANTS = [
      "return timing->renew_ms <= timing->ttl_ms;"),
     ("the key is not given back", "options", "src/wrapper/options.c",
      "    free(options->key);\n", ""),
-    ("an abbreviation is taken", "options", "src/wrapper/option_line.c",
-     "        if (strlen(option_specs[i].name) == length &&\n"
+    ("an abbreviation is taken", "options", "src/cli/line.c",
+     "        if (strlen(table->options[i].name) == length &&\n"
      "            memcmp(", "        if (memcmp("),
-    ("a value gets into a refusal", "options", "src/wrapper/option_line.c",
+    ("a value gets into a refusal", "options", "src/cli/line.c",
      "size_t length = strspn(name, LETTERS_IN_ANY);", "size_t length = strlen(name);"),
     ("a name of any length", "options", "src/wrapper/options.c",
      "if (strlen(name) > LEASE_NAME_MAX)", "if (strlen(name) > 512)"),

@@ -59,8 +59,4 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
 /* Copies `text` into `target`, cut to `size`, with control characters and broken UTF-8 escaped. */
 void log_sanitize(char *target, size_t size, const char *text);
 
-/* Names of levels and formats as on the command line; parse returns false for an unknown word. */
-bool log_level_parse(const char *text, enum log_level *level);
-bool log_format_parse(const char *text, enum log_format *format);
-
 #endif

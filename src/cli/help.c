@@ -1,0 +1,56 @@
+/* The help text, made from the table of options. */
+#include "leaderwrap/cli/help.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define HELP_INDENT 26
+#define HELP_WIDTH  96
+
+/* Prints `text` from HELP_INDENT on, in lines that end before HELP_WIDTH. */
+static void print_wrapped(const char *text, int column, FILE *stream)
+{
+    column += fprintf(stream, "%*s", HELP_INDENT - column, "");
+    for (bool first = true; *text != '\0'; first = false) {
+        int length = (int)strcspn(text, " ");
+        if (!first && column + 1 + length > HELP_WIDTH)
+            column = fprintf(stream, "\n%*s", HELP_INDENT, "") - 1;
+        else if (!first)
+            column += fprintf(stream, " ");
+        column += fprintf(stream, "%.*s", length, text);
+        text += length;
+        text += strspn(text, " ");
+    }
+    fputc('\n', stream);
+}
+
+static void print_option(const struct cli_option *option, FILE *stream)
+{
+    int used = option->letter != 0 ? fprintf(stream, "  -%c, ", option->letter)
+                                   : fprintf(stream, "      ");
+
+    used += fprintf(stream, "--%s", option->name);
+    if (option->argument != NULL)
+        used += fprintf(stream, " %s", option->argument);
+    if (used + 2 > HELP_INDENT) {
+        fputc('\n', stream);
+        used = 0;
+    }
+    print_wrapped(option->help, used, stream);
+}
+
+int cli_print_help(const struct cli_table *table, FILE *stream)
+{
+    fputs(table->usage, stream);
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->options[i].section != NULL)
+            fprintf(stream, "\n%s:\n", table->options[i].section);
+        print_option(&table->options[i], stream);
+    }
+    fputs(table->notes, stream);
+    /* What did not fit into the buffer was written earlier. */
+    if (fflush(stream) != 0 || ferror(stream))
+        return errno != 0 ? -errno : -EIO;
+    return 0;
+}
