@@ -4,6 +4,8 @@
  */
 #include "differential.h"
 
+#include "leaderwrap/base/duration.h"
+
 const char *const covered_names[COVERED] = {
     [FRESH_GRANTED] = "granted: no record, assumed fresh",
     [FRESH_BUT_HOLDER] = "refused: assumed fresh, but K is there",
@@ -13,6 +15,7 @@ const char *const covered_names[COVERED] = {
     [HOLD_ONE_MS_LEFT] = "refused: 1 ms of a hold left",
     [HOLD_COUNTED_OUT] = "granted: hold counted out, by the clock it is not over",
     [HOLD_COUNTED_ON] = "refused: hold not counted out, by the clock it is over",
+    [HOLD_OUT_OF_RANGE] = "refused: the same, what is left of it is no hold",
     [VACANT_WITH_HOLD_GRANTED] = "granted: vacant, its hold over",
     [VACANT_WITH_HOLD_REFUSED] = "refused: vacant, observed, its hold not over",
     [HOLD_VACATED] = "vacated: the rest of a hold is kept",
@@ -59,11 +62,13 @@ const char *const covered_names[COVERED] = {
     [RENEWED_LOWER_UNCERTAIN] = "renewed: lower token, other incarnation",
     [RENEWED_VACANT] = "renewed: vacant",
     [RENEWED_UNCERTAIN_MINE] = "renewed: mine, other incarnation",
-    [RENEWED_UNCERTAIN_RELEASED] = "renewed: released, other incarnation",
+    [RENEWED_UNCERTAIN_VACANT] = "renewed: vacant, other incarnation",
     [LOST_FOREIGN] = "lost: foreign value",
     [LOST_HIGHER] = "lost: higher token",
     [LOST_HIGHER_UNCERTAIN] = "lost: higher token, other incarnation",
     [LOST_RELEASED] = "lost: released",
+    [LOST_UNCERTAIN_RELEASED] = "lost: released, other incarnation",
+    [LOST_UNCERTAIN_HOLD] = "lost: hold, other incarnation",
     [LOST_OTHER_ID] = "lost: same token, other id",
     [LOST_UNCERTAIN_OTHER_ID] = "lost: same token, other id and incarnation",
     [CLAIMED] = "claim: renewed",
@@ -242,6 +247,10 @@ static void cover_refusal(const struct met *met, const struct message *request)
              HOLD_ONE_MS_LEFT);
     cover_if(met, record->state == LEASE_HOLD && record->hold_until_ms <= met->now_ms,
              HOLD_COUNTED_ON);
+    cover_if(met,
+             record->state == LEASE_HOLD && record->hold_until_ms <= met->now_ms &&
+                 (request->seen_hold_ms < 0 || request->seen_hold_ms > DURATION_MAX_MS),
+             HOLD_OUT_OF_RANGE);
     if (!waits)
         return;
     cover_if(met, record->state == LEASE_VACANT && record->hold_ms > 0 && is_observed(met, request),
@@ -297,7 +306,7 @@ static void cover_renewed(const struct met *met, const struct message *request)
     cover_if(met, lower, met->certain ? RENEWED_LOWER : RENEWED_LOWER_UNCERTAIN);
     cover_if(met, same && met->certain, held ? RENEWED_MINE : RENEWED_VACANT);
     cover_if(met, same && !met->certain && held, RENEWED_UNCERTAIN_MINE);
-    cover_if(met, same && !met->certain && record->state == LEASE_FREE, RENEWED_UNCERTAIN_RELEASED);
+    cover_if(met, same && !met->certain && record->state == LEASE_VACANT, RENEWED_UNCERTAIN_VACANT);
 }
 
 static void cover_lost(const struct met *met, const struct message *request)
@@ -311,7 +320,9 @@ static void cover_lost(const struct met *met, const struct message *request)
         return;
     }
     cover_if(met, higher, met->certain ? LOST_HIGHER : LOST_HIGHER_UNCERTAIN);
-    cover_if(met, !higher && !held, LOST_RELEASED);
+    cover_if(met, !higher && !held && met->certain, LOST_RELEASED);
+    cover_if(met, !higher && record->state == LEASE_FREE && !met->certain, LOST_UNCERTAIN_RELEASED);
+    cover_if(met, !higher && record->state == LEASE_HOLD && !met->certain, LOST_UNCERTAIN_HOLD);
     cover_if(met, !higher && held, met->certain ? LOST_OTHER_ID : LOST_UNCERTAIN_OTHER_ID);
 }
 

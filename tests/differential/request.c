@@ -4,6 +4,8 @@
  */
 #include "differential.h"
 
+#include "leaderwrap/base/duration.h"
+
 static bool one_in(struct test *test, int64_t number)
 {
     return between(test->world, 1, number) == 1;
@@ -70,6 +72,15 @@ static int64_t draw_observed_ms(struct test *test, const struct message *request
     return ms > 0 ? ms : 0;
 }
 
+/* Now and then of more than any hold has, or of less than nothing. */
+static int64_t draw_seen_hold_ms(struct test *test)
+{
+    if (!one_in(test, 4))
+        return between(test->world, 1, 3000);
+    return one_in(test, 2) ? DURATION_MAX_MS + between(test->world, 0, 1)
+                           : -between(test->world, 1, 1000);
+}
+
 static void draw_observation(struct test *test, struct message *request)
 {
     const struct record *record = &test->server->data.record;
@@ -81,7 +92,7 @@ static void draw_observation(struct test *test, struct message *request)
     request->observed_version = record->version;
     request->observed_ms = draw_observed_ms(test, request);
     if (one_in(test, 3))
-        request->seen_hold_ms = between(test->world, 1, 3000);
+        request->seen_hold_ms = draw_seen_hold_ms(test);
     if (one_in(test, 6)) {
         request->observed_ident = seen->ident;
         request->observed_version = seen->version;

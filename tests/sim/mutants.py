@@ -226,7 +226,8 @@ MUTANTS = [
     ("a higher token does not end a term", SIM + "/script.c",
      "    if (record->token > token)\n        return true;",
      "    if (record->token > token)\n        return false;",
-     "    return !(record->state == LEASE_VACANT || (record->state == LEASE_HELD && mine));",
+     "    return record->state == LEASE_FREE || record->state == LEASE_HOLD ||\n"
+     "           (record->state == LEASE_HELD && !mine);",
      "    return false;"),
     ("any term's release frees the lease", SIM + "/script.c",
      "record->id != message->id ||\n        record->token != message->token || ", "",

@@ -250,9 +250,8 @@ static bool is_lost(const struct call *call)
         return false;
     if (record->token > token)
         return true;
-    if (!is_certain(call))
-        return record->state == LEASE_HELD && !mine;
-    return !(record->state == LEASE_VACANT || (record->state == LEASE_HELD && mine));
+    return record->state == LEASE_FREE || record->state == LEASE_HOLD ||
+           (record->state == LEASE_HELD && !mine);
 }
 
 static void renew(struct call *call)

@@ -877,6 +877,24 @@ static void hold_outlives_the_incarnation(void **state)
     assert_field("hold", "0");
 }
 
+/* A renewal that arrives late must not end a hold, nor write a term again that has been released,
+ * whatever has become of the server meanwhile. */
+static void a_released_term_is_not_renewed_in_another_incarnation(void **state)
+{
+    struct candidate *anna = *state;
+
+    for (int64_t hold_ms = 0; hold_ms <= 60000; hold_ms += 60000) {
+        uint64_t token = take(anna);
+        release_held(anna, token, hold_ms);
+        set_field("ident", "another");
+        assert_int_equal(renew(anna, token), LEASE_LOST);
+        assert_field("st", hold_ms > 0 ? "hold" : "free");
+        set_field("st", "vacant");
+        assert_int_equal(renew(anna, token), LEASE_RENEWED);
+        release_held(anna, token, 0);
+    }
+}
+
 /* To what was written in the server's future the clock has been set back since. */
 static void a_clock_that_was_set_back_closes_nothing_for_long(void **state)
 {
@@ -1666,6 +1684,7 @@ int main(void)
         TEST(hold_keeps_everybody_out_until_it_is_over),
         TEST(hold_that_was_watched_is_counted_by_the_asker),
         TEST(hold_outlives_the_incarnation),
+        TEST(a_released_term_is_not_renewed_in_another_incarnation),
         TEST(a_clock_that_was_set_back_closes_nothing_for_long),
         TEST(grant_says_what_it_has_ended),
         TEST(short_hold_ends_by_itself),

@@ -5,7 +5,7 @@
 --       13 '1': there can have been no earlier holder
 
 local FLOOR, SEEN_IDENT, SEEN_VER = number(ARGV[8], MOST_TOKEN), ARGV[9], ARGV[10]
-local SEEN_FOR, SEEN_HOLD = number(ARGV[11], MOST_TOKEN), number(ARGV[12], MOST_TTL)
+local SEEN_FOR, SEEN_HOLD = number(ARGV[11], MOST_TOKEN), whole_or(ARGV[12], MOST_TTL, MOST_TTL)
 local ASSUME_FRESH = ARGV[13] == '1'
 
 -- Whoever has seen nothing yet tries what a term will need, in ways that change nothing: a candidate

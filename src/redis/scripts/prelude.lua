@@ -28,13 +28,18 @@ local function text(number)
     return string.format('%.0f', number)
 end
 
--- A field of the record as a whole number from 0 to most; 0 where somebody has broken it.
-local function number(field, most)
+-- A whole number from 0 to most; what is none counts as `otherwise`.
+local function whole_or(field, most, otherwise)
     local value = tonumber(field)
     if not value or not (value >= 0 and value <= most) then
-        return 0
+        return otherwise
     end
     return math.floor(value)
+end
+
+-- A field of the record; 0 where somebody has broken it.
+local function number(field, most)
+    return whole_or(field, most, 0)
 end
 
 local function fail(message)

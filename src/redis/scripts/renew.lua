@@ -17,11 +17,10 @@ local function is_lost(record)
     if record.tok > TOKEN then
         return true
     end
-    if not is_certain(record) then
-        return record.st == 'held' and not mine
-    end
-    -- The same token: what is held must be mine, and a term that was released stays released.
-    return not (record.st == 'vacant' or record.st == 'held' and mine)
+    -- The same token: what is held must be mine, and a term that was released stays released, in
+    -- whatever incarnation that was. Vacant with its token may be a living term's record that was
+    -- lost, as well as a released one's: it has to be written again.
+    return record.st == 'free' or record.st == 'hold' or record.st == 'held' and not mine
 end
 
 return run(function()
