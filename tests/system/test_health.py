@@ -394,7 +394,7 @@ def stop_wrapper(_redis, leader):
 )
 def test_no_deadline_is_delayed(arena, redis, unseen, habit, is_read, fault):
     prefix = [] if is_read is None else unseen(is_read)
-    options = ("--on-lost", "exit", "--margin", "300ms", "--grace", "200ms")
+    options = ("--on-lost", "exit", "--margin", "500ms", "--grace", "200ms")
     beside = start_beside(arena, redis, habit, *options, prefix=prefix, ttl="2s")
     leader, follower, all_gone = beside
     fault_ns = fault(redis, leader)

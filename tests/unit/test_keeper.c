@@ -431,12 +431,13 @@ static void check_leftovers(int (*builtin)(void *), int64_t at_least_ms)
     bench.config.builtin = builtin;
     bench.config.grace_ms = 300;
     bench_fork(&bench);
+    /* From before the end that the grace counts from, which may be heard of late. */
+    int64_t start_ns = clock_boottime_ns();
     bench_start(&bench, 1, 1);
     bench_expect(&bench, KEEPER_STARTED, 1);
     assert_int_equal(WEXITSTATUS(bench_expect(&bench, KEEPER_CHILD_EXIT, 1).value), 42);
-    int64_t ended_ns = clock_boottime_ns();
     bench_expect(&bench, KEEPER_TREE_DEAD, 1);
-    assert_true(clock_boottime_ns() - ended_ns >= MS(at_least_ms));
+    assert_true(clock_boottime_ns() - start_ns >= MS(at_least_ms));
     assert_true(lock_is_free());
     assert_int_equal(bench_end(&bench), 0);
 }
@@ -446,7 +447,7 @@ static void test_leftovers(void **state)
     (void)state;
     check_leftovers(leave_ordinary_daemon, 0);
     /* Less than the grace, for CHILD_EXIT may have been read late. */
-    check_leftovers(leave_stubborn_daemon, 100);
+    check_leftovers(leave_stubborn_daemon, 300);
 }
 
 static char *children_of(pid_t pid)
