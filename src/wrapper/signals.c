@@ -75,9 +75,22 @@ int signals_open(struct signals *signals, uv_loop_t *loop, const struct inherite
     return result == 0 ? -pthread_sigmask(SIG_UNBLOCK, &set, NULL) : result;
 }
 
+/* libuv gives a signal its default action back, which for most is the end of the process: with
+ * another status than the one that it is about to leave with. A thread of libuv's has them
+ * unblocked as well. */
 void signals_close(struct signals *signals)
 {
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (int i = 0; i < signals->count; i++)
+        sigaddset(&set, signals->handles[i].signum);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     for (int i = 0; i < signals->count; i++)
         uv_close((uv_handle_t *)&signals->handles[i], NULL);
+    for (int number = 1; number < NSIG; number++) {
+        if (sigismember(&set, number) == 1 && disposition_fate(number) != FATE_CHILD)
+            (void)signal(number, SIG_IGN);
+    }
     signals->count = 0;
 }

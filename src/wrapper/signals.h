@@ -35,7 +35,8 @@ struct signals {
 int signals_open(struct signals *signals, uv_loop_t *loop, const struct inherited *inherited,
                  const struct signals_callbacks *callbacks, void *context);
 
-/* Closes the handles; the loop must run once more. */
+/* Closes the handles; the loop must run once more. From here on nothing that comes is obeyed: it is
+ * for a process that is about to leave. */
 void signals_close(struct signals *signals);
 
 #endif

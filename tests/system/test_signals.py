@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from harness import boottime_ns, processes, wait_gone, wait_until
+from tests.lib import boottime_ns, processes, wait_gone, wait_until
 
 CALM = {"ttl": "60s"}
 
@@ -119,6 +119,13 @@ def test_a_second_signal_kills_at_once(lead):
     assert worker.insist() == 128 + signal.SIGKILL
     assert boottime_ns() - asked_ns < 20 * 10**9
     assert worker.find("released")
+
+
+def test_a_signal_in_the_last_moment_does_not_change_the_status(lead):
+    worker = lead("--exit-code", 5)
+    worker.send(signal.SIGTERM)
+    worker.wait_event("exit")
+    assert worker.insist() == 5
 
 
 @pytest.mark.parametrize("others", [("INT", "INT"), ("TERM", "QUIT")])
