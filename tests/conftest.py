@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from harness import Arena
+from tests.lib import Arena
 
 LIMIT_S = 180
 

@@ -4,8 +4,8 @@ import os
 import signal
 import time
 
-from stage import Stamps, boottime_ns
-from table import Row
+from tests.bench.stage import Stamps, boottime_ns
+from tests.bench.table import Row
 
 KEY = "bench-launch"
 TTL = "15s"

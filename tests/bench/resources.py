@@ -5,8 +5,8 @@ import re
 import signal
 import time
 
-from stage import Stamps, children_of, send, wait_until
-from table import Row
+from tests.bench.stage import Stamps, children_of, send, wait_until
+from tests.bench.table import Row
 
 TTL = "15s"
 

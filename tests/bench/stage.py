@@ -11,7 +11,7 @@ import tempfile
 import time
 import uuid
 
-from server import Server
+from tests.bench.server import Server
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MARK = "BENCH_MARK"

@@ -3,8 +3,8 @@
 import random
 import time
 
-from stage import Stamps, boottime_ns, parent_of
-from table import Row
+from tests.bench.stage import Stamps, boottime_ns, parent_of
+from tests.bench.table import Row
 
 TTL = "2s"
 RENEW_S = 2 / 3

@@ -27,7 +27,9 @@ check_cppcheck() {
 # Shell scripts are known by their first line, or by the directive that names the shell.
 check_shell() {
     own_files ! -name '*.[chod]' | xargs -0 awk '
-        FNR == 1 && /^#!.*[ \/](ba|da)?sh( |$)|^# shellcheck shell=/ { printf "%s%c", FILENAME, 0 }
+        FNR == 1 && /^#!\/(usr\/)?bin\/(env )?(ba|da)?sh( |$)|^# shellcheck shell=/ {
+            printf "%s%c", FILENAME, 0
+        }
         { nextfile }' | xargs -0 -r shellcheck --external-sources
 }
 

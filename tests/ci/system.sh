@@ -6,7 +6,7 @@ run_system_tests() {
     local binary
     binary=$(readlink -f "$BUILD/$1/leaderwrap") || return
     shift
-    LEADERWRAP=$binary contained "$PYTHON" tests/ci/system_tests.py "$COUNTS" "$JOBS" "$@"
+    LEADERWRAP=$binary contained tests/ci/system_tests.py "$COUNTS" "$JOBS" "$@"
 }
 
 system_tests() {

@@ -1,3 +1,4 @@
+#!/usr/bin/env -S sh -c 'exec "${0%/*}/../python" "$0" "$@"'
 """Runs the system tests: several pytest processes at once, one file each, as they mostly wait.
 
     system_tests.py COUNTS JOBS [PYTEST ARGUMENT]...
@@ -14,13 +15,12 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 
+from tests.lib import processes
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 SYSTEM = os.path.join(os.path.dirname(HERE), "system")
 FILE_LIMIT_S = 900
 NO_TESTS = 5  # pytest's exit status when nothing was selected
-
-sys.path.insert(0, SYSTEM)
-from harness import processes  # noqa: E402
 
 
 def split_arguments(arguments):

@@ -8,18 +8,15 @@ recovery keeps within its bound.
 import os
 import pathlib
 import shutil
-import sys
 import tempfile
 import time
 
+import labkit
+
+from tests.lib import beats as heartbeats
+from tests.lib import boottime_of
+
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT / "docker"))
-sys.path.insert(0, str(ROOT / "tests" / "system" / "harness"))
-
-import beats as heartbeats  # noqa: E402
-import labkit  # noqa: E402
-
 TTL_S = 3
 # What a busy machine may add to any time: each command of Docker's alone can take a second there.
 LATE_NS = 2 * 10**9
@@ -36,11 +33,6 @@ REDIS_BACK_NS = int((TTL_S * 1.1 + TTL_S) * 1e9) + LATE_NS
 def expect(condition, sentence):
     if not condition:
         raise AssertionError(sentence)
-
-
-def boottime_ns(wall_ns):
-    """A time of the engine's on the clock of the heartbeats."""
-    return wall_ns - time.time_ns() + time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 class Scene:
@@ -102,7 +94,7 @@ class Scene:
         for."""
         beats = self.beats()
         late = [
-            b for b in beats if stale and b.token == stale.token and b.at_ns >= boottime_ns(asked_ns)
+            b for b in beats if stale and b.token == stale.token and b.at_ns >= boottime_of(asked_ns)
         ]
         for beat in late:
             beats.remove(beat)
@@ -115,7 +107,7 @@ class Scene:
         newest = self.follower.term.values[-1][0]
         expect(newest <= stored <= newest + 2, "Redis has %d, not %d" % (stored, newest))
         if stale:
-            over_ns = boottime_ns(thawed_ns) + THAWED_NS
+            over_ns = boottime_of(thawed_ns) + THAWED_NS
             expect_silence(late, over_ns, "the stale command lived on in the thawed container")
         else:
             problems = labkit.leader_problems(self.follower.terms)
@@ -162,7 +154,7 @@ def redis_stop(scene):
     scene.follower.wait_event("deadline", old.worker, old.begin_ns)
     scene.follower.wait_event("tree_dead", old.worker, old.begin_ns)
     # The heartbeats' own word: that of the log is late where the log is.
-    out_ns = boottime_ns(gone_ns) + TTL_S * 10**9
+    out_ns = boottime_of(gone_ns) + TTL_S * 10**9
     own = [beat for beat in scene.beats() if beat.token == old.token]
     expect_silence(own, out_ns + LATE_NS, "the command outlived the lease")
     scene.follower.listen(1)

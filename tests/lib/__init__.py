@@ -1,4 +1,4 @@
-"""What system tests are made of: real Redis servers, real leaderwrap processes, networks.
+"""What tests are made of: real Redis servers, real leaderwrap processes, networks.
 
 A test takes the fixture `arena` and asks it for what it needs; the arena takes everything down
 afterwards and fails the test if any process is left over.
@@ -9,7 +9,7 @@ from .beats import Term, check_terms, find_overlaps, read_beats
 from .network import Host, Network
 from .processes import wait_gone
 from .redis import RedisError, RedisServer
-from .waiting import PATIENCE_S, boottime_ns, wait_until
+from .waiting import PATIENCE_S, boottime_ns, boottime_of, wait_until
 from .worker import Event, Worker
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Term",
     "Worker",
     "boottime_ns",
+    "boottime_of",
     "check_terms",
     "find_overlaps",
     "read_beats",

@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-
-import pytest
+import unittest
 
 from . import network, processes
 from .network import Network
@@ -16,7 +15,7 @@ from .redis import RedisServer
 from .waiting import PATIENCE_S, wait_until
 from .worker import Worker
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # No origins, no leak checks of what is still reachable: a process that ends at once is normal here.
 VALGRIND = [
@@ -132,7 +131,7 @@ class Arena:
         if self._network is None:
             why = network.obstacle()
             if why is not None:
-                pytest.skip(why)
+                raise unittest.SkipTest(why)
             self._network = Network(self.mark[:6])
         return self._network
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from harness import (
+from tests.lib import (
     Arena,
     Event,
     RedisServer,

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from fakes import KINDS, Fake
-from harness import wait_until
+from tests.lib import wait_until
 from pair import ALONE, KEY, start_pair, wait_tree
 from proxy import Proxy
 

@@ -3,7 +3,7 @@ nobody may be kept from leading."""
 
 import pytest
 
-from harness import boottime_ns
+from tests.lib import boottime_ns
 from pair import ALONE, KEY, TREE, start_pair, wait_until_ns
 
 HOUR_S = 3600

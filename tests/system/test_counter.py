@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import wait_until
+from tests.lib import wait_until
 
 KEY = "test"
 RECORD = "{test}:term"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import check_terms, wait_until
+from tests.lib import check_terms, wait_until
 
 
 @pytest.mark.smoke

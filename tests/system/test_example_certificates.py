@@ -12,9 +12,9 @@ import threading
 
 import pytest
 
-from harness import PATIENCE_S, processes, wait_until
-from harness.arena import ROOT
-from harness.redis import free_port
+from tests.lib import PATIENCE_S, processes, wait_until
+from tests.lib.arena import ROOT
+from tests.lib.redis import free_port
 
 EXAMPLE = ROOT / "examples" / "certificates"
 SBIN = os.environ["PATH"] + ":/usr/sbin:/sbin"

@@ -11,8 +11,8 @@ import threading
 
 import pytest
 
-from harness import PATIENCE_S, boottime_ns, processes, wait_gone, wait_until
-from harness.arena import ROOT, leaderwrap_binary
+from tests.lib import PATIENCE_S, boottime_ns, processes, wait_gone, wait_until
+from tests.lib.arena import ROOT, leaderwrap_binary
 
 KEY = "postgres"
 # A fast shutdown has two seconds, on a busy machine; and no renewal comes too late there.

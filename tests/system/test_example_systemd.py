@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from harness import PATIENCE_S, wait_until
-from harness.arena import ROOT
+from tests.lib import PATIENCE_S, wait_until
+from tests.lib.arena import ROOT
 
 EXAMPLE = ROOT / "examples" / "systemd"
 INSTALLED = "/usr/local/bin/leaderwrap"

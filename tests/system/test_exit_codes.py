@@ -20,8 +20,8 @@ import subprocess
 
 import pytest
 
-from harness import Arena, processes
-from harness.arena import ROOT
+from tests.lib import Arena, processes
+from tests.lib.arena import ROOT
 
 # A lost lease is noticed soon, and no deadline comes near on a busy machine: a row that waits for
 # one, or for requests to time out, has a --ttl of its own.

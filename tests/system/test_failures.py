@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from harness import boottime_ns, check_terms, processes
+from tests.lib import boottime_ns, check_terms, processes
 from pair import (
     ALONE,
     SECOND_NS,

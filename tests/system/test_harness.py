@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import (
+from tests.lib import (
     Arena,
     RedisError,
     boottime_ns,

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from harness import boottime_ns, check_terms, processes, read_beats, wait_until
+from tests.lib import boottime_ns, check_terms, processes, read_beats, wait_until
 from pair import (
     ALONE,
     KEY,

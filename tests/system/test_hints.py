@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from harness import check_terms
+from tests.lib import check_terms
 from pair import ALONE, EVENTS, KEY, SECOND_NS, start_pair, wait_tree
 
 TTL_S = 3

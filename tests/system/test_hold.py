@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from harness import boottime_ns, processes, wait_until
+from tests.lib import boottime_ns, processes, wait_until
 from pair import ALONE, KEY, SECOND_NS, history, record, start_pair
 
 HOUR_S = 3600

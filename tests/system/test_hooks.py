@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from harness import boottime_ns, check_terms, processes, read_beats, wait_gone, wait_until
+from tests.lib import boottime_ns, check_terms, processes, read_beats, wait_gone, wait_until
 from pair import (
     ALONE,
     KEY,

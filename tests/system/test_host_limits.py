@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from harness import processes, wait_until
-from harness.arena import leaderwrap_binary
+from tests.lib import processes, wait_until
+from tests.lib.arena import leaderwrap_binary
 from pair import KEY, history, record
 
 # Somebody who has no process but those of the test.

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import boottime_ns, check_terms, processes, wait_until
+from tests.lib import boottime_ns, check_terms, processes, wait_until
 from pair import ALONE, KEY, SECOND_NS, history, record, start_pair, wait_tree
 
 MINUTE = ("--lock-delay", "60s")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from harness import boottime_ns, processes, wait_until
+from tests.lib import boottime_ns, processes, wait_until
 
 SECRET = "s3cr3t-of-the-test"
 LEVELS = ["error", "warning", "info", "debug"]

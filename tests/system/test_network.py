@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from harness import boottime_ns
+from tests.lib import boottime_ns
 from pair import ALONE, KEY, STUBBORN_TREE, start_pair, wait_tree
 from proxy import Proxy
 

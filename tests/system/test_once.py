@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import PATIENCE_S, boottime_ns, processes, wait_until
+from tests.lib import PATIENCE_S, boottime_ns, processes, wait_until
 from pair import KEY, history, record, wait_subscribed
 
 SECOND_NS = 10**9

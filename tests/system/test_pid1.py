@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import processes, wait_gone, wait_until
+from tests.lib import processes, wait_gone, wait_until
 
 
 def obstacle():

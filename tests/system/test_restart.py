@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from harness import boottime_ns, check_terms, processes
+from tests.lib import boottime_ns, check_terms, processes
 from pair import ALONE, KEY, history, record, wait_subscribed, wait_tree
 
 SECOND_NS = 10**9

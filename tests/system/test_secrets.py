@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from harness import processes, wait_until
+from tests.lib import processes, wait_until
 
 SECRET = "s3cr3t"
 

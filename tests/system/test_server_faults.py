@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from fakes import Fake
-from harness import boottime_ns, check_terms, wait_until
+from tests.lib import boottime_ns, check_terms, wait_until
 from pair import (
     ALONE,
     KEY,

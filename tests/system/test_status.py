@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import RedisServer, processes, wait_until
+from tests.lib import RedisServer, processes, wait_until
 
 # Long enough that no deadline comes near on a busy machine; all that these tests wait for is pushed.
 CALM = {"ttl": "60s"}

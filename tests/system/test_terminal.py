@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from harness import processes, wait_gone, wait_until
+from tests.lib import processes, wait_gone, wait_until
 
 RENEW = ("--renew", "200ms")
 CTRL_C, CTRL_Z, CTRL_BACKSLASH, CTRL_S, CTRL_Q = b"\x03", b"\x1a", b"\x1c", b"\x13", b"\x11"

@@ -1,7 +1,7 @@
 """Tokens only ever grow, whatever became of the server's data and clock; and a token that was
 granted without the candidate's hearing of it is used by nobody, or by that candidate, once."""
 
-from harness import check_terms, wait_until
+from tests.lib import check_terms, wait_until
 from pair import (
     ALONE,
     KEY,

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from harness import check_terms, processes, wait_until
-from harness.arena import leaderwrap_binary
+from tests.lib import check_terms, processes, wait_until
+from tests.lib.arena import leaderwrap_binary
 
 CALM = {"ttl": "60s"}
 

@@ -6,9 +6,9 @@ import socket
 
 import pytest
 
-from harness import wait_until
-from harness.arena import ROOT
-from harness.redis import free_port
+from tests.lib import wait_until
+from tests.lib.arena import ROOT
+from tests.lib.redis import free_port
 
 LONG = "x" * 10_000
 
@@ -442,7 +442,7 @@ def test_check_names_a_missing_permission(arena, redis, right):
         assert redis.command("KEYS", "*") == []
 
 
-# What a provider may have disabled or renamed; PING apart, which the harness needs.
+# What a provider may have disabled or renamed; PING apart, which RedisServer needs.
 @pytest.mark.parametrize("command", [right for right in RIGHTS if right != "ping"])
 def test_missing_command_is_named(arena, command):
     redis = arena.redis('rename-command %s ""' % command.upper())

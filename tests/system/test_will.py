@@ -3,7 +3,7 @@
 import os
 import signal
 
-from harness import processes, wait_until
+from tests.lib import processes, wait_until
 from pair import ALONE, KEY, history, record, start_pair
 from proxy import Proxy
 

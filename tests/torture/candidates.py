@@ -8,8 +8,8 @@ import signal
 import struct
 import subprocess
 
-from evidence import Grant
-from harness import boottime_ns
+from tests.lib import boottime_ns
+from tests.torture.evidence import Grant
 
 KEY = "torture"
 

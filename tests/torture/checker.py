@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from evidence import Term
+from tests.torture.evidence import Term
 
 SECOND_NS = 10**9
 MS_NS = 10**6

@@ -12,12 +12,12 @@ import signal
 import socket
 import time
 
-from candidates import KEEPER_LOST, KEY, KILLED, POWERED_OFF, STOPPED, Handle
-from evidence import Freeze, Strike
-from harness import RedisError, boottime_ns
-from harness.network import run
-from harness.redis import encode
-from schedule import LEADER, SERVER_SLOT
+from tests.lib import RedisError, boottime_ns
+from tests.lib.network import run
+from tests.lib.redis import encode
+from tests.torture.candidates import KEEPER_LOST, KEY, KILLED, POWERED_OFF, STOPPED, Handle
+from tests.torture.evidence import Freeze, Strike
+from tests.torture.schedule import LEADER, SERVER_SLOT
 
 SECOND_NS = 10**9
 SNAPSHOT_EVERY_S = 6

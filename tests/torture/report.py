@@ -3,7 +3,7 @@
 import collections
 import math
 
-from checker import MS_NS, SECOND_NS, find_overlaps, takeovers
+from tests.torture.checker import MS_NS, SECOND_NS, find_overlaps, takeovers
 
 
 def percentile(values, share):

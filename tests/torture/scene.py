@@ -4,9 +4,9 @@ import os
 import signal
 import threading
 
-from candidates import KEY, MARGIN_MS, TTL_S, Candidate, all_processes
-from evidence import Counter, Ending, Evidence, Grant, Lateness, Proofs, Stream, Usage
-from harness import PATIENCE_S, RedisError, boottime_ns, wait_until
+from tests.lib import PATIENCE_S, RedisError, boottime_ns, wait_until
+from tests.torture.candidates import KEY, MARGIN_MS, TTL_S, Candidate, all_processes
+from tests.torture.evidence import Counter, Ending, Evidence, Grant, Lateness, Proofs, Stream, Usage
 
 MS_NS = 10**6
 SECOND_NS = 10**9

@@ -1,7 +1,7 @@
 """Fabricated evidence, once right and once with each thing wrong that the checker must see."""
 
-import checker
-from evidence import (
+from tests.torture import checker
+from tests.torture.evidence import (
     Counter,
     Ending,
     Evidence,

@@ -10,18 +10,12 @@ import tempfile
 import threading
 import traceback
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
-
-import checker
-import report
-import schedule
-import selfcheck
-from candidates import STOPPED, TTL_S
-from faults import Faults
-from harness import Arena, boottime_ns
-from harness.network import obstacle
-from scene import Scene
+from tests.lib import Arena, boottime_ns
+from tests.lib.network import obstacle
+from tests.torture import checker, report, schedule, selfcheck
+from tests.torture.candidates import STOPPED, TTL_S
+from tests.torture.faults import Faults
+from tests.torture.scene import Scene
 
 SLOTS = 10
 STEADY = 2
