@@ -14,7 +14,6 @@ from pair import (
     KEY,
     SECOND_NS,
     STUBBORN_TREE,
-    TREE,
     history,
     pids,
     record,

@@ -2,8 +2,6 @@
 
 import signal
 
-import pytest
-
 from tests.lib import boottime_ns, check_terms, processes
 from pair import ALONE, KEY, history, record, wait_subscribed, wait_tree
 
