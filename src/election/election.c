@@ -17,7 +17,7 @@
 #define REQUESTS_IN_A_ROW 10
 #define REQUEST_EVERY_MS  100
 
-/* A link is given up at so many time-outs in a row: before that it may be merely slow. */
+/* A link is given up at so many time-outs in a row, at the latest: it may be merely slow. */
 #define UNANSWERED_MOST 2
 
 struct election_action *act(struct election_actions *actions, enum election_action_kind kind)
@@ -198,7 +198,7 @@ static void note_unanswered(struct election *election, struct election_actions *
     case REQUEST_CLAIM:
         tell(actions, NOTE_ASK_FAILED);
         follow_doubt(election);
-        election->obstacle = OBSTACLE_SILENCE;
+        follow_silence(election);
         follow(election, election->now_ns);
         break;
     case REQUEST_RENEW:
@@ -221,7 +221,7 @@ static void handle_closed(struct election *election, struct election_actions *ac
         return;
     }
     note_unanswered(election, actions);
-    election->obstacle = OBSTACLE_SILENCE;
+    follow_silence(election);
     forgive_if_proven(election);
     int64_t delay_ms = next_backoff_ms(election);
     struct election_action *action = act(actions, ACTION_TELL);
@@ -272,6 +272,7 @@ static void handle_reply(struct election *election, struct election_actions *act
     election->unanswered = 0;
     election->link_good = reply->verdict != LEASE_FAILED;
     election->answered_ns = election->now_ns;
+    election->answering_ns = election->now_ns - sent_ns;
     if (reply->verdict != LEASE_FAILED)
         election->answered = true;
     forgive_if_proven(election);
@@ -413,18 +414,72 @@ static void handle_event(struct election *election, struct election_actions *act
     }
 }
 
+/* Until when an answer is of use; INT64_MAX where nothing depends on it. */
+static int64_t needed_by_ns(const struct election *election)
+{
+    if (election->state == ELECTION_LEADING)
+        return election->deadlines.stop_at_ns;
+    return election->state == ELECTION_RELEASING ? election->release_until_ns : INT64_MAX;
+}
+
+/* How long an answer, or a connection, may well take, as far as the last ones tell. */
+static int64_t usual_ns(const struct election *election)
+{
+    return 4 * max_ns(election->opening_ns, election->answering_ns);
+}
+
+/* What begins at `from_ns` may take as long as any request; but where time runs out, no more than
+ * one part in `parts` of what is left, so that there is time for a fresh connection, or several. A
+ * link that is known to be slow is given its time all the same. */
+static int64_t given_up_ns(const struct election *election, int64_t from_ns, int64_t parts)
+{
+    int64_t limit_ns = ms_to_ns(election->config.timing.request_timeout_ms);
+    int64_t needed_ns = needed_by_ns(election);
+    int64_t least_ns = max_ns(ms_to_ns(REQUEST_EVERY_MS), usual_ns(election));
+
+    if (needed_ns != INT64_MAX)
+        limit_ns = min_ns(limit_ns, max_ns(least_ns, (needed_ns - from_ns) / parts));
+    return from_ns + limit_ns;
+}
+
 /* When an attempt to connect is given up. Where packets are lost the kernel tries again ever more
  * seldom, so whoever is near the deadline begins anew himself, the nearer the more often. */
 static int64_t opening_ends_ns(const struct election *election)
 {
-    int64_t limit_ns = ms_to_ns(election->config.timing.request_timeout_ms);
-    int64_t left_ns = election->deadlines.stop_at_ns - election->open_since_ns;
+    return given_up_ns(election, election->open_since_ns, 4);
+}
 
-    if (election->state == ELECTION_LEADING && election->opening_ns > 0) {
-        int64_t least_ns = max_ns(ms_to_ns(REQUEST_EVERY_MS), 4 * election->opening_ns);
-        limit_ns = min_ns(limit_ns, max_ns(least_ns, left_ns / 4));
-    }
-    return election->open_since_ns + limit_ns;
+/* When a request is. */
+static int64_t pending_ends_ns(const struct election *election)
+{
+    int64_t parts = election->state == ELECTION_RELEASING ? 3 : 2;
+
+    return given_up_ns(election, election->pending.sent_ns, parts);
+}
+
+/* Whether a link that owes an answer is asked once more: it may be merely slow. But it may be dead
+ * as well, as after a router that has forgotten it; so there has to be time for another one. */
+static bool is_asked_once_more(const struct election *election)
+{
+    const struct timing *timing = &election->config.timing;
+    int64_t needed_ns = needed_by_ns(election);
+    int64_t connect_ns = max_ns(ms_to_ns(timing->renew_retry_ms), usual_ns(election));
+
+    if (election->unanswered >= UNANSWERED_MOST)
+        return false;
+    if (needed_ns == INT64_MAX)
+        return true;
+    return election->state == ELECTION_LEADING &&
+           election->now_ns + ms_to_ns(timing->request_timeout_ms) + connect_ns <= needed_ns;
+}
+
+/* Makes the connection anew, though not sooner than the last one is a moment old. */
+static void reopen_soon(struct election *election, struct election_actions *actions)
+{
+    int64_t allowed_ns = election->open_since_ns + request_every_ns(election);
+    int64_t wait_ns = max_ns(0, allowed_ns - election->now_ns);
+
+    reopen(election, actions, (wait_ns + NS_PER_MS - 1) / NS_PER_MS);
 }
 
 /* A request or a connection that takes too long is given up; its outcome is unknown. On a link that
@@ -432,17 +487,15 @@ static int64_t opening_ends_ns(const struct election *election)
  * answered to the first is not heard any more. */
 static void check_timeouts(struct election *election, struct election_actions *actions)
 {
-    int64_t timeout_ns = ms_to_ns(election->config.timing.request_timeout_ms);
-
-    if (election->pending.kind != REQUEST_NONE &&
-        election->now_ns >= election->pending.sent_ns + timeout_ns) {
+    if (election->pending.kind != REQUEST_NONE && election->now_ns >= pending_ends_ns(election)) {
         note_unanswered(election, actions);
-        if (++election->unanswered >= UNANSWERED_MOST)
-            reopen(election, actions, 0);
+        election->unanswered++;
+        if (!is_asked_once_more(election))
+            reopen_soon(election, actions);
     } else if (election->link == LINK_OPENING && election->now_ns >= opening_ends_ns(election)) {
         struct election_action *action = act(actions, ACTION_TELL);
         action->note = NOTE_RETRY;
-        reopen(election, actions, 0);
+        reopen_soon(election, actions);
     } else if (election->link == LINK_DOWN && election->now_ns >= election->open_at_ns) {
         open_now(election, actions);
     }
@@ -477,6 +530,7 @@ void election_init(struct election *election, const struct election_config *conf
     election->state = ELECTION_FOLLOWING;
     election->now_ns = now_ns;
     election->began_ns = now_ns;
+    election->silence_since_ns = now_ns;
     election->runtime_over_ns = INT64_MAX;
     election->restart_at_ns = INT64_MAX;
     election->stand_back_until_ns = now_ns;
@@ -512,7 +566,6 @@ void election_step(struct election *election, const struct election_event *event
 
 int64_t election_wake_at_ns(const struct election *election)
 {
-    int64_t timeout_ns = ms_to_ns(election->config.timing.request_timeout_ms);
     int64_t wake_ns = INT64_MAX;
     int64_t due_ns = INT64_MAX; /* the next request */
 
@@ -540,7 +593,7 @@ int64_t election_wake_at_ns(const struct election *election)
         return INT64_MAX;
     }
     if (election->pending.kind != REQUEST_NONE)
-        wake_ns = min_ns(wake_ns, election->pending.sent_ns + timeout_ns);
+        wake_ns = min_ns(wake_ns, pending_ends_ns(election));
     else if (election->link == LINK_OPENING)
         wake_ns = min_ns(wake_ns, opening_ends_ns(election));
     else if (election->link == LINK_DOWN)

@@ -21,17 +21,19 @@ void follow(struct election *election, int64_t ask_at_ns)
     election->ask_at_ns = ask_at_ns;
 }
 
-/* An unanswered question is given as long as a request may take, whatever --wait says. */
+/* Silence is given as long as a request may take, whatever --wait says, and counts from when it
+ * began: a link that breaks while something else is waited out is made again. */
 int64_t follow_until_ns(const struct election *election)
 {
     const struct election_config *config = &election->config;
-    int64_t timeout_ms = config->timing.request_timeout_ms;
+    int64_t over_ns = election->began_ns + ms_to_ns(config->wait_ms);
+    int64_t timeout_ns = ms_to_ns(config->timing.request_timeout_ms);
 
     if (!config->once || config->wait_ms == INT64_MAX || election->obstacle == OBSTACLE_DOUBT)
         return INT64_MAX;
-    if (election->obstacle == OBSTACLE_SILENCE && config->wait_ms < timeout_ms)
-        return election->began_ns + ms_to_ns(timeout_ms);
-    return election->began_ns + ms_to_ns(config->wait_ms);
+    if (election->obstacle == OBSTACLE_SILENCE)
+        return max_ns(over_ns, election->silence_since_ns + timeout_ns);
+    return over_ns;
 }
 
 static void give_up(struct election *election, struct election_actions *actions)
@@ -291,6 +293,13 @@ void follow_doubt(struct election *election)
         election->fresh_in_doubt = true;
 }
 
+void follow_silence(struct election *election)
+{
+    if (election->obstacle != OBSTACLE_SILENCE)
+        election->silence_since_ns = election->now_ns;
+    election->obstacle = OBSTACLE_SILENCE;
+}
+
 static void failed(struct election *election, struct election_actions *actions,
                    enum lease_failure failure)
 {
@@ -300,7 +309,7 @@ static void failed(struct election *election, struct election_actions *actions,
         return;
     }
     tell(actions, NOTE_ASK_FAILED);
-    election->obstacle = OBSTACLE_SILENCE;
+    follow_silence(election);
     follow(election, election->now_ns);
     pause_requests(election, failure);
 }

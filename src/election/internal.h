@@ -28,6 +28,8 @@ void follow_push(struct election *election, const struct lease_event *push);
 void follow_listening(struct election *election);
 /* A question got no verdict: it may have been executed, or may be later. */
 void follow_doubt(struct election *election);
+/* Redis does not answer, for whatever reason. */
+void follow_silence(struct election *election);
 void follow_advance(struct election *election, struct election_actions *actions);
 /* When a --once that still stands by gives up; INT64_MAX for never. */
 int64_t follow_until_ns(const struct election *election);

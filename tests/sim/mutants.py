@@ -97,7 +97,7 @@ MUTANTS = [
     # unknown outcomes and late answers
     ("unknown outcome taken as granted", ELECTION + "/election.c",
      "        tell(actions, NOTE_ASK_FAILED);\n        follow_doubt(election);\n"
-     "        election->obstacle = OBSTACLE_SILENCE;\n"
+     "        follow_silence(election);\n"
      "        follow(election, election->now_ns);",
      "        term_begin(election, actions, election->floor_token + 1, election->pending.sent_ns);"),
     ("unknown outcome taken as renewed", ELECTION + "/election.c",
@@ -117,7 +117,7 @@ MUTANTS = [
      "record->state == LEASE_HELD &&\n           record->token > election->used_token &&",
      "record->state == LEASE_HELD &&"),
     ("a request is waited for for ever", ELECTION + "/election.c",
-     "election->now_ns >= election->pending.sent_ns + timeout_ns", "false"),
+     "election->now_ns >= pending_ends_ns(election)", "false"),
 
     # what fails has a bound
     ("any answer makes failures forgotten", ELECTION + "/election.c",

@@ -37,6 +37,12 @@ class Proxy:
         for each in [self._listener, *self._open]:
             self._shut(each)
 
+    def cut(self):
+        """Ends all connections that there are."""
+        for each in self._open:
+            self._shut(each)
+        self._open.clear()
+
     @staticmethod
     def _shut(end):
         try:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.lib import PATIENCE_S, boottime_ns, processes, wait_until
 from pair import KEY, history, record, wait_subscribed
+from proxy import Proxy
 
 SECOND_NS = 10**9
 # No deadline comes near on a busy machine.
@@ -199,6 +200,16 @@ def test_a_restart_of_redis_between_two_ticks_costs_no_run(arena, data):
     # Nobody can know whether somebody still runs: one TTL, although nothing was said of waiting.
     done = job(arena, redis, "echo ran", ttl="2s", fresh=False)
     assert (done.returncode, done.stdout) == (0, "ran\n")
+
+
+def test_a_link_that_breaks_in_that_time_is_made_again(arena, redis):
+    with Proxy(arena, redis) as proxy:
+        worker = start(arena, redis, url=proxy.url, ttl="3s", command=["true"])
+        began = worker.wait_event("waiting")
+        # When it began is longer ago than a request may take (500 ms).
+        wait_until(lambda: boottime_ns() - began.at_ns > SECOND_NS, what="a second")
+        proxy.cut()
+        assert worker.wait() == 0
 
 
 def test_a_host_that_dies_blocks_for_no_longer_than_the_ttl(arena, redis):

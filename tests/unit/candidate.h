@@ -134,14 +134,19 @@ static inline void is_pushed(struct candidate *candidate, enum lease_state state
     step(candidate, (struct election_event){.kind = EVENT_PUSH, .push = &push});
 }
 
-static inline struct candidate fresh_with(struct election_config config)
+static inline struct timing_request plain_timing(int64_t ttl_ms)
 {
-    struct timing_request request = {.ttl_ms = 15000,
-                                     .renew_ms = -1,
-                                     .grace_ms = -1,
-                                     .margin_ms = -1,
-                                     .retry_ms = -1,
-                                     .request_timeout_ms = -1};
+    return (struct timing_request){.ttl_ms = ttl_ms,
+                                   .renew_ms = -1,
+                                   .grace_ms = -1,
+                                   .margin_ms = -1,
+                                   .retry_ms = -1,
+                                   .request_timeout_ms = -1};
+}
+
+static inline struct candidate fresh_timed(struct election_config config,
+                                           struct timing_request request)
+{
     struct candidate candidate = {.now_ms = 1000000};
     char error[256];
 
@@ -155,6 +160,11 @@ static inline struct candidate fresh_with(struct election_config config)
     expect(&candidate, ACTION_ACQUIRE);
     assert_int_equal(candidate.election.state, ELECTION_ACQUIRING);
     return candidate;
+}
+
+static inline struct candidate fresh_with(struct election_config config)
+{
+    return fresh_timed(config, plain_timing(15000));
 }
 
 static inline struct candidate fresh(void)

@@ -869,7 +869,9 @@ static void an_unanswered_renewal_that_was_executed_is_released_too(void **state
     char nonce[LEASE_NONCE_SIZE];
     (void)state;
     struct candidate candidate = stopped_in_mid_renewal(nonce);
-    at(&candidate, 1000000 + 7500);
+    at(&candidate, wake_ms(&candidate) + 1);
+    expect(&candidate, ACTION_OPEN);
+    happens(&candidate, EVENT_OPENED);
     expect(&candidate, ACTION_RELEASE);
     replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, ME, 100, nonce));
     assert_string_equal(expect(&candidate, ACTION_RELEASE)->version, nonce);

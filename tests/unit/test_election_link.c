@@ -267,16 +267,17 @@ static void a_slow_connection_is_asked_again_and_given_up_at_the_second_time_out
     assert_true(was_told(&candidate, NOTE_RENEWAL_FAILED));
     expect_none(&candidate, ACTION_OPEN);
     expect(&candidate, ACTION_RENEW);
-    at(&candidate, 1000000 + 9999);
+    /* The second time there is less time left: half of the 3848 ms until it has to stop. */
+    at(&candidate, 1000000 + 9423);
     expect_none(&candidate, ACTION_OPEN);
-    at(&candidate, 1000000 + 10000);
+    at(&candidate, 1000000 + 9424);
     expect(&candidate, ACTION_OPEN);
     expect_none(&candidate, ACTION_RENEW);
     happens(&candidate, EVENT_OPENED);
     expect(&candidate, ACTION_RENEW);
 }
 
-/* It stood still for 7 s and is well again: what was asked last counts, from when it was sent. */
+/* It stood still for 4 s and is well again: what was asked last counts, from when it was sent. */
 static void the_answer_to_the_second_request_extends_from_its_send(void **state)
 {
     (void)state;
@@ -286,7 +287,7 @@ static void the_answer_to_the_second_request_extends_from_its_send(void **state)
                                       expect(&candidate, ACTION_RENEW)->nonce);
     at(&candidate, 1000000 + 7500);
     expect(&candidate, ACTION_RENEW);
-    candidate.now_ms = 1000000 + 9990;
+    candidate.now_ms = 1000000 + 9400;
     replies(&candidate, first);
     expect_none(&candidate, ACTION_EXTEND);
     assert_string_not_equal(candidate.election.version, first.record.version);
@@ -320,10 +321,115 @@ static void a_release_goes_out_behind_an_unanswered_renewal(void **state)
     happens(&candidate, EVENT_STOP);
     happens(&candidate, EVENT_TREE_DEAD);
     expect_none(&candidate, ACTION_RELEASE);
+    /* In no hurry, since somebody else is to lead: the process lives on. */
+    candidate.election.release_until_ns = INT64_MAX;
     at(&candidate, 1000000 + 7500);
     expect_none(&candidate, ACTION_OPEN);
     expect(&candidate, ACTION_RELEASE);
     assert_false(candidate.election.release_in_doubt);
+}
+
+/* ---- a connection that is dead, and does not say so ---- */
+
+struct dead_link {
+    int64_t ttl_ms;
+    int64_t renew_ms; /* -1: the default, as for the other two */
+    int64_t grace_ms;
+    int64_t request_timeout_ms;
+};
+
+/* From the first renewal on nothing comes through; a fresh connection would do. */
+static void check_dead_link(const struct dead_link *link)
+{
+    struct timing_request request = plain_timing(link->ttl_ms);
+    request.renew_ms = link->renew_ms;
+    request.grace_ms = link->grace_ms;
+    request.request_timeout_ms = link->request_timeout_ms;
+    struct candidate candidate = fresh_timed((struct election_config){0}, request);
+    const struct timing *timing = &candidate.election.config.timing;
+    int64_t stop_ms = candidate.now_ms + timing->stop_after_ms;
+    candidate.now_ms += 1;
+    is_granted(&candidate, 100);
+
+    at(&candidate, wake_ms(&candidate));
+    expect(&candidate, ACTION_RENEW);
+    while (find(&candidate, ACTION_OPEN) == NULL && candidate.election.state == ELECTION_LEADING)
+        at(&candidate, wake_ms(&candidate) + 1);
+    expect(&candidate, ACTION_OPEN);
+    /* A quarter of the time that there was is left, or a request's time-out. */
+    int64_t left_ms = stop_ms - candidate.now_ms;
+    if (left_ms < timing->request_timeout_ms)
+        assert_true(left_ms >= timing->tolerated_outage_ms / 4);
+    happens(&candidate, EVENT_OPENED);
+    expect(&candidate, ACTION_RENEW);
+    is_renewed(&candidate);
+    expect(&candidate, ACTION_EXTEND);
+}
+
+static void a_dead_link_costs_no_term(void **state)
+{
+    static const struct dead_link links[] = {
+        {15000, -1, -1, -1},      {15000, -1, 5000, -1}, {15000, -1, 7000, -1},
+        {15000, 7000, -1, -1},    {15000, -1, 0, 6000},  {30000, -1, 10000, -1},
+        {60000, -1, 20000, -1},   {60000, -1, -1, -1},   {300000, -1, 180000, -1},
+        {3000, -1, -1, -1},       {1000, -1, -1, -1},    {15000, -1, -1, 6000},
+        {86400000, -1, 1000, -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+        check_dead_link(&links[i]);
+}
+
+static void a_link_that_is_known_to_be_slow_is_not_given_up_early(void **state)
+{
+    (void)state;
+    struct timing_request request = plain_timing(15000);
+    request.grace_ms = 5000;
+    struct candidate candidate = fresh_timed((struct election_config){0}, request);
+    candidate.now_ms += 2200;
+    is_granted(&candidate, 100);
+    at(&candidate, wake_ms(&candidate));
+    expect(&candidate, ACTION_RENEW);
+    assert_int_equal(wake_ms(&candidate), 1000000 + 5000 + 2500);
+}
+
+/* The process ends: what is left of its time is shared out among three connections at least. */
+static void a_release_at_a_stop_gets_a_fresh_connection_in_time(void **state)
+{
+    (void)state;
+    struct candidate candidate = leader();
+    happens(&candidate, EVENT_STOP);
+    happens(&candidate, EVENT_TREE_DEAD);
+    expect(&candidate, ACTION_RELEASE);
+    int64_t began_ms = candidate.now_ms;
+    at(&candidate, wake_ms(&candidate) + 1);
+    assert_in_range(candidate.now_ms - began_ms, 1000, 5000 / 3 + 2);
+    expect(&candidate, ACTION_OPEN);
+    happens(&candidate, EVENT_OPENED);
+    expect(&candidate, ACTION_RELEASE);
+    at(&candidate, wake_ms(&candidate) + 1);
+    expect(&candidate, ACTION_OPEN);
+    assert_in_range(candidate.now_ms - began_ms, 2000, 3500);
+    happens(&candidate, EVENT_OPENED);
+    replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
+    assert_int_equal(expect(&candidate, ACTION_EXIT)->end, END_STOPPED);
+}
+
+/* With a time-out of 10 ms. */
+static void connections_that_are_not_made_in_time_are_no_loop(void **state)
+{
+    (void)state;
+    struct timing_request request = plain_timing(15000);
+    request.request_timeout_ms = 10;
+    struct candidate candidate = fresh_timed((struct election_config){0}, request);
+    int opens = 0;
+    is_refused(&candidate, "v1");
+    happens(&candidate, EVENT_CLOSED);
+    for (int64_t until_ms = candidate.now_ms + 10000; candidate.now_ms < until_ms;) {
+        at(&candidate, wake_ms(&candidate) + 1);
+        opens += find(&candidate, ACTION_OPEN) != NULL;
+    }
+    assert_in_range(opens, 50, 101);
 }
 
 /* From then on no version but the known one may be released. */
@@ -386,6 +492,10 @@ int main(void)
         cmocka_unit_test(the_answer_to_the_second_request_extends_from_its_send),
         cmocka_unit_test(an_answer_makes_an_earlier_time_out_forgotten),
         cmocka_unit_test(a_release_goes_out_behind_an_unanswered_renewal),
+        cmocka_unit_test(a_dead_link_costs_no_term),
+        cmocka_unit_test(a_link_that_is_known_to_be_slow_is_not_given_up_early),
+        cmocka_unit_test(a_release_at_a_stop_gets_a_fresh_connection_in_time),
+        cmocka_unit_test(connections_that_are_not_made_in_time_are_no_loop),
         cmocka_unit_test(an_unanswered_release_is_in_doubt_on_the_same_connection_too),
         cmocka_unit_test(a_leader_connects_the_more_often_the_less_time_it_has),
     };

@@ -205,6 +205,34 @@ static struct candidate running(struct election_config config)
     return candidate;
 }
 
+/* Long after it began: the silence counts from when that began. */
+static void a_link_that_breaks_while_it_waits_is_made_again(void **state)
+{
+    (void)state;
+    for (int mute = 0; mute <= 1; mute++) {
+        struct candidate candidate = once(0);
+        is_vacant(&candidate);
+        at(&candidate, BEGAN_MS + 9000);
+        happens(&candidate, EVENT_CLOSED);
+        expect_none(&candidate, ACTION_EXIT);
+        expect(&candidate, ACTION_OPEN);
+        if (mute) {
+            at(&candidate, BEGAN_MS + 9000 + TIMEOUT_MS - 1);
+            expect_none(&candidate, ACTION_EXIT);
+            at(&candidate, BEGAN_MS + 9000 + TIMEOUT_MS);
+            expect_end(&candidate, END_UNREACHABLE);
+            continue;
+        }
+        candidate.now_ms += 1000;
+        happens(&candidate, EVENT_OPENED);
+        is_vacant(&candidate);
+        at(&candidate, BEGAN_MS + 15000);
+        expect_observed(&candidate, "v2", 15000);
+        is_granted(&candidate, 8);
+        expect(&candidate, ACTION_START);
+    }
+}
+
 static void the_command_ends(struct candidate *candidate)
 {
     happens(candidate, EVENT_CHILD_EXIT);
@@ -324,6 +352,7 @@ int main(void)
         cmocka_unit_test(refused_connections_are_tried_again_until_then),
         cmocka_unit_test(errors_are_silence),
         cmocka_unit_test(a_server_that_goes_while_it_waits_is_out_of_reach),
+        cmocka_unit_test(a_link_that_breaks_while_it_waits_is_made_again),
         cmocka_unit_test(the_rest_of_the_hold_is_left_behind),
         cmocka_unit_test(no_hold_is_left_behind_a_long_run),
         cmocka_unit_test(a_command_that_was_stopped_has_run),

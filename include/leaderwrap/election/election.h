@@ -232,6 +232,7 @@ struct election {
     int64_t open_at_ns;    /* when the next one is due, while the link is down */
     int64_t opened_ns;     /* when the present link came up */
     int64_t opening_ns;    /* how long it took to come up, once one did; else 0 */
+    int64_t answering_ns;  /* how long the last answer took; 0: there was none */
     bool link_good;        /* its last answer was a verdict */
     int unanswered;        /* requests that timed out on the present link, in a row */
     int64_t backoff_ms;    /* the pause after the next failure */
@@ -268,7 +269,8 @@ struct election {
     uint64_t used_token;  /* the highest token this process has led or given up with */
     int64_t ask_at_ns;
     enum election_obstacle obstacle;
-    int64_t began_ns; /* what --wait counts from */
+    int64_t silence_since_ns; /* OBSTACLE_SILENCE: when that began */
+    int64_t began_ns;         /* what --wait counts from */
 
     uint32_t run;
     bool tree; /* of that run: something of it may be alive */

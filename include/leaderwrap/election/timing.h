@@ -43,7 +43,8 @@ struct timing {
     int64_t renew_ms;           /* from one renewal's send to the next */
     int64_t renew_retry_ms;     /* from a failed renewal to the next try */
     int64_t request_timeout_ms; /* for a request, and for a connection with its handshake; a
-                                   connection is given up at the second in a row */
+                                   connection is given up at the second in a row,
+                                   or sooner where time runs out */
     int64_t retry_ms;           /* a follower asks at least this often */
     int64_t grace_ms;
     int64_t margin_ms;
