@@ -313,9 +313,7 @@ class Follower:
 
     def wait_term(self, after_token=0, patience_s=PATIENCE_S):
         """The next term after that token, once it has begun."""
-        self.wait(
-            "a new leader", lambda: self.term and self.term.token > after_token, patience_s
-        )
+        self.wait("a new leader", lambda: self.term and self.term.token > after_token, patience_s)
         return self.term
 
     def wait_values(self, count):

@@ -75,7 +75,10 @@ def check(root):
         if owner not in ARROWS:
             yield f"src/{owner} has no place in ARROWS"
             continue
-        folders = (os.path.join(root, "src", owner), os.path.join(root, "include/leaderwrap", owner))
+        folders = (
+            os.path.join(root, "src", owner),
+            os.path.join(root, "include/leaderwrap", owner),
+        )
         for path in (path for folder in folders for path in files_below(folder, ".c", ".h", ".py")):
             with open(path, encoding="utf-8") as file:
                 pattern = WRITTEN if path.endswith(".py") else INCLUDE

@@ -30,7 +30,9 @@ def count_program(result):
     if passed + failed + skipped == 0:
         passed = 1
     if result["result"] != "OK":
-        print("--- %s: %s, exit status %s" % (result["name"], result["result"], result["returncode"]))
+        print(
+            "--- %s: %s, exit status %s" % (result["name"], result["result"], result["returncode"])
+        )
         print(output)
     return passed, failed, skipped
 

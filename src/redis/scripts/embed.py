@@ -34,8 +34,8 @@ def entry(path, prelude):
     sums = [hashlib.sha1(text.encode("ascii")).hexdigest() for text in (FLAGS + plain, plain)]
     return (
         f"const struct script script_{name} = {{\n"
-        f"    .flagged_sha1 = \"{sums[0]}\",\n"
-        f"    .plain_sha1 = \"{sums[1]}\",\n"
+        f'    .flagged_sha1 = "{sums[0]}",\n'
+        f'    .plain_sha1 = "{sums[1]}",\n'
         f"    .flags_length = {len(FLAGS)},\n"
         f"    .text =\n{literal(FLAGS + plain)},\n"
         "};\n"
