@@ -155,8 +155,7 @@ static int open_all(struct counter *counter)
 {
     struct connection_config connection = {
         .loop = &counter->loop,
-        .url = counter->config->redis,
-        .password_file = counter->config->password_file,
+        .target = counter->config->target,
         .callbacks = {.on_open = on_open, .on_closed = on_closed},
         .context = counter,
     };

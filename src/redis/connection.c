@@ -336,7 +336,7 @@ static void send_auth(struct connection *connection, const char *password)
 {
     const char *argv[AUTH_ARGS_MAX] = {"AUTH"};
     size_t lengths[AUTH_ARGS_MAX];
-    const char *user = connection->config.url->user;
+    const char *user = connection->config.target->url.user;
     int argc = 1;
 
     if (user != NULL)
@@ -357,26 +357,18 @@ static void send_select(struct connection *connection, int database)
     greet(connection, 2, argv, lengths, on_select);
 }
 
-static const char *where_from(const struct connection *connection)
-{
-    const char *from = connection->config.url->password_from;
-
-    if (connection->config.password_file != NULL)
-        return connection->config.password_file;
-    return from != NULL ? from : "the URL";
-}
-
 /* Whoever is refused here must not run anything: it would be in another database, or as another
  * user. So nothing else is sent before these are answered. */
 static void send_handshake(struct connection *connection)
 {
-    const struct redis_url *url = connection->config.url;
+    const struct redis_url *url = &connection->config.target->url;
     const char *password = url->password;
     char *from_file = NULL;
     char why[WHY_SIZE];
 
-    if (connection->config.password_file != NULL) {
-        if (password_read(connection->config.password_file, &from_file, why, sizeof(why)) != 0) {
+    if (connection->config.target->password_file != NULL) {
+        if (password_read(connection->config.target->password_file, &from_file, why, sizeof(why)) !=
+            0) {
             fail(connection, LEASE_FAILURE_CONFIGURATION, "%s", why);
             return;
         }
@@ -385,7 +377,8 @@ static void send_handshake(struct connection *connection)
     /* A user without a password may be one that needs none. */
     connection->hint[0] = '\0';
     if (password != NULL)
-        password_hint(password, where_from(connection), connection->hint, sizeof(connection->hint));
+        password_hint(password, redis_target_password_from(connection->config.target),
+                      connection->hint, sizeof(connection->hint));
     if (password != NULL || url->user != NULL)
         send_auth(connection, password != NULL ? password : "");
     password_free(from_file);
@@ -439,7 +432,7 @@ static void note_failure(struct connection *connection, int error)
     else if (last != NULL)
         uv_ip6_name(&last->v6, address, sizeof(address));
     /* The number says something new only where the host was given by name. */
-    if (address[0] != '\0' && strcmp(address, connection->config.url->host) != 0)
+    if (address[0] != '\0' && strcmp(address, connection->config.target->url.host) != 0)
         snprintf(connection->late_why, sizeof(connection->late_why),
                  "cannot connect to redis at %s (%s): %s", connection->where, address, text);
     else
@@ -529,7 +522,7 @@ static void open_tcp(struct connection *connection)
 
 static void open_unix(struct connection *connection)
 {
-    const char *path = connection->config.url->path;
+    const char *path = connection->config.target->url.path;
     int error;
 
     connection->tries_left = 0;
@@ -560,10 +553,10 @@ int connection_new(struct connection **out, const struct connection_config *conf
         return -ENOMEM;
     connection->config = *config;
     connection->last = &connection->first;
-    redis_url_show(config->url, connection->where, sizeof(connection->where));
-    if (!config->url->is_unix)
-        error = resolver_new(&connection->resolver, config->loop, config->url->host,
-                             config->url->port, on_resolved, connection);
+    redis_url_show(&config->target->url, connection->where, sizeof(connection->where));
+    if (!config->target->url.is_unix)
+        error = resolver_new(&connection->resolver, config->loop, config->target->url.host,
+                             config->target->url.port, on_resolved, connection);
     if (error == 0)
         error = uv_idle_init(config->loop, &connection->later);
     if (error != 0) {
@@ -579,7 +572,7 @@ int connection_new(struct connection **out, const struct connection_config *conf
 void connection_open(struct connection *connection)
 {
     drop(connection);
-    if (connection->config.url->is_unix)
+    if (connection->config.target->url.is_unix)
         open_unix(connection);
     else
         open_tcp(connection);

@@ -220,7 +220,7 @@ static void finish_strange(struct request *request)
     char where[SHOWN_SIZE];
     char text[LEASE_TEXT_SIZE];
 
-    redis_url_show(request->store->config.url, where, sizeof(where));
+    redis_url_show(&request->store->config.target->url, where, sizeof(where));
     snprintf(text, sizeof(text), "redis at %.180s answered something that is no lease record",
              where);
     finish_failed(request, LEASE_FAILURE_TRANSIENT, text);
@@ -464,8 +464,7 @@ int store_new(struct store **out, const struct store_config *config)
     struct store *store = calloc(1, sizeof(*store));
     const struct connection_config connection = {
         .loop = config->loop,
-        .url = config->url,
-        .password_file = config->password_file,
+        .target = config->target,
         .timeout_ms = config->timeout_ms,
         .callbacks = {.on_open = on_open, .on_closed = on_closed},
         .context = store,
@@ -478,7 +477,7 @@ int store_new(struct store **out, const struct store_config *config)
     store->keys[KEY_HOLDER] = strdup(config->key);
     store->keys[KEY_TERM] = sibling_new(config->key, "term");
     store->keys[KEY_HISTORY] = sibling_new(config->key, "history");
-    store->channel = channel_new(config->key, config->url->database);
+    store->channel = channel_new(config->key, config->target->url.database);
     if (store->keys[KEY_HOLDER] != NULL && store->keys[KEY_TERM] != NULL &&
         store->keys[KEY_HISTORY] != NULL && store->channel != NULL)
         error = connection_new(&store->connection, &connection);

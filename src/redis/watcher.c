@@ -175,8 +175,7 @@ int watcher_new(struct watcher **out, const struct watcher_config *config)
     struct watcher *watcher = calloc(1, sizeof(*watcher));
     const struct connection_config connection = {
         .loop = config->loop,
-        .url = config->url,
-        .password_file = config->password_file,
+        .target = config->target,
         .timeout_ms = config->timeout_ms,
         .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_message = on_message},
         .context = watcher,
@@ -188,7 +187,7 @@ int watcher_new(struct watcher **out, const struct watcher_config *config)
         return -ENOMEM;
     watcher->config = *config;
     watcher->backoff_ms = BACKOFF_MIN_MS;
-    store_channel(config->key, config->url->database, channel, sizeof(channel));
+    store_channel(config->key, config->target->url.database, channel, sizeof(channel));
     watcher->channel = strdup(channel);
     if (watcher->channel != NULL)
         error = connection_new(&watcher->connection, &connection);

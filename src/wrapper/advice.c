@@ -34,10 +34,11 @@ void advice_give(const struct options *options)
             !is_known(*entry, length))
             warn_of_variable(*entry, length);
     }
-    if (options->password_file != NULL && password_file_is_exposed(options->password_file))
+    if (options->redis.password_file != NULL &&
+        password_file_is_exposed(options->redis.password_file))
         log_line(LOG_LEVEL_WARNING, "exposed",
                  "others may read the password file %.200s: chmod 600 takes that from them",
-                 options->password_file);
+                 options->redis.password_file);
     if (options->mode == MODE_RUN && options->command == NULL)
         log_line(LOG_LEVEL_WARNING, "counter",
                  "no command was given: the built-in counter increments \"%.80s\" where the lease "

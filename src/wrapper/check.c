@@ -228,7 +228,7 @@ static void print_numbers(const struct options *options)
 
     printf("%-38s%s\n", "lease key", options->key);
     printf("%-38s%s\n", "name", options->name);
-    printf("%-38s%s\n", "redis", redis_url_show(&options->redis, server, sizeof server));
+    printf("%-38s%s\n", "redis", redis_url_show(&options->redis.url, server, sizeof server));
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         printf("%-38s%s\n", lines[i].what, duration_format(time, sizeof time, lines[i].ms));
 }
@@ -239,8 +239,7 @@ static int check_redis(struct check *check, const char *id)
     char key[STORE_KEY_SIZE];
     struct store_config store = {
         .loop = &check->loop,
-        .url = &options->redis,
-        .password_file = options->password_file,
+        .target = &options->redis,
         .key = key,
         .id = id,
         .name = options->name,
@@ -253,8 +252,7 @@ static int check_redis(struct check *check, const char *id)
     };
     struct watcher_config watcher = {
         .loop = &check->loop,
-        .url = &options->redis,
-        .password_file = options->password_file,
+        .target = &options->redis,
         .key = key,
         .ping_ms = options->timing.ttl_ms / 3,
         .timeout_ms = options->timing.request_timeout_ms,

@@ -59,8 +59,7 @@ static int run_counter(void *context)
 {
     const struct candidate *candidate = context;
     const struct counter_config config = {
-        .redis = &candidate->options.redis,
-        .password_file = candidate->options.password_file,
+        .target = &candidate->options.redis,
         .lease_key = candidate->options.key,
         .counter_key = candidate->options.counter_key,
         .name = candidate->options.name,

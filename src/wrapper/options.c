@@ -222,14 +222,14 @@ static int set_password_file(struct options *options, const struct raw *raw, cha
 {
     const char *path = raw->password_file;
     char *directory = path[0] == '/' ? NULL : getcwd(NULL, 0);
-    int length = asprintf(&options->password_file, "%s%s%s", directory != NULL ? directory : "",
-                          directory != NULL ? "/" : "", path);
+    int length = asprintf(&options->redis.password_file, "%s%s%s",
+                          directory != NULL ? directory : "", directory != NULL ? "/" : "", path);
     free(directory);
     if (length < 0) {
-        options->password_file = NULL;
+        options->redis.password_file = NULL;
         return out_of_memory(error, size);
     }
-    const char *problem = password_check_file(options->password_file);
+    const char *problem = password_check_file(options->redis.password_file);
     if (problem == NULL)
         return 0;
     cli_complain(&raw->given, OPTION_PASSWORD_FILE, error, size,
@@ -244,7 +244,7 @@ static int set_redis(struct options *options, const struct raw *raw, char *error
     bool from_line = cli_source(&raw->given, OPTION_REDIS) == CLI_LINE;
     char problem[256];
 
-    if (redis_url_parse(url != NULL ? url : DEFAULT_REDIS, &options->redis, problem,
+    if (redis_url_parse(url != NULL ? url : DEFAULT_REDIS, &options->redis.url, problem,
                         sizeof problem) != 0) {
         cli_complain(&raw->given, OPTION_REDIS, error, size, "%s%s",
                      raw->redis == NULL ? "REDIS_URL: " : "", problem);
@@ -255,10 +255,10 @@ static int set_redis(struct options *options, const struct raw *raw, char *error
                                                       : "LEADERWRAP_REDIS";
     if (raw->password_file != NULL)
         return set_password_file(options, raw, error, size);
-    if (options->redis.password == NULL && password != NULL) {
+    if (options->redis.url.password == NULL && password != NULL) {
         options->redis.password_from = "LEADERWRAP_PASSWORD";
-        options->redis.password = strdup(password);
-        if (options->redis.password == NULL)
+        options->redis.url.password = strdup(password);
+        if (options->redis.url.password == NULL)
             return out_of_memory(error, size);
     }
     return 0;
@@ -450,8 +450,7 @@ void options_clear(struct options *options)
 {
     free(options->key);
     free(options->name);
-    free(options->password_file);
-    redis_url_clear(&options->redis);
+    redis_target_clear(&options->redis);
     memset(options, 0, sizeof *options);
 }
 

@@ -12,7 +12,7 @@
 #include "leaderwrap/election/election.h"
 #include "leaderwrap/election/health.h"
 #include "leaderwrap/election/timing.h"
-#include "leaderwrap/redis/url.h"
+#include "leaderwrap/redis/target.h"
 
 /* Exit statuses of leaderwrap's own (sysexits.h, and timeout(1) for 12x). */
 #define EXIT_USAGE          64
@@ -39,8 +39,7 @@ struct options {
     char *key;
     char *name;
     struct timing timing;
-    struct redis_url redis;
-    char *password_file; /* absolute; NULL: none */
+    struct redis_target redis;
     const char *counter_key;
     bool server_clock;
     bool assume_fresh;

@@ -19,7 +19,7 @@ void report_init(struct report *report, const struct options *options, int64_t n
 {
     memset(report, 0, sizeof *report);
     report->options = options;
-    trouble_init(&report->trouble, &options->redis, options->once, now_ns);
+    trouble_init(&report->trouble, &options->redis.url, options->once, now_ns);
 }
 
 static void set_status(struct report *report, const char *format, ...)
@@ -103,8 +103,8 @@ static char *foreign_advice(const struct report *report, char *buffer, size_t si
 {
     char database[32] = "";
 
-    if (report->options->redis.database != 0)
-        snprintf(database, sizeof database, "-n %d ", report->options->redis.database);
+    if (report->options->redis.url.database != 0)
+        snprintf(database, sizeof database, "-n %d ", report->options->redis.url.database);
     snprintf(buffer, size, "if nobody needs it: redis-cli %sDEL \"%.80s\"", database,
              report->options->key);
     return buffer;

@@ -487,8 +487,7 @@ static int open_redis(struct supervisor *supervisor)
     const struct options *options = supervisor->config->options;
     struct store_config store = {
         .loop = &supervisor->loop,
-        .url = &options->redis,
-        .password_file = options->password_file,
+        .target = &options->redis,
         .key = options->key,
         .id = supervisor->config->id,
         .name = options->name,
@@ -502,8 +501,7 @@ static int open_redis(struct supervisor *supervisor)
     };
     struct watcher_config watcher = {
         .loop = &supervisor->loop,
-        .url = &options->redis,
-        .password_file = options->password_file,
+        .target = &options->redis,
         .key = options->key,
         .ping_ms = options->timing.ttl_ms / 3,
         .timeout_ms = options->timing.request_timeout_ms,

@@ -160,8 +160,7 @@ void will_execute(const struct options *options, const char *id, const struct ke
     };
     struct store_config config = {
         .loop = &loop,
-        .url = &options->redis,
-        .password_file = options->password_file,
+        .target = &options->redis,
         .key = options->key,
         .id = id,
         .name = options->name,

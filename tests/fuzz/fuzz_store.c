@@ -41,7 +41,7 @@
 static struct {
     uv_loop_t loop;
     int64_t now_ns;
-    struct redis_url url;
+    struct redis_target target;
     struct election election;
     struct store *store;
     struct watcher *watcher;
@@ -566,7 +566,7 @@ static void set_up(uint8_t choices)
                                             : "unix:///redis.sock";
     const struct store_config store = {
         .loop = &world.loop,
-        .url = &world.url,
+        .target = &world.target,
         .key = KEY,
         .id = ID,
         .name = "fuzz",
@@ -578,7 +578,7 @@ static void set_up(uint8_t choices)
     };
     const struct watcher_config watcher = {
         .loop = &world.loop,
-        .url = &world.url,
+        .target = &world.target,
         .key = KEY,
         .ping_ms = 5000,
         .timeout_ms = 2000,
@@ -591,7 +591,7 @@ static void set_up(uint8_t choices)
     world.now_ns = START_NS;
     world.memory = __sanitizer_get_current_allocated_bytes();
     fake_uv_reset(START_NS / NS_PER_MS, &hooks);
-    ORACLE(redis_url_parse(url, &world.url, error, sizeof error) == 0);
+    ORACLE(redis_url_parse(url, &world.target.url, error, sizeof error) == 0);
     ORACLE(store_new(&world.store, &store) == 0);
     ORACLE(watcher_new(&world.watcher, &watcher) == 0);
     set_up_election(choices);
@@ -603,7 +603,7 @@ static void tear_down(void)
     store_free(world.store);
     fake_uv_run();
     ORACLE(fake_uv_handles() == 0);
-    redis_url_clear(&world.url);
+    redis_target_clear(&world.target);
     free(world.said.sent.bytes);
     free(world.said.heard.bytes);
 }

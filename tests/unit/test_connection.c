@@ -24,9 +24,8 @@
 struct fixture {
     uv_loop_t loop;
     struct fake_server fake;
-    struct redis_url url;
+    struct redis_target target;
     struct connection *connection;
-    const char *password_file;
     int64_t timeout_ms;
     bool wants_messages;
     int opened;
@@ -128,7 +127,7 @@ static int teardown(void **state)
     connection_free(f->connection);
     fake_server_stop(&f->fake);
     loop_end(&f->loop);
-    redis_url_clear(&f->url);
+    redis_target_clear(&f->target);
     free(f);
     return 0;
 }
@@ -137,8 +136,7 @@ static void make(struct fixture *f, const char *address)
 {
     struct connection_config config = {
         .loop = &f->loop,
-        .url = &f->url,
-        .password_file = f->password_file,
+        .target = &f->target,
         .timeout_ms = f->timeout_ms,
         .callbacks = {.on_open = on_open, .on_closed = on_closed},
         .context = f,
@@ -147,7 +145,7 @@ static void make(struct fixture *f, const char *address)
 
     if (f->wants_messages)
         config.callbacks.on_message = on_message;
-    if (redis_url_parse(address, &f->url, error, sizeof(error)) != 0)
+    if (redis_url_parse(address, &f->target.url, error, sizeof(error)) != 0)
         fail_msg("%s: %s", address, error);
     assert_int_equal(connection_new(&f->connection, &config), 0);
 }
@@ -626,7 +624,7 @@ static void password_file_is_read_at_each_connect(void **state)
     FILE *file;
 
     write_file(path, "first\r\nsecond line\n", 19);
-    f->password_file = path;
+    f->target.password_file = strdup(path);
     f->fake.answers[0] = "+OK\r\n";
     make_fake(f, "redis://:unused@127.0.0.1:%d");
     connection_open(f->connection);
@@ -645,7 +643,7 @@ static void password_file_is_read_at_each_connect(void **state)
 
 static void expect_bad_password_file(struct fixture *f, const char *path, const char *part)
 {
-    f->password_file = path;
+    f->target.password_file = strdup(path);
     make_fake(f, "redis://127.0.0.1:%d");
     connection_open(f->connection);
     loop_until(&f->loop, is_closed, f);
@@ -1053,7 +1051,7 @@ static void the_kernel_is_as_patient_as_its_owner(void **state)
         int found = 0;
 
         connection_free(f->connection);
-        redis_url_clear(&f->url);
+        redis_target_clear(&f->target);
         f->timeout_ms = rows[i].timeout_ms;
         f->opened = 0;
         make_fake(f, "redis://127.0.0.1:%d");

@@ -195,8 +195,7 @@ static void test_keeper_link(void **state)
 struct client {
     uv_loop_t loop;
     struct fake_server fake;
-    struct redis_url url;
-    const char *password_file;
+    struct redis_target target;
     struct store *store;
     bool sent;
     bool closed;
@@ -242,8 +241,7 @@ static bool ask(void *context)
     struct client *client = context;
     const struct store_config config = {
         .loop = &client->loop,
-        .url = &client->url,
-        .password_file = client->password_file,
+        .target = &client->target,
         .key = "k",
         .id = "n#0123456789abcdef",
         .name = "n",
@@ -272,7 +270,7 @@ static bool make_watcher(void *context)
     struct client *client = context;
     const struct watcher_config config = {
         .loop = &client->loop,
-        .url = &client->url,
+        .target = &client->target,
         .key = "k",
         .ping_ms = 5000,
         .timeout_ms = 1000,
@@ -289,7 +287,7 @@ static bool make_watcher(void *context)
 
 static void check_connections(const char *password_file)
 {
-    struct client client = {.password_file = password_file};
+    struct client client = {0};
     char text[64];
     char error[64];
 
@@ -299,14 +297,16 @@ static void check_connections(const char *password_file)
         client.fake.answers[i] = "-ERR refused\r\n";
     client.fake.answers[0] = password_file != NULL ? "+OK\r\n" : client.fake.answers[1];
     snprintf(text, sizeof text, "redis://127.0.0.1:%d", client.fake.port);
-    assert_int_equal(redis_url_parse(text, &client.url, error, sizeof error), 0);
+    assert_int_equal(redis_url_parse(text, &client.target.url, error, sizeof error), 0);
+    if (password_file != NULL)
+        assert_non_null(client.target.password_file = strdup(password_file));
 
     assert_true(with_each_failing(ask, &client) >= 5);
     assert_true(with_each_failing(make_watcher, &client) >= 2);
 
     fake_server_stop(&client.fake);
     loop_end(&client.loop);
-    redis_url_clear(&client.url);
+    redis_target_clear(&client.target);
 }
 
 static void test_connections(void **state)

@@ -79,8 +79,8 @@ static void defaults(void **state)
     assert_string_equal(parsed.options.key, "leaderwrap:backup");
     assert_non_null(strchr(parsed.options.name, ':'));
     assert_int_equal(parsed.options.timing.ttl_ms, 15000);
-    assert_string_equal(parsed.options.redis.host, "127.0.0.1");
-    assert_string_equal(parsed.options.redis.port, "6379");
+    assert_string_equal(parsed.options.redis.url.host, "127.0.0.1");
+    assert_string_equal(parsed.options.redis.url.port, "6379");
     assert_string_equal(parsed.options.command[1], "-x");
     assert_false(parsed.options.exit_on_lost || parsed.options.assume_fresh ||
                  parsed.options.no_release || parsed.options.server_clock);
@@ -137,13 +137,13 @@ static void the_command_line_wins_over_the_environment(void **state)
     assert_int_equal(parsed.options.timing.ttl_ms, 30000);
     assert_true(parsed.options.exit_on_lost);
     assert_true(parsed.options.assume_fresh);
-    assert_string_equal(parsed.options.redis.host, "r.example");
+    assert_string_equal(parsed.options.redis.url.host, "r.example");
     options_clear(&parsed.options);
     setenv("LEADERWRAP_REDIS", "redis://s.example", 1);
     parsed = assert_accepted("--ttl 20s --on-lost wait backup");
     assert_int_equal(parsed.options.timing.ttl_ms, 20000);
     assert_false(parsed.options.exit_on_lost);
-    assert_string_equal(parsed.options.redis.host, "s.example");
+    assert_string_equal(parsed.options.redis.url.host, "s.example");
     options_clear(&parsed.options);
 }
 
@@ -484,10 +484,10 @@ static void the_password_of_the_environment_is_for_a_url_without(void **state)
     (void)state;
     setenv("LEADERWRAP_PASSWORD", "pw", 1);
     struct parsed parsed = assert_accepted("--redis redis://u@h backup");
-    assert_string_equal(parsed.options.redis.password, "pw");
+    assert_string_equal(parsed.options.redis.url.password, "pw");
     options_clear(&parsed.options);
     parsed = assert_accepted("--redis redis://u:other@h backup");
-    assert_string_equal(parsed.options.redis.password, "other");
+    assert_string_equal(parsed.options.redis.url.password, "other");
     options_clear(&parsed.options);
 }
 
@@ -500,8 +500,8 @@ static void a_password_file_becomes_absolute(void **state)
     assert_true(file >= 0);
     snprintf(line, sizeof line, "--password-file %s backup", path);
     struct parsed parsed = assert_accepted(line);
-    assert_int_equal(parsed.options.password_file[0], '/');
-    assert_int_equal(access(parsed.options.password_file, R_OK), 0);
+    assert_int_equal(parsed.options.redis.password_file[0], '/');
+    assert_int_equal(access(parsed.options.redis.password_file, R_OK), 0);
     options_clear(&parsed.options);
     close(file);
     unlink(path);

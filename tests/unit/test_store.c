@@ -26,7 +26,7 @@ static struct redis_server server;
 /* One candidate with its store; answers are waited for one at a time. */
 struct candidate {
     uv_loop_t loop;
-    struct redis_url url;
+    struct redis_target target;
     struct store_config config;
     struct store *store;
     int opened;
@@ -85,11 +85,11 @@ static void prepare(struct candidate *c, const char *id)
 {
     memset(c, 0, sizeof(*c));
     assert_int_equal(uv_loop_init(&c->loop), 0);
-    c->url.is_unix = true;
-    c->url.path = strdup(server.socket);
+    c->target.url.is_unix = true;
+    c->target.url.path = strdup(server.socket);
     c->config = (struct store_config){
         .loop = &c->loop,
-        .url = &c->url,
+        .target = &c->target,
         .key = KEY,
         .id = id,
         .name = strcmp(id, ANNA) == 0 ? "anna" : "bert",
@@ -120,7 +120,7 @@ static void finish(struct candidate *c)
 {
     store_free(c->store);
     loop_end(&c->loop);
-    redis_url_clear(&c->url);
+    redis_target_clear(&c->target);
 }
 
 static const char *fresh_nonce(struct candidate *c)
@@ -1160,8 +1160,8 @@ static void log_in(struct candidate *c, const char *user, const char *password)
 {
     finish(c);
     prepare(c, ANNA);
-    c->url.user = user != NULL ? strdup(user) : NULL;
-    c->url.password = strdup(password);
+    c->target.url.user = user != NULL ? strdup(user) : NULL;
+    c->target.url.password = strdup(password);
     connect_up(c);
 }
 
@@ -1271,8 +1271,8 @@ static void a_refused_write_leaves_nothing_behind(void **state)
             finish(&pair[1]);
             prepare(&pair[1], BERT);
             pair[1].config.assume_fresh = true;
-            pair[1].url.user = strdup("lw");
-            pair[1].url.password = strdup("pw");
+            pair[1].target.url.user = strdup("lw");
+            pair[1].target.url.password = strdup("pw");
             connect_up(&pair[1]);
             read_data(before, sizeof(before));
             assert_int_equal(acquire_with(&pair[1], fresh), LEASE_FAILED);
@@ -1413,7 +1413,7 @@ static void database_is_selected(void **state)
 
     finish(anna);
     prepare(anna, ANNA);
-    anna->url.database = 3;
+    anna->target.url.database = 3;
     connect_up(anna);
     take(anna);
     assert_string_equal(ask("DBSIZE"), "0");
@@ -1422,7 +1422,7 @@ static void database_is_selected(void **state)
     ask("SELECT 0");
     finish(anna);
     prepare(anna, ANNA);
-    anna->url.database = 99;
+    anna->target.url.database = 99;
     connect_up(anna);
     loop_until(&anna->loop, is_closed, anna);
     assert_int_equal(anna->failure, LEASE_FAILURE_CONFIGURATION);
@@ -1442,9 +1442,9 @@ static int setup_fake(void **state)
     assert_non_null(stage);
     prepare(&stage->anna, ANNA);
     fake_server_start(&stage->fake, &stage->anna.loop);
-    redis_url_clear(&stage->anna.url);
-    stage->anna.url.host = strdup("127.0.0.1");
-    snprintf(stage->anna.url.port, sizeof(stage->anna.url.port), "%hu",
+    redis_target_clear(&stage->anna.target);
+    stage->anna.target.url.host = strdup("127.0.0.1");
+    snprintf(stage->anna.target.url.port, sizeof(stage->anna.target.url.port), "%hu",
              (unsigned short)stage->fake.port);
     connect_up(&stage->anna);
     *state = stage;

@@ -28,7 +28,7 @@ static bool has_server;
 struct fixture {
     uv_loop_t loop;
     struct fake_server fake;
-    struct redis_url url;
+    struct redis_target target;
     struct watcher_config config;
     struct watcher *watcher;
     int events;
@@ -36,7 +36,7 @@ struct fixture {
     int listening;
     bool free_on_event;
     /* a store that makes the events */
-    struct redis_url store_url;
+    struct redis_target store_target;
     struct store *store;
     bool store_open;
     int answers;
@@ -69,7 +69,7 @@ static int setup(void **state)
     fake_server_start(&f->fake, &f->loop);
     f->config = (struct watcher_config){
         .loop = &f->loop,
-        .url = &f->url,
+        .target = &f->target,
         .key = KEY,
         .ping_ms = 10000,
         .timeout_ms = 10000,
@@ -89,16 +89,16 @@ static int teardown(void **state)
     store_free(f->store);
     fake_server_stop(&f->fake);
     loop_end(&f->loop);
-    redis_url_clear(&f->url);
-    redis_url_clear(&f->store_url);
+    redis_target_clear(&f->target);
+    redis_target_clear(&f->store_target);
     free(f);
     return 0;
 }
 
 static void watch_fake(struct fixture *f)
 {
-    f->url.host = strdup("127.0.0.1");
-    snprintf(f->url.port, sizeof(f->url.port), "%hu", (unsigned short)f->fake.port);
+    f->target.url.host = strdup("127.0.0.1");
+    snprintf(f->target.url.port, sizeof(f->target.url.port), "%hu", (unsigned short)f->fake.port);
     assert_int_equal(watcher_new(&f->watcher, &f->config), 0);
 }
 
@@ -474,8 +474,8 @@ static void watch_real(struct fixture *f)
 {
     if (!has_server)
         skip();
-    f->url.is_unix = true;
-    f->url.path = strdup(server.socket);
+    f->target.url.is_unix = true;
+    f->target.url.path = strdup(server.socket);
     assert_int_equal(watcher_new(&f->watcher, &f->config), 0);
     watcher_start(f->watcher);
     /* The loop must turn for the subscription to be made. */
@@ -487,7 +487,7 @@ static void open_store(struct fixture *f)
 {
     const struct store_config config = {
         .loop = &f->loop,
-        .url = &f->store_url,
+        .target = &f->store_target,
         .key = KEY,
         .id = "an|na#1",
         .name = "an|na",
@@ -498,8 +498,8 @@ static void open_store(struct fixture *f)
         .context = f,
     };
 
-    f->store_url.is_unix = true;
-    f->store_url.path = strdup(server.socket);
+    f->store_target.url.is_unix = true;
+    f->store_target.url.path = strdup(server.socket);
     assert_int_equal(store_new(&f->store, &config), 0);
     store_open(f->store);
     loop_until(&f->loop, store_is_open, f);

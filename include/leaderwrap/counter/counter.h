@@ -8,11 +8,10 @@
 #ifndef LEADERWRAP_COUNTER_COUNTER_H
 #define LEADERWRAP_COUNTER_COUNTER_H
 
-#include "leaderwrap/redis/url.h"
+#include "leaderwrap/redis/target.h"
 
 struct counter_config {
-    const struct redis_url *redis; /* borrowed, as all that follows */
-    const char *password_file;
+    const struct redis_target *target; /* borrowed, as all that follows */
     const char *lease_key;
     const char *counter_key;
     const char *name;

@@ -20,7 +20,7 @@
 #include <uv.h>
 
 #include "leaderwrap/base/lease.h"
-#include "leaderwrap/redis/url.h"
+#include "leaderwrap/redis/target.h"
 
 struct redisReply;
 struct connection;
@@ -42,8 +42,7 @@ typedef void connection_reply_fn(void *context, const struct redisReply *reply);
 
 struct connection_config {
     uv_loop_t *loop;
-    const struct redis_url *url; /* borrowed, must outlive the connection */
-    const char *password_file;   /* read at each connect; borrowed; NULL: the URL's password */
+    const struct redis_target *target; /* borrowed, must outlive the connection */
     int64_t timeout_ms; /* how long the owner waits for an answer: the kernel is not to give a peer
                            up before two of these have passed, nor before 5 s */
     struct connection_callbacks callbacks;

@@ -14,7 +14,7 @@
 #include <uv.h>
 
 #include "leaderwrap/base/lease.h"
-#include "leaderwrap/redis/url.h"
+#include "leaderwrap/redis/target.h"
 
 /* Room for a lease key of 512 bytes, or for any name made from one, and a NUL. */
 #define STORE_KEY_SIZE 544
@@ -30,8 +30,7 @@ struct store_callbacks {
 
 struct store_config {
     uv_loop_t *loop;
-    const struct redis_url *url; /* borrowed, like all that follows; must outlive the store */
-    const char *password_file;   /* NULL: none */
+    const struct redis_target *target; /* borrowed, like all that follows; must outlive the store */
     const char *key;
     const char *id; /* <name>#<random> */
     const char *name;

@@ -15,8 +15,6 @@ struct redis_url {
     char *path;     /* unix: the socket */
     char *user;     /* NULL: none */
     char *password; /* NULL: none */
-    const char
-        *password_from; /* the setting that it is from, for messages; static; NULL: the URL */
     int database;
 };
 

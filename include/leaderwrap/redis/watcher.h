@@ -11,14 +11,13 @@
 #include <uv.h>
 
 #include "leaderwrap/base/lease.h"
-#include "leaderwrap/redis/url.h"
+#include "leaderwrap/redis/target.h"
 
 struct watcher;
 
 struct watcher_config {
     uv_loop_t *loop;
-    const struct redis_url *url; /* borrowed, like all that follows */
-    const char *password_file;
+    const struct redis_target *target; /* borrowed, like all that follows */
     const char *key;
     int64_t ping_ms;    /* from one PING to the next (ttl / 3) */
     int64_t timeout_ms; /* for the connection with its handshake, and for an answer to a PING */
