@@ -243,4 +243,17 @@ static inline void check_keeper_lost_without_a_tree(struct candidate candidate)
     assert_int_equal(expect(&candidate, ACTION_RELEASE)->end, END_KEEPER);
 }
 
+/* Refuses with `version` until just before `until_ms`. */
+static inline void wait_until(struct candidate *candidate, const char *version, int64_t until_ms)
+{
+    while (candidate->now_ms < until_ms) {
+        int64_t next_ms = wake_ms(candidate) + 1;
+        at(candidate, next_ms < until_ms ? next_ms : until_ms);
+        if (find(candidate, ACTION_ACQUIRE) != NULL) {
+            assert_true(expect(candidate, ACTION_ACQUIRE)->observed_ms < 15000);
+            is_refused(candidate, version);
+        }
+    }
+}
+
 #endif

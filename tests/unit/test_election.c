@@ -7,8 +7,6 @@
 #include <cmocka.h>
 
 #include "candidate.h"
-#include "leaderwrap/base/duration.h"
-#include "sim/splitmix.h"
 
 static void a_grant_starts_the_tree_with_deadlines_from_the_send(void **state)
 {
@@ -83,19 +81,6 @@ static void follower_asks_every_retry_without_grounds(void **state)
     assert_in_range(expect(&candidate, ACTION_ACQUIRE)->observed_ms, 4500, 5501);
 }
 
-/* Refuses with `version` until just before `until_ms`. */
-static void wait_until(struct candidate *candidate, const char *version, int64_t until_ms)
-{
-    while (candidate->now_ms < until_ms) {
-        int64_t next_ms = wake_ms(candidate) + 1;
-        at(candidate, next_ms < until_ms ? next_ms : until_ms);
-        if (find(candidate, ACTION_ACQUIRE) != NULL) {
-            assert_true(expect(candidate, ACTION_ACQUIRE)->observed_ms < 15000);
-            is_refused(candidate, version);
-        }
-    }
-}
-
 static void observation_ripens_exactly_at_the_ttl(void **state)
 {
     (void)state;
@@ -157,56 +142,6 @@ static void a_longer_ttl_on_record_is_waited_out(void **state)
     at(&candidate, 1000000 + 20000);
     expect_observed(&candidate, "v1", 20000);
     assert_true(candidate.election.asked_with_observation);
-}
-
-/* The question was about another version than the one that the refusal shows, which was heard of so
- * long ago that it is ripe, too. */
-static void a_ripe_version_is_asked_about_though_another_one_was_refused(void **state)
-{
-    (void)state;
-    struct candidate candidate = fresh();
-    is_refused(&candidate, "v1");
-    candidate.now_ms++;
-    is_pushed(&candidate, LEASE_HELD, "v2", -1);
-    wait_until(&candidate, "v1", 1000000 + 14999);
-    at(&candidate, 1000000 + 15000);
-    expect_observed(&candidate, "v1", 15000);
-    candidate.now_ms += 2;
-    is_refused(&candidate, "v2");
-    expect_observed(&candidate, "v2", 15001);
-    is_refused(&candidate, "v2");
-    expect_none(&candidate, ACTION_ACQUIRE);
-}
-
-/* It was, and was refused: a flood of pushes makes no flood of questions of it. */
-static void what_is_ripe_is_not_asked_about_at_each_push(void **state)
-{
-    (void)state;
-    struct candidate candidate = fresh();
-    is_refused(&candidate, "v1");
-    wait_until(&candidate, "v1", 1000000 + 14999);
-    at(&candidate, 1000000 + 15000);
-    expect_observed(&candidate, "v1", 15000);
-    is_refused(&candidate, "v1");
-    while (candidate.now_ms < 1000000 + 19000) {
-        candidate.now_ms += 100;
-        is_pushed(&candidate, LEASE_HELD, "v1", -1);
-        expect_none(&candidate, ACTION_ACQUIRE);
-    }
-    at(&candidate, candidate.now_ms + 5500);
-    expect_observed(&candidate, "v1", 24500);
-}
-
-/* A push in the very moment in which a question is due does not put it off. */
-static void a_due_question_is_asked_whatever_is_heard(void **state)
-{
-    (void)state;
-    struct candidate candidate = fresh();
-    is_refused(&candidate, "v1");
-    wait_until(&candidate, "v1", 1000000 + 14999);
-    candidate.now_ms = 1000000 + 15001;
-    is_pushed(&candidate, LEASE_HELD, "v1", -1);
-    expect_observed(&candidate, "v1", 15001);
 }
 
 static void a_free_record_is_never_ripe(void **state)
@@ -544,58 +479,6 @@ static void every_nonce_is_fresh(void **state)
         assert_int_equal(strlen(nonce), 16);
         assert_string_not_equal(nonce, last);
         memcpy(last, nonce, sizeof last);
-    }
-}
-
-/* Asks until there are `count` nonces. */
-static void collect_nonces(struct election_config config, uint64_t nonces[], size_t count)
-{
-    struct candidate candidate = fresh_with(config);
-
-    for (size_t i = 0; i < count; i++) {
-        nonces[i] = strtoull(candidate.election.pending.nonce, NULL, 16);
-        is_refused(&candidate, "v1");
-        at(&candidate, wake_ms(&candidate) + 1);
-        expect(&candidate, ACTION_ACQUIRE);
-    }
-}
-
-/* Else a push could say what will be written, and an observation would begin before the write. */
-static void nobody_can_tell_the_next_nonce(void **state)
-{
-    struct election_config config = {.nonce_key = {1}};
-    uint64_t nonces[100], again[100], others[100];
-
-    (void)state;
-    collect_nonces(config, nonces, 100);
-    collect_nonces(config, again, 100);
-    config.nonce_key[SIPHASH_KEY_SIZE - 1] = 1;
-    collect_nonces(config, others, 100);
-    assert_memory_equal(nonces, again, sizeof nonces);
-    for (size_t i = 0; i < 100; i++) {
-        assert_true(nonces[i] != others[i]);
-        for (size_t j = 0; j < i; j++) {
-            assert_true(nonces[i] != nonces[j]);
-            assert_true(nonces[i] != splitmix_next(nonces[j]));
-            assert_true(nonces[i] - nonces[j] != i - j);
-        }
-    }
-}
-
-/* What the jitter shows of its generator says nothing about the nonces. */
-static void nonces_and_jitter_have_nothing_in_common(void **state)
-{
-    struct candidate one = fresh();
-    struct candidate other = fresh();
-
-    (void)state;
-    other.election.random++;
-    for (int i = 0; i < 10; i++) {
-        assert_string_equal(one.election.pending.nonce, other.election.pending.nonce);
-        is_refused(&one, "v1");
-        is_refused(&other, "v1");
-        at(&one, wake_ms(&one) + 1);
-        at(&other, wake_ms(&other) + 1);
     }
 }
 
@@ -1290,48 +1173,6 @@ static void a_vacancy_with_a_hold_waits_for_both(void **state)
     assert_true(candidate.election.asked_with_observation);
 }
 
-/* After a restart the server's clock is another one; who has watched the hold has his own. */
-static void a_vacancy_does_not_shorten_a_hold_that_was_watched(void **state)
-{
-    (void)state;
-    for (int64_t left_ms = 0; left_ms <= 60000; left_ms += 30000) {
-        struct candidate candidate = fresh();
-        struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_HOLD, OTHER, 7, "v1");
-        int64_t end_ms = 1000000 + (left_ms > 40000 ? left_ms : 40000);
-        reply.record.hold_left_ms = reply.record.hold_ms = 40000;
-        replies(&candidate, reply);
-        happens(&candidate, EVENT_OPENED);
-        expect(&candidate, ACTION_ACQUIRE);
-        reply = answer(&candidate, LEASE_REFUSED, LEASE_VACANT, OTHER, 7, "v2");
-        reply.record.hold_left_ms = reply.record.hold_ms = left_ms;
-        replies(&candidate, reply);
-        assert_int_equal(candidate.election.obstacle, OBSTACLE_HOLDER);
-        assert_int_equal(candidate.election.seen.hold_until_ns, end_ms * NS_PER_MS);
-        candidate.now_ms = end_ms - 1;
-        candidate.election.ask_at_ns = INT64_MAX;
-        happens(&candidate, EVENT_OPENED);
-        assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->hold_ms, 2);
-        reply.request = candidate.election.last_request;
-        reply.record.hold_left_ms = 0;
-        replies(&candidate, reply);
-        assert_int_equal(candidate.election.obstacle, OBSTACLE_HOLDER);
-        at(&candidate, end_ms);
-        assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->hold_ms, 0);
-    }
-}
-
-/* A hold that is given back as it is seen has to be one that the scripts take. */
-static void the_longest_hold_is_not_exceeded(void **state)
-{
-    (void)state;
-    struct candidate candidate = fresh();
-    struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_HOLD, OTHER, 7, "v1");
-    reply.record.hold_left_ms = reply.record.hold_ms = DURATION_MAX_MS;
-    happens(&candidate, EVENT_LISTENING);
-    replies(&candidate, reply);
-    assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->hold_ms, DURATION_MAX_MS);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1344,9 +1185,6 @@ int main(void)
         cmocka_unit_test(another_version_starts_the_observation_anew),
         cmocka_unit_test(the_same_version_again_does_not),
         cmocka_unit_test(a_longer_ttl_on_record_is_waited_out),
-        cmocka_unit_test(a_ripe_version_is_asked_about_though_another_one_was_refused),
-        cmocka_unit_test(what_is_ripe_is_not_asked_about_at_each_push),
-        cmocka_unit_test(a_due_question_is_asked_whatever_is_heard),
         cmocka_unit_test(a_free_record_is_never_ripe),
         cmocka_unit_test(a_pushed_release_is_answered_at_once),
         cmocka_unit_test(many_listeners_spread_over_a_bounded_span),
@@ -1366,8 +1204,6 @@ int main(void)
         cmocka_unit_test(a_repeated_token_is_not_led_on),
         cmocka_unit_test(answers_to_other_questions_are_dropped),
         cmocka_unit_test(every_nonce_is_fresh),
-        cmocka_unit_test(nobody_can_tell_the_next_nonce),
-        cmocka_unit_test(nonces_and_jitter_have_nothing_in_common),
         cmocka_unit_test(renewals_go_out_on_time_and_extend),
         cmocka_unit_test(no_deadline_moves_without_an_answer),
         cmocka_unit_test(the_deadline_is_looked_at_before_the_answer),
@@ -1414,8 +1250,6 @@ int main(void)
         cmocka_unit_test(a_hold_is_asked_for_when_it_ends),
         cmocka_unit_test(a_hold_that_was_watched_is_counted_out),
         cmocka_unit_test(a_vacancy_with_a_hold_waits_for_both),
-        cmocka_unit_test(a_vacancy_does_not_shorten_a_hold_that_was_watched),
-        cmocka_unit_test(the_longest_hold_is_not_exceeded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
