@@ -43,23 +43,6 @@ static int open_file(const char *path, const char **why)
     return -1;
 }
 
-const char *password_check_file(const char *path)
-{
-    static const char *const descriptors[] = {"/dev/stdin", "/dev/fd/", "/proc/self/fd/",
-                                              "/proc/thread-self/fd/"};
-    const char *why = NULL;
-
-    /* Standard input becomes the command's, the others are closed. */
-    for (size_t i = 0; i < sizeof descriptors / sizeof descriptors[0]; i++)
-        if (begins(path, descriptors[i]))
-            return "it is an open descriptor, which is gone at the next connect: give the name of "
-                   "a file";
-    int fd = open_file(path, &why);
-    if (fd >= 0)
-        close(fd);
-    return why;
-}
-
 bool password_file_is_exposed(const char *path)
 {
     struct stat status;
@@ -107,33 +90,55 @@ static const char *first_line(char *buffer, size_t length)
     return NULL;
 }
 
-int password_read(const char *path, char **password, char *error, size_t error_size)
+/* Returns NULL, or what is wrong with the file. */
+static const char *load(const char *path, char **password)
 {
     const size_t size = PASSWORD_SIZE_MAX + 2;
     const char *why;
     int fd = open_file(path, &why);
-    char *buffer;
-    ssize_t length;
 
-    if (fd < 0) {
-        snprintf(error, error_size, "cannot use the password file %s: %s", path, why);
-        return -1;
-    }
-    buffer = malloc(size + 1);
-    length = buffer != NULL ? read_up_to(fd, buffer, size) : -ENOMEM;
+    if (fd < 0)
+        return why;
+    char *buffer = malloc(size + 1);
+    ssize_t length = buffer != NULL ? read_up_to(fd, buffer, size) : -ENOMEM;
     close(fd);
-    if (length >= 0) {
-        why = first_line(buffer, (size_t)length);
-        if (why == NULL) {
-            *password = buffer;
-            return 0;
-        }
-        explicit_bzero(buffer, (size_t)length);
-    } else {
-        why = strerror((int)-length);
+    why = buffer == NULL ? "out of memory"
+          : length >= 0  ? first_line(buffer, (size_t)length)
+                         : strerror((int)-length);
+    if (why == NULL) {
+        *password = buffer;
+        return NULL;
     }
-    snprintf(error, error_size, "cannot use the password file %s: %s", path, why);
+    if (length > 0)
+        explicit_bzero(buffer, (size_t)length);
     free(buffer);
+    return why;
+}
+
+const char *password_check_file(const char *path)
+{
+    static const char *const descriptors[] = {"/dev/stdin", "/dev/fd/", "/proc/self/fd/",
+                                              "/proc/thread-self/fd/"};
+    char *password;
+
+    /* Standard input becomes the command's, the others are closed. */
+    for (size_t i = 0; i < sizeof descriptors / sizeof descriptors[0]; i++)
+        if (begins(path, descriptors[i]))
+            return "it is an open descriptor, which is gone at the next connect: give the name of "
+                   "a file";
+    const char *why = load(path, &password);
+    if (why == NULL)
+        password_free(password);
+    return why;
+}
+
+int password_read(const char *path, char **password, char *error, size_t error_size)
+{
+    const char *why = load(path, password);
+
+    if (why == NULL)
+        return 0;
+    snprintf(error, error_size, "cannot use the password file %s: %s", path, why);
     return -1;
 }
 

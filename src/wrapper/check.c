@@ -1,17 +1,21 @@
-/* --check: acquire, renew, listen, release and erase, each once, on a key of its own. */
+/* --check: acquire, renew, listen, release and erase, each once, on a key of its own; and then a
+ * look at the lease's key. */
 #include "check.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
-#include "environment.h"
+#include "executable.h"
 #include "leaderwrap/base/duration.h"
+#include "leaderwrap/base/log.h"
 #include "leaderwrap/base/loop.h"
 #include "leaderwrap/redis/store.h"
 #include "leaderwrap/redis/watcher.h"
+#include "occupant.h"
 
 #define AGAIN_MS   20 /* then twice as long each time */
 #define TRIES_MOST 3  /* a server that hangs up may not have been heard out */
@@ -23,6 +27,7 @@ enum step {
     STEP_RELEASE,
     STEP_PING,
     STEP_ERASE,
+    STEP_LOOK,
     STEP_DONE,
 };
 
@@ -31,6 +36,7 @@ struct check {
     uv_loop_t loop;
     struct store *store;
     struct watcher *watcher;
+    struct occupant *occupant;
     uv_timer_t limit;
     uv_timer_t again;
     enum step step;
@@ -48,10 +54,15 @@ struct check {
     int status;
 };
 
+static int status_of(enum lease_failure failure)
+{
+    return failure == LEASE_FAILURE_CONFIGURATION ? EXIT_OWN_FAILURE : EXIT_UNREACHABLE;
+}
+
 /* Notes the verdict. What was written is erased first, as far as we are let. */
 static void end(struct check *check, int status, const char *problem)
 {
-    bool leave = check->ending || !check->opened || check->step == STEP_DONE;
+    bool leave = check->ending || !check->opened || check->step >= STEP_LOOK;
 
     if (!check->ending) {
         check->status = status;
@@ -64,6 +75,25 @@ static void end(struct check *check, int status, const char *problem)
     check->ending = true;
     check->step = STEP_ERASE;
     store_send_erase(check->store, ++check->request);
+}
+
+static void on_occupant(void *context, const struct occupant_answer *answer)
+{
+    struct check *check = context;
+
+    check->step = STEP_DONE;
+    if (answer->failure == LEASE_FAILURE_NONE)
+        end(check, answer->text[0] == '\0' ? 0 : EXIT_OWN_FAILURE, answer->text);
+    else
+        end(check, status_of(answer->failure), answer->text);
+}
+
+static void look(struct check *check)
+{
+    int result = occupant_ask(&check->occupant, &check->loop, check->options, on_occupant, check);
+
+    if (result != 0)
+        end(check, EXIT_OWN_FAILURE, strerror(-result));
 }
 
 static void take_step(struct check *check)
@@ -91,8 +121,10 @@ static void take_step(struct check *check)
     case STEP_ERASE:
         store_send_erase(check->store, check->request);
         break;
+    case STEP_LOOK:
+        look(check);
+        break;
     case STEP_DONE:
-        end(check, 0, "");
         break;
     }
 }
@@ -131,6 +163,10 @@ static void on_reopen(uv_timer_t *timer)
 static void on_closed(void *context, enum lease_failure failure, const char *why)
 {
     struct check *check = context;
+
+    /* Another connection has the last word. */
+    if (check->step >= STEP_LOOK)
+        return;
     bool again = check->opened && failure == LEASE_FAILURE_TRANSIENT && !check->ending &&
                  ++check->tries < TRIES_MOST;
 
@@ -138,8 +174,7 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
     if (again)
         wait_a_little(check, on_reopen);
     else
-        end(check, failure == LEASE_FAILURE_CONFIGURATION ? EXIT_OWN_FAILURE : EXIT_UNREACHABLE,
-            why);
+        end(check, status_of(failure), why);
 }
 
 /* Each of them once. */
@@ -167,11 +202,11 @@ static void on_reply(void *context, const struct lease_reply *reply)
         return;
     }
     if (reply->verdict == LEASE_FAILED) {
-        end(check,
-            reply->failure == LEASE_FAILURE_CONFIGURATION ? EXIT_OWN_FAILURE : EXIT_UNREACHABLE,
-            reply->text);
+        end(check, status_of(reply->failure), reply->text);
         return;
     }
+    /* Not before: whoever refuses us would be told of twice. */
+    watcher_start(check->watcher);
     if (reply->verdict != expected[check->step]) {
         end(check, EXIT_OWN_FAILURE, "redis did not do on a scratch key what it was asked for");
         return;
@@ -277,6 +312,7 @@ static int check_redis(struct check *check, const char *id)
     store_open(check->store);
     uv_run(&check->loop, UV_RUN_DEFAULT);
 
+    occupant_free(check->occupant);
     store_free(check->store);
     watcher_free(check->watcher);
     uv_close((uv_handle_t *)&check->limit, NULL);
@@ -286,12 +322,14 @@ static int check_redis(struct check *check, const char *id)
 
 static int check_command(const struct options *options)
 {
-    int problem = options->command == NULL ? 0 : environment_find_command(options->command[0]);
+    char text[EXECUTABLE_TEXT_SIZE], shown[EXECUTABLE_TEXT_SIZE];
+    int status = executable_problem(options->command, text, sizeof text);
 
-    if (problem == 0)
+    if (status == 0)
         return 0;
-    printf("%-38scannot execute %.200s: %s\n", "command", options->command[0], strerror(problem));
-    return environment_exit_status(problem);
+    log_sanitize(shown, sizeof shown, text);
+    printf("%-38s%s\n", "command", shown);
+    return status;
 }
 
 /* What does not keep anybody from leading. Returns whether there is any. */
@@ -336,6 +374,15 @@ static enum tree_reach check_tree(void)
     return reach;
 }
 
+/* A result that nobody can read is none. */
+static int finish_output(int status)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return status;
+    log_line(LOG_LEVEL_ERROR, "check", "cannot write the result: %s", strerror(errno));
+    return status != 0 ? status : EXIT_OWN_FAILURE;
+}
+
 int check_run(const struct options *options, const char *id)
 {
     struct check check = {.options = options, .again_ms = AGAIN_MS, .status = EXIT_UNREACHABLE};
@@ -346,7 +393,7 @@ int check_run(const struct options *options, const char *id)
     int result = check_redis(&check, id);
     if (result != 0) {
         printf("%-38s%s\n", "result", strerror(-result));
-        return EXIT_OWN_FAILURE;
+        return finish_output(EXIT_OWN_FAILURE);
     }
     bool warned = print_warnings(&check) || reach == TREE_REACH_SLOW;
     printf("%-38s%s\n", "result",
@@ -358,6 +405,7 @@ int check_run(const struct options *options, const char *id)
     int status = check.status != 0 ? check.status : command_status;
     if (status == 0 && reach == TREE_REACH_NONE)
         status = EXIT_OWN_FAILURE;
+    status = finish_output(status);
     loop_finish(&check.loop, status);
     return status;
 }

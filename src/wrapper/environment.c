@@ -1,13 +1,11 @@
-/* The command's environment, and the search for the command along PATH. */
+/* The command's environment. */
 #include "environment.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *const own_variables[] = {
@@ -88,48 +86,4 @@ void environment_free(char **environment)
     for (size_t i = 0; environment[i] != NULL; i++)
         free(environment[i]);
     free(environment);
-}
-
-static int check_file(const char *path)
-{
-    struct stat status;
-    if (stat(path, &status) != 0)
-        return errno;
-    if (S_ISDIR(status.st_mode))
-        return EACCES;
-    return access(path, X_OK) == 0 ? 0 : errno;
-}
-
-int environment_exit_status(int error)
-{
-    return error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
-}
-
-int environment_find_command(const char *command)
-{
-    const char *path = getenv("PATH");
-    int result = ENOENT;
-
-    if (strchr(command, '/') != NULL)
-        return check_file(command);
-    if (command[0] == '\0')
-        return ENOENT;
-    if (path == NULL)
-        path = "/bin:/usr/bin"; /* what execvp(3) falls back to */
-    for (const char *at = path;; at++) {
-        size_t length = strcspn(at, ":");
-        char *candidate;
-        /* An empty entry means the current directory. */
-        if (asprintf(&candidate, "%.*s%s%s", (int)length, at, length > 0 ? "/" : "./", command) < 0)
-            return ENOMEM;
-        int problem = check_file(candidate);
-        free(candidate);
-        if (problem == 0)
-            return 0;
-        if (problem == EACCES)
-            result = EACCES;
-        at += length;
-        if (*at == '\0')
-            return result;
-    }
 }

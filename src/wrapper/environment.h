@@ -1,5 +1,5 @@
 /*
- * What the command finds in its environment, and whether there is a command to run.
+ * What the command finds in its environment.
  */
 #ifndef LEADERWRAP_WRAPPER_ENVIRONMENT_H
 #define LEADERWRAP_WRAPPER_ENVIRONMENT_H
@@ -19,13 +19,5 @@ char **environment_build(const struct options *options, const char *id);
 bool environment_is_ours(const char *entry);
 
 void environment_free(char **environment);
-
-/* Looks for `command` as execvp(3) would. Returns 0; or ENOENT, EACCES or another errno that says
- * why it could not be executed. */
-int environment_find_command(const char *command);
-
-/* The exit status for a command that could not be executed because of `error`, as the shell has it.
- */
-int environment_exit_status(int error);
 
 #endif

@@ -18,6 +18,7 @@
 #include "check.h"
 #include "companions.h"
 #include "environment.h"
+#include "executable.h"
 #include "leaderwrap/base/disposition.h"
 #include "leaderwrap/base/inherited.h"
 #include "leaderwrap/base/lease.h"
@@ -130,20 +131,10 @@ static int let_streams_go(void)
 
 static int check_command(const struct options *options)
 {
-    const char *command = options->command != NULL ? options->command[0] : NULL;
-    int problem = command == NULL ? 0 : environment_find_command(command);
-    char message[512], hint[240] = "";
+    char text[EXECUTABLE_TEXT_SIZE];
+    int status = executable_problem(options->command, text, sizeof text);
 
-    if (problem == 0)
-        return 0;
-    if (options->command[1] == NULL && strpbrk(command, " \t\n") != NULL)
-        snprintf(hint, sizeof hint,
-                 "; for a command of several words leave the quotes out, or let a shell read it: "
-                 "--key KEY -- sh -c '%.80s'",
-                 command);
-    snprintf(message, sizeof message, "cannot execute %.200s: %s%s", command, strerror(problem),
-             hint);
-    return fail(environment_exit_status(problem), message);
+    return status == 0 ? 0 : fail(status, text);
 }
 
 /* A command that could not be ended for certain is not started. */

@@ -124,13 +124,17 @@ static int read_line(struct options *options, struct raw *raw, int argc, char **
     return EXIT_USAGE;
 }
 
-/* An address in the place of the command lacks its option. It may hold a password, which would get
- * into the key and the log. */
+/* An empty word comes of a variable that is not set. An address in the place of the command lacks
+ * its option; it may hold a password, which would get into the key and the log. */
 static int check_command_name(const struct options *options, char *error, size_t size)
 {
     const char *name = options->command != NULL ? options->command[0] : "";
     size_t scheme = strcspn(name, ":/");
 
+    if (options->command != NULL && name[0] == '\0') {
+        snprintf(error, size, "the command is an empty word");
+        return EXIT_USAGE;
+    }
     if (scheme == 0 || strncmp(name + scheme, "://", 3) != 0)
         return 0;
     snprintf(error, size, "the command is an address: write --redis in front of it");
@@ -372,6 +376,18 @@ static int check_companions(const struct options *options, const struct raw *raw
     return status;
 }
 
+/* It says nothing to a command: whoever gave both left something else out. The variable is for many
+ * candidates at once, and a command may read it. */
+static int check_counter(const struct options *options, const struct raw *raw, char *error,
+                         size_t size)
+{
+    if (options->command == NULL || cli_source(&raw->given, OPTION_COUNTER_KEY) != CLI_LINE)
+        return 0;
+    snprintf(error, size,
+             "--counter-key is for the built-in counter, which is run where no command is given");
+    return EXIT_USAGE;
+}
+
 /* Numbers that do not fit together are told of the one that was given, the TTL first. */
 static int derive_timing(struct options *options, const struct raw *raw, char *error, size_t size)
 {
@@ -430,6 +446,8 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
         status = check_restart(options, &raw, error, error_size);
     if (status == 0)
         status = check_companions(options, &raw, error, error_size);
+    if (status == 0)
+        status = check_counter(options, &raw, error, error_size);
     if (status == 0)
         status = check_command_name(options, error, error_size);
     if (status == 0)

@@ -12,6 +12,7 @@
 #include "leaderwrap/base/clock.h"
 #include "leaderwrap/base/duration.h"
 #include "leaderwrap/base/log.h"
+#include "occupant.h"
 
 #define FOREIGN_SHOWN 40
 
@@ -34,6 +35,7 @@ static void set_status(struct report *report, const char *format, ...)
     va_end(arguments);
 }
 
+/* The parts of the first line are cut so that it has 250 bytes at most, with the longest name. */
 void report_start(struct report *report)
 {
     const struct timing *timing = &report->options->timing;
@@ -47,7 +49,7 @@ void report_start(struct report *report)
     duration_format(outage, sizeof outage, timing->tolerated_outage_ms);
     duration_format(failover, sizeof failover,
                     timing->worst_failover_ms + report->options->lock_delay_ms);
-    log_line(LOG_LEVEL_INFO, "start", "%.40s runs %s the lease \"%.60s\" at redis %.60s %s",
+    log_line(LOG_LEVEL_INFO, "start", "%.30s runs %s the lease \"%.36s\" at redis %.46s %s",
              command != NULL ? command[0] : "the built-in counter",
              report->options->once ? "once if" : "where", report->options->key,
              report->trouble.server, report->options->once ? "can be had" : "is held");
@@ -98,18 +100,6 @@ static void describe_holder(const struct report *report, const struct lease_reco
         snprintf(buffer, size, "the lease was free a moment ago");
 }
 
-/* What a person can do about a value that bars the key for ever. */
-static char *foreign_advice(const struct report *report, char *buffer, size_t size)
-{
-    char database[32] = "";
-
-    if (report->options->redis.url.database != 0)
-        snprintf(database, sizeof database, "-n %d ", report->options->redis.url.database);
-    snprintf(buffer, size, "if nobody needs it: redis-cli %sDEL \"%.80s\"", database,
-             report->options->key);
-    return buffer;
-}
-
 /* A job that was done already, as the one who asks in vain wants to know it. */
 static void describe_hold(const struct lease_record *record, char *buffer, size_t size)
 {
@@ -132,7 +122,7 @@ static void tell_busy(struct report *report, const struct election_action *actio
         describe_holder(report, &reply->record, report->told_waiting, sizeof report->told_waiting);
     if (action->end == END_FOREIGN)
         log_line(LOG_LEVEL_ERROR, "foreign", "not running the command: %s; %s",
-                 report->told_waiting, foreign_advice(report, advice, sizeof advice));
+                 report->told_waiting, occupant_advice(report->options, advice, sizeof advice));
     else
         /* Nothing to write mail about; but a person who has just typed it would wonder. */
         log_line(isatty(STDERR_FILENO) ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "busy",
@@ -177,7 +167,7 @@ static void tell_waiting(struct report *report, const struct election *election,
 
     describe_holder(report, record, holder, sizeof holder);
     if (foreign)
-        foreign_advice(report, rest + 2, sizeof rest - 2);
+        occupant_advice(report->options, rest + 2, sizeof rest - 2);
     else
         describe_rest(report, election, record, rest, sizeof rest);
     set_status(report, "standing by: %s", holder);

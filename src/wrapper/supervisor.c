@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "environment.h"
+#include "executable.h"
 #include "leaderwrap/base/clock.h"
 #include "leaderwrap/base/log.h"
 #include "leaderwrap/base/loop.h"
@@ -306,7 +306,7 @@ static void on_report(void *context, const struct keeper_report *report)
     tell_companions(supervisor, report);
     switch ((enum keeper_report_kind)report->kind) {
     case KEEPER_EXEC_FAILED:
-        supervisor->outcome.child_status = environment_exit_status(report->value);
+        supervisor->outcome.child_status = executable_exit_status(report->value);
         event.kind = EVENT_CHILD_EXIT;
         event.failed = true;
         break;

@@ -14,7 +14,9 @@ every row nothing of the command may be alive when the status comes out.
 
 import itertools
 import os
+import pathlib
 import re
+import shutil
 import signal
 import subprocess
 
@@ -57,12 +59,23 @@ COMMANDS = {
     **{"dies of " + name: "ulimit -c 0; kill -%d $$" % number_of(name) for name in SIGNALS},
 }
 
+
+
+def without_loader():
+    """A program whose loader (PT_INTERP) is not there, which only execve(2) finds out."""
+    program = pathlib.Path(shutil.which("true")).read_bytes()
+    return re.sub(rb"/lib(?=[^\0]*/ld-)", b"/nil", program, count=1)
+
+
 # Things to execute that are no scripts given to a shell: the contents of a file, and its mode.
 FILES = {
     "not there": None,
     "a folder": (None, 0o755),
     "not executable": ("exit 3\n", 0o644),
     "no such interpreter": ("#!/no/such/interpreter\n", 0o755),
+    "interpreter not executable": ("#!/etc/passwd\n", 0o755),
+    "empty": ("", 0o644),
+    "no such loader": (without_loader(), 0o755),
     "no interpreter": ("exit 3\n", 0o755),  # execvp(3) hands it to the shell
 }
 
@@ -159,6 +172,8 @@ TABLE = {
         (64, "--restart sometimes", "exit 0", ""),
         (64, "--max-restarts 1", "exit 0", ""),
         (64, "--password-file /nowhere", "exit 0", ""),
+        (64, "--password-file command", "empty", ""),
+        (64, "--counter-key k", "exit 0", ""),
         (64, "--check --renew 90s", "exit 0", ""),
     ],
     "69": [
@@ -216,11 +231,14 @@ TABLE = {
         *[(126, mode, "not executable", "") for mode in MODES],
         *[(126, mode, "a folder", "") for mode in ("--once", "")],
         *[(127, mode, "not there", "kill-redis start") for mode in ("--once", "")],
+        *[(127, mode, "no such interpreter", "kill-redis start") for mode in MODES],
+        (126, "", "interpreter not executable", "kill-redis start"),
         (127, "--check", "not there", ""),
+        (127, "--check", "no such interpreter", ""),
         (126, "--check", "not executable", ""),
         # Found out by execve(2).
-        *[(127, mode, "no such interpreter", "exec_failed") for mode in ("--once", "")],
-        (127, ON_FAILURE, "no such interpreter", "exec_failed restart TERM"),
+        *[(127, mode, "no such loader", "exec_failed") for mode in ("--once", "")],
+        (127, ON_FAILURE, "no such loader", "exec_failed restart TERM"),
     ],
 }
 
@@ -250,7 +268,7 @@ class Bench:
             path.mkdir()
         elif FILES[name] is not None:
             content, mode = FILES[name]
-            path.write_text(content, encoding="utf-8")
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
             path.chmod(mode)
         return [path]
 

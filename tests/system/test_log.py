@@ -42,6 +42,17 @@ def test_json_lines(arena, redis):
     assert {line["token"] for line in lines if "token" in line} == {token}
 
 
+def test_the_longest_names_fit_a_line(arena, redis):
+    for options in ([], ["--once", "--log-level", "info"]):
+        names = ["--name", "n" * 64, "--key", "ko"[len(options) > 0] * 200]
+        done = arena.run("--redis", redis.url(), "--assume-fresh", *names, *options, "--", "true")
+        lines = done.stderr.splitlines()
+        assert done.returncode == 0
+        assert "true runs" in lines[0] and "KILL after" in done.stderr
+        assert max(map(len, lines)) <= 250, done.stderr
+
+
+
 def test_text_lines(arena, redis):
     lines = run(arena, redis)
     assert len(lines) == 8

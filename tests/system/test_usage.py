@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import subprocess
 
 import pytest
 
@@ -67,6 +68,7 @@ def refuse(arena, listener):
         (["--password", "hidden"], "did you mean --password-file?"),
         (["--ttl", "--", "true"], "--ttl needs a value"),
         (["--check=yes"], "--check"),
+        (["--key", "k", "--", ""], "the command is an empty word"),
         (["--" + LONG], "is no option"),
         (["--ttl", "15"], "unit"),
         (["--ttl", ""], "--ttl"),
@@ -521,7 +523,7 @@ def test_a_wrong_password(arena, password, reason):
     ):
         assert done.returncode == 125
         told = done.stdout + done.stderr
-        assert reason in told and "started" not in told
+        assert told.count(reason) == 1 and "started" not in told
         assert "wrong" not in told.replace("WRONGPASS", "")
 
 
@@ -559,6 +561,54 @@ def test_check_of_a_command_that_is_not_there(arena, redis):
     assert done.returncode == 127
     assert "cannot execute leaderwrap-no-such-program" in done.stdout
     assert check(arena, redis.url(), "--", "/etc/passwd").returncode == 126
+
+
+def test_check_of_a_script_without_its_interpreter(arena, redis):
+    script = arena.folder / "script"
+    script.write_text("#!/no/such/interpreter -x\n")
+    script.chmod(0o755)
+    done = check(arena, redis.url(), "--", script)
+    assert done.returncode == 127
+    told = "cannot execute %s: its first line asks for the interpreter /no/such/interpreter: No such"
+    assert told % script in done.stdout
+
+
+@pytest.mark.parametrize("database", [0, 3])
+def test_check_of_a_key_with_a_foreign_value(arena, redis, database):
+    url = redis.url() + "?db=%d" % database
+
+    def run(*words):
+        return redis.cli("-n", database, *words)
+
+    run("SET", "test", "somebody")
+    done = check(arena, url, "--", "true")
+    assert done.returncode == 125
+    assert 'the key holds "somebody", which no leaderwrap wrote' in done.stdout
+    advice = "if nobody needs it: redis-cli %sDEL" % ("-n 3 " if database else "")
+    assert advice in done.stdout
+    assert run("GET", "test") == "somebody"
+    # Nor what is left of a holder's id beside another record, nor another type.
+    run("HSET", "{test}:term", "id", "somebody else")
+    assert check(arena, url, "--", "true").returncode == 125
+    run("HSET", "{test}:term", "id", "somebody")
+    assert check(arena, url, "--", "true").returncode == 0
+    run("DEL", "test")
+    run("LPUSH", "test", "somebody")
+    done = check(arena, url, "--", "true")
+    assert (done.returncode, "choose another --key" in done.stdout) == (125, True)
+
+
+def test_check_without_a_reader(arena, redis):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        process = arena.spawn(
+            [*arena.leaderwrap_command(), "--check", "--redis", redis.url(), "--key", "test", "true"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        told = process.communicate()[1]
+    assert process.returncode == 125
+    assert "cannot write the result: No space left on device" in told
 
 
 # Where the password comes from

@@ -1,11 +1,10 @@
-/* The command's environment and the search along PATH. */
+/* The command's environment. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,28 +51,10 @@ static void own_variables_replace_inherited_ones(void **state)
     environment_free(NULL);
 }
 
-static void commands_are_found_as_execvp_does(void **state)
-{
-    (void)state;
-    setenv("PATH", "/nonexistent:/usr/bin:/bin", 1);
-    assert_int_equal(environment_find_command("sh"), 0);
-    assert_int_equal(environment_find_command("/bin/sh"), 0);
-    assert_int_equal(environment_find_command("no-such-command"), ENOENT);
-    assert_int_equal(environment_find_command(""), ENOENT);
-    assert_int_equal(environment_find_command("/no/such/command"), ENOENT);
-    assert_int_equal(environment_find_command("/etc/passwd"), EACCES);
-    assert_int_equal(environment_find_command("/etc"), EACCES);
-    setenv("PATH", "/etc", 1);
-    assert_int_equal(environment_find_command("passwd"), EACCES);
-    unsetenv("PATH");
-    assert_int_equal(environment_find_command("sh"), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(own_variables_replace_inherited_ones),
-        cmocka_unit_test(commands_are_found_as_execvp_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -430,6 +430,7 @@ static void each_mistake_names_its_setting(void **state)
     assert_refused("--password-file /tmp backup", "it is a directory");
     assert_refused("--password-file /dev/stdin backup", "it is an open descriptor");
     assert_refused("--password-file /dev/fd/0 backup", "it is an open descriptor");
+    assert_refused("--counter-key k backup", "--counter-key is for the built-in counter");
     setenv("REDIS_URL", "localhost:6379", 1);
     assert_refused("backup", "REDIS_URL: localhost:6379 has no redis:// in front");
     setenv("LEADERWRAP_REDIS", "redis://h:x", 1);
@@ -499,6 +500,8 @@ static void a_password_file_becomes_absolute(void **state)
     (void)state;
     assert_true(file >= 0);
     snprintf(line, sizeof line, "--password-file %s backup", path);
+    assert_refused(line, "its first line is empty");
+    assert_int_equal(write(file, "secret\n", 7), 7);
     struct parsed parsed = assert_accepted(line);
     assert_int_equal(parsed.options.redis.password_file[0], '/');
     assert_int_equal(access(parsed.options.redis.password_file, R_OK), 0);

@@ -11,8 +11,8 @@
 #define PASSWORD_SIZE_MAX ((size_t)64 * 1024)
 
 /* Whether `path` is a file that can be read again and again: a regular one, by whatever links, and
- * by no descriptor of this process. Never blocks on a pipe. Returns NULL, or what is wrong with it;
- * static, or as strerror(3) has it. */
+ * by no descriptor of this process; and whether a password is in it now. Never blocks on a pipe.
+ * Returns NULL, or what is wrong with it; static, or as strerror(3) has it. */
 const char *password_check_file(const char *path);
 
 /* Whether somebody may read the file who need not: everybody, or a group although the file is our
