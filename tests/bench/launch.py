@@ -4,8 +4,9 @@ import os
 import signal
 import time
 
-from tests.bench.stage import Stamps, boottime_ns
+from tests.bench.stage import Stamps
 from tests.bench.table import Row
+from tests.lib import boottime_ns
 
 KEY = "bench-launch"
 TTL = "15s"
@@ -46,7 +47,7 @@ def measure(stage, rounds):
     """The rows of this module; each round measures all of them in turn."""
     stamps = Stamps()
     wrapper = [*stage.arguments(KEY, TTL), stage.stamp]
-    bare = [stage.bare, str(stage.server.port), KEY + "-bare", stage.stamp]
+    bare = [stage.bare, str(stage.redis.port), KEY + "-bare", stage.stamp]
     flock = [stage.flock, os.path.join(stage.folder, "lock"), stage.stamp]
     late, wrapped, flocked, bared = [], [], [], []
 
@@ -54,11 +55,11 @@ def measure(stage, rounds):
     measure_ms(stage, stamps, [*stage.arguments(KEY, TTL, "--assume-fresh"), stage.stamp])
     for _ in range(rounds):
         late.append(lateness_ms())
-        if stage.server.client("HGET", "{%s}:term" % KEY, "st") != "free":
+        if stage.client.command("HGET", "{%s}:term" % KEY, "st") != "free":
             raise RuntimeError("the lease was not released")
         wrapped.append(measure_ms(stage, stamps, wrapper))
         flocked.append(measure_ms(stage, stamps, flock))
-        stage.server.client("DEL", KEY + "-bare")
+        stage.client.command("DEL", KEY + "-bare")
         bared.append(measure_ms(stage, stamps, bare))
     stamps.close()
     return [

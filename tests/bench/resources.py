@@ -5,8 +5,9 @@ import re
 import signal
 import time
 
-from tests.bench.stage import Stamps, children_of, send, wait_until
+from tests.bench.stage import Stamps
 from tests.bench.table import Row
+from tests.lib import processes, wait_until
 
 TTL = "15s"
 
@@ -59,17 +60,17 @@ class Requests:
     """Counts the requests of each client port. MONITOR tells them apart from what scripts call,
     which Redis's own counters do not."""
 
-    def __init__(self, server):
-        self._client = server.client
-        self._monitor = server.connect()
-        self._monitor("MONITOR")
+    def __init__(self, stage):
+        self._client = stage.client
+        self._monitor = stage.redis.connect()
+        self._monitor.command("MONITOR")
 
     def end(self):
         """A dictionary from port to count."""
-        self._client("ECHO", "bench-end")
+        self._client.command("ECHO", "bench-end")
         counts = {}
         while True:
-            line = self._monitor.next_reply()
+            line = self._monitor.reply()
             if '"bench-end"' in line:
                 self._monitor.close()
                 return counts
@@ -89,7 +90,7 @@ def lone_memory(stage):
     stamps = Stamps()
 
     # The key is somebody else's for ever.
-    stage.server.client("SET", "bench-follower", "somebody")
+    stage.client.command("SET", "bench-follower", "somebody")
     follower = stage.worker("bench-follower", TTL, stamps, lone=True)
     stage.wait_listeners("bench-follower", 1)
     time.sleep(SETTLE_S)
@@ -116,8 +117,8 @@ def trio(stage, window_s):
     time.sleep(SETTLE_S)
 
     pids = [processes_of(worker) for worker in workers]
-    ports = [ports_of(worker.pid, stage.server.port) for worker in workers]
-    requests = Requests(stage.server)
+    ports = [ports_of(worker.pid, stage.redis.port) for worker in workers]
+    requests = Requests(stage)
     before = [usage(each) for each in pids]
     began = time.monotonic()
     time.sleep(window_s)
@@ -147,11 +148,11 @@ def flock_memory(stage):
         with open("/proc/locks", encoding="ascii") as file:
             return re.search(r"-> FLOCK .* %d " % waiter.pid, file.read())
 
-    wait_until(waits, "flock to wait")
+    wait_until(waits, what="flock to wait")
     memory = memory_kb([waiter.pid])
     for process in (waiter, holder):
-        for pid in [process.pid, *children_of(process.pid)]:
-            send(pid, signal.SIGTERM)
+        for pid in [process.pid, *processes.children(process.pid)]:
+            processes.send(pid, signal.SIGTERM)
         process.wait()
     stamps.close()
     return memory

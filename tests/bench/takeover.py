@@ -3,8 +3,9 @@
 import random
 import time
 
-from tests.bench.stage import Stamps, boottime_ns, parent_of
+from tests.bench.stage import Stamps
 from tests.bench.table import Row
+from tests.lib import boottime_ns, processes
 
 TTL = "2s"
 RENEW_S = 2 / 3
@@ -26,9 +27,10 @@ class Trio:
     def next_start_ns(self):
         """Waits for the next leader's command."""
         at_ns, child = self.stamps.wait("start")
-        keeper = parent_of(child)
-        elector = parent_of(parent_of(keeper))  # above the guard
-        self.leader = next(worker for worker in self.stage.workers if worker.pid == elector)
+        pid = child
+        for _ in ("keeper", "guard", "elector"):
+            pid = processes.stat(pid).parent
+        self.leader = next(worker for worker in self.stage.workers if worker.pid == pid)
         return at_ns
 
     def refill(self):
@@ -64,7 +66,7 @@ def crash(trio):
     old = trio.leader
     old.freeze()
     asked_ns = boottime_ns()
-    left_ms = trio.stage.server.client("PTTL", trio.key)
+    left_ms = trio.stage.client.command("PTTL", trio.key)
     old.crash()
     if left_ms < 0:
         raise RuntimeError("the key was gone before the crash")

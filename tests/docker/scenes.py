@@ -98,7 +98,7 @@ class Scene:
         ]
         for beat in late:
             beats.remove(beat)
-        problems = heartbeats.find_overlaps(beats)
+        problems = heartbeats.beat_problems(beats)
         expect(not problems, "\n".join(problems))
         stored = int(self.lab.redis("GET", "global_counter"))
         problems, _ = labkit.counter_problems(self.follower.terms, None, self.cuts)

@@ -5,10 +5,11 @@ afterwards and fails the test if any process is left over.
 """
 
 from .arena import Arena
-from .beats import Term, check_terms, find_overlaps, read_beats
+from .beats import beat_problems, check_terms, read_beats
 from .network import Host, Network
 from .processes import wait_gone
-from .redis import RedisError, RedisServer
+from .redis import RedisServer
+from .resp import RedisError
 from .waiting import PATIENCE_S, boottime_ns, boottime_of, wait_until
 from .worker import Event, Worker
 
@@ -20,12 +21,11 @@ __all__ = [
     "PATIENCE_S",
     "RedisError",
     "RedisServer",
-    "Term",
     "Worker",
+    "beat_problems",
     "boottime_ns",
     "boottime_of",
     "check_terms",
-    "find_overlaps",
     "read_beats",
     "wait_gone",
     "wait_until",

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from . import overlaps
+
 
 @dataclasses.dataclass(frozen=True)
 class Beat:
@@ -13,15 +15,11 @@ class Beat:
 
 
 @dataclasses.dataclass
-class Term:
+class BeatTerm(overlaps.Term):
     """Everything that one term's process tree left in the file."""
 
-    token: int
-    name: str
-    first_ns: int
-    last_ns: int
-    pids: set
-    ended: set  # pids that ended by themselves (their last line says so)
+    pids: set = dataclasses.field(default_factory=set)
+    ended: set = dataclasses.field(default_factory=set)  # by themselves: their last line says so
 
 
 def read_beats(path):
@@ -36,54 +34,42 @@ def read_beats(path):
 
 
 def gather_terms(beats):
-    """One Term per token, in the order of their first lines."""
-    terms = {}
+    """One BeatTerm per token, in the order of their first lines; and what is wrong with the names."""
+    terms = overlaps.Terms(BeatTerm)
     for beat in beats:
-        term = terms.setdefault(
-            beat.token, Term(beat.token, beat.name, beat.at_ns, beat.at_ns, set(), set())
-        )
-        term.first_ns = min(term.first_ns, beat.at_ns)
-        term.last_ns = max(term.last_ns, beat.at_ns)
+        term = terms.add(beat.token, beat.name, beat.at_ns)
         term.pids.add(beat.pid)
         if beat.what == "end":
             term.ended.add(beat.pid)
-    return list(terms.values())
+    return list(terms.by_token.values()), terms.problems
 
 
-def find_overlaps(beats):
-    """A sentence for each thing that must not be: terms that overlap in time, terms whose lines
-    are mixed, a token that two names used, tokens that do not grow."""
+def returns(beats):
+    """A sentence for each term that another one has followed and that wrote again. The order of lines
+    needs no clock."""
     problems = []
-    terms = gather_terms(beats)
-    for index, earlier in enumerate(terms):
-        for later in terms[index + 1 :]:
-            if later.first_ns <= earlier.last_ns and earlier.first_ns <= later.last_ns:
-                overlap_ns = min(earlier.last_ns, later.last_ns) - later.first_ns
-                problems.append(
-                    "terms %d (%s) and %d (%s) overlap by %.3f ms"
-                    % (earlier.token, earlier.name, later.token, later.name, overlap_ns / 1e6)
-                )
-    for earlier, later in zip(terms, terms[1:]):
-        if later.token <= earlier.token:
-            problems.append("token %d follows token %d" % (later.token, earlier.token))
-    # The order of lines needs no clock: a term that another one has followed never writes again.
     over = set()
     current = None
-    owners = {}
     for beat in beats:
-        if beat.token in over and beat.token != current:
-            problems.append("term %d (%s) went on after a later one" % (beat.token, beat.name))
         if current is not None and beat.token != current:
             over.add(current)
+            if beat.token in over:
+                problems.append("term %d (%s) went on after a later one" % (beat.token, beat.name))
         current = beat.token
-        if owners.setdefault(beat.token, beat.name) != beat.name:
-            problems.append("both %s and %s used token %d" % (owners[beat.token], beat.name, beat.token))
     return list(dict.fromkeys(problems))
+
+
+def beat_problems(beats):
+    """A sentence for each thing that must not be: terms that overlap in time, terms whose lines
+    are mixed, a token that two names used, tokens that do not grow."""
+    terms, problems = gather_terms(beats)
+    problems += map(str, overlaps.find_overlaps(sorted(terms, key=lambda term: term.first_ns)))
+    return problems + overlaps.token_problems(terms) + returns(beats)
 
 
 def check_terms(path):
     """Asserts that the terms in the file exclude each other; returns them in order."""
     beats = read_beats(path)
-    problems = find_overlaps(beats)
+    problems = beat_problems(beats)
     assert not problems, "\n".join(problems)
-    return gather_terms(beats)
+    return gather_terms(beats)[0]

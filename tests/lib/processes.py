@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import typing
 import uuid
 
 from .waiting import PATIENCE_S, wait_until
@@ -16,34 +17,58 @@ def new_mark():
     return uuid.uuid4().hex
 
 
+class Process(typing.NamedTuple):
+    """What /proc/PID/stat says."""
+
+    state: str
+    parent: int
+    started: int
+    name: str
+    pid: int
+
+    @property
+    def alive(self):
+        """Whether it is no zombie."""
+        return self.state not in "ZX"
+
+
 def stat(pid):
-    """(state, parent, start time) of a process, or None if there is none."""
+    """The Process, or None if there is none."""
     try:
         with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
+            text = file.read()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return fields[0], int(fields[1]), int(fields[19])
+    name = text[text.index("(") + 1 : text.rindex(")")]
+    fields = text[text.rindex(")") + 1 :].split()
+    return Process(fields[0], int(fields[1]), int(fields[19]), name, pid)
+
+
+def state(pid):
+    """Its letter; X if there is no such process."""
+    found = stat(pid)
+    return found.state if found else "X"
 
 
 def alive(pid):
     """Whether the process exists and is no zombie."""
-    found = stat(pid)
-    return found is not None and found[0] not in "ZX"
+    return state(pid) not in "ZX"
 
 
 def all_pids():
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
+def everything():
+    """{pid: Process} of the machine, in one look."""
+    found = map(stat, all_pids())
+    return {process.pid: process for process in found if process is not None}
+
+
 def children(pid):
     """Direct children that are alive, the oldest first."""
-    found = []
-    for candidate in all_pids():
-        info = stat(candidate)
-        if info is not None and info[1] == pid and info[0] not in "ZX":
-            found.append((info[2], candidate))
-    return [candidate for _, candidate in sorted(found)]
+    found = [each for each in everything().values() if each.parent == pid and each.alive]
+    return [each.pid for each in sorted(found, key=lambda each: (each.started, each.pid))]
 
 
 def descendants(pid):
@@ -109,30 +134,67 @@ def describe(pids):
     return "; ".join("%d (%s)" % (pid, command_line(pid)) for pid in pids)
 
 
+class Handle:
+    """A process that cannot turn into another one meanwhile; to be closed. `process` is what was
+    seen of it, and may be gone by now."""
+
+    def __init__(self, process):
+        self.pid = process.pid
+        self._fd = None
+        try:
+            self._fd = os.pidfd_open(process.pid)
+        except OSError:
+            return
+        # The pid may have found a new owner between the look and the opening.
+        now = stat(process.pid)
+        if now is None or now.started != process.started:
+            self.close()
+
+    def send(self, number):
+        """Whether there was somebody to take it."""
+        if self._fd is None:
+            return False
+        try:
+            signal.pidfd_send_signal(self._fd, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def alive(self):
+        """Whether it exists and is no zombie."""
+        return self.send(0) and alive(self.pid)
+
+    def wake(self):
+        """See the function."""
+        if self._fd is not None and state(self.pid) in "Tt":
+            self.send(signal.SIGCONT)
+
+    def close(self):
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
 def send(pid, number):
     """Sends a signal; a process that is gone is no error."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
+    found = stat(pid)
+    if found is None:
         return
-    try:
-        signal.pidfd_send_signal(handle, number)
-    except ProcessLookupError:
-        pass
-    finally:
-        os.close(handle)
+    handle = Handle(found)
+    handle.send(number)
+    handle.close()
 
 
 def stop(pid):
     """Stops a process and returns when the kernel has stopped it."""
     send(pid, signal.SIGSTOP)
-    wait_until(lambda: (stat(pid) or "X")[0] in "TtZX", what="pid %d to be stopped" % pid)
+    wait_until(lambda: state(pid) in "TtZX", what="pid %d to be stopped" % pid)
 
 
 def wake(pid):
     """Lets a stopped process go on. One that is not stopped is left alone: where it is about to
     end, a SIGCONT would cancel the stop that its leak check asks for, which then waits for ever."""
-    if (stat(pid) or "X")[0] in "Tt":
+    if state(pid) in "Tt":
         send(pid, signal.SIGCONT)
 
 

@@ -1,4 +1,4 @@
-"""A private Redis server for a test, and just enough of its protocol to talk to it."""
+"""A private Redis server for a test."""
 
 import os
 import random
@@ -10,15 +10,12 @@ import subprocess
 import urllib.parse
 
 from . import processes
+from .resp import Client, RedisError
 from .waiting import PATIENCE_S, wait_until
 
 # Below the range from which the kernel takes ports for outgoing connections, so that a server can
 # have its port again after a restart.
 PORTS = range(20000, 32000)
-
-
-class RedisError(Exception):
-    """An error reply; the message is the reply without its minus sign."""
 
 
 def free_port():
@@ -31,31 +28,6 @@ def free_port():
             except OSError:
                 continue
             return port
-
-
-def encode(arguments):
-    parts = [a if isinstance(a, bytes) else str(a).encode() for a in arguments]
-    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts)
-
-
-def decode(stream):
-    """One RESP2 reply: str, int, None or a list; raises RedisError."""
-    line = stream.readline()
-    if not line.endswith(b"\r\n"):
-        raise ConnectionError("the server closed the connection")
-    kind, rest = line[:1], line[1:-2].decode()
-    if kind == b"-":
-        raise RedisError(rest)
-    if kind == b"+":
-        return rest
-    if kind == b":":
-        return int(rest)
-    size = int(rest)
-    if size < 0:
-        return None
-    if kind == b"$":
-        return stream.read(size + 2)[:-2].decode(errors="replace")
-    return [decode(stream) for _ in range(size)]
 
 
 class RedisServer:
@@ -156,15 +128,19 @@ class RedisServer:
 
     def command(self, *arguments, timeout=PATIENCE_S):
         """Sends one command on a connection of its own; returns the reply, raises RedisError."""
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(timeout)
-            client.connect(self.socket)
-            with client.makefile("rb") as stream:
-                if self.password is not None:
-                    client.sendall(encode(["AUTH", self.user or "default", self.password]))
-                    decode(stream)
-                client.sendall(encode(arguments))
-                return decode(stream)
+        with self.connect(timeout) as client:
+            return client.command(*arguments)
+
+    def connect(self, timeout=PATIENCE_S):
+        """A connection that stays, to be closed by the caller: a Client."""
+        client = Client(self.socket, timeout)
+        try:
+            if self.password is not None:
+                client.command("AUTH", self.user or "default", self.password)
+        except BaseException:
+            client.close()
+            raise
+        return client
 
     def cli(self, *arguments):
         """What redis-cli prints for a command, without the last newline."""

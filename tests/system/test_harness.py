@@ -11,9 +11,9 @@ import pytest
 from tests.lib import (
     Arena,
     RedisError,
+    beat_problems,
     boottime_ns,
     check_terms,
-    find_overlaps,
     processes,
     read_beats,
     wait_gone,
@@ -108,7 +108,7 @@ def test_terms_one_after_the_other_pass(tmp_path):
 )
 def test_planted_overlaps_are_found(tmp_path, lines, problem):
     path = write_beats(tmp_path / "beats", *lines)
-    assert any(problem in found for found in find_overlaps(read_beats(path)))
+    assert any(problem in found for found in beat_problems(read_beats(path)))
     with pytest.raises(AssertionError, match=problem):
         check_terms(path)
 
@@ -133,7 +133,7 @@ def test_two_beats_at_once_are_an_overlap(arena):
     beat(arena, 1)
     beat(arena, 2)
     wait_until(lambda: arena.beats().exists() and len(read_beats(arena.beats())) > 10)
-    assert find_overlaps(read_beats(arena.beats()))
+    assert beat_problems(read_beats(arena.beats()))
 
 
 def test_beat_ends_on_term_unless_told_otherwise(arena):
@@ -238,7 +238,7 @@ def test_kill9_and_sigstop(arena, stand_in):
     worker = arena.worker()
     worker.wait_event("elected")
     worker.sigstop()
-    assert processes.stat(worker.pid)[0] == "T"
+    assert processes.state(worker.pid) == "T"
     worker.cont()
     keeper = worker.keeper
     worker.kill9()

@@ -38,12 +38,8 @@ class Container:
 
     def zombies(self):
         """Dead processes of this container that nobody has reaped."""
-        found = []
-        for pid in processes.all_pids():
-            info = processes.stat(pid)
-            if info is not None and info[0] == "Z" and self.has(pid):
-                found.append(pid)
-        return found
+        dead = [pid for pid, each in processes.everything().items() if each.state == "Z"]
+        return [pid for pid in dead if self.has(pid)]
 
     def has(self, pid):
         try:
@@ -51,7 +47,7 @@ class Container:
         except OSError:
             # Of a zombie the namespace cannot be read, but who should reap it can.
             info = processes.stat(pid)
-            return info is not None and info[1] in (self.pid, self.guard, self.keeper)
+            return info is not None and info.parent in (self.pid, self.guard, self.keeper)
         return space == os.readlink("/proc/%d/ns/pid" % self.pid)
 
     def enter(self, arena, script):

@@ -408,5 +408,5 @@ def test_a_command_that_stops_itself_does_not_end_the_term(sleeper):
         after = worker.wait_event("renewed", after=after)
     assert worker.child == child and not worker.find("child_exit")
     processes.send(child, signal.SIGCONT)
-    wait_until(lambda: (processes.stat(child) or "X")[0] == "S")
+    wait_until(lambda: processes.state(child) == "S")
     assert worker.stop() == 128 + signal.SIGTERM

@@ -183,8 +183,8 @@ def test_ctrl_z_pauses_nobody(arena, redis, terminal):
     wait_renewals(redis, 3)
     size = arena.beats().stat().st_size
     wait_until(lambda: arena.beats().stat().st_size > size + 500)
-    assert [processes.stat(pid)[0] for pid in (one.pid, one.keeper, child)] != ["T"] * 3
-    assert "T" not in [processes.stat(pid)[0] for pid in (one.pid, one.keeper, child)]
+    assert [processes.state(pid) for pid in (one.pid, one.keeper, child)] != ["T"] * 3
+    assert "T" not in [processes.state(pid) for pid in (one.pid, one.keeper, child)]
     one.type(CTRL_C)
     assert one.wait() == 128 + signal.SIGINT
 

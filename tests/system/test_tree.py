@@ -229,12 +229,9 @@ def test_no_zombies_are_kept_while_the_command_runs(arena, redis, lead):
     worker.wait_output("ready")
 
     def zombies():
-        below = []
-        for pid in processes.all_pids():
-            info = processes.stat(pid)
-            if info is not None and info[1] in (worker.pid, worker.keeper) and info[0] == "Z":
-                below.append(pid)
-        return below
+        parents = worker.pid, worker.keeper
+        everything = processes.everything().values()
+        return [each.pid for each in everything if each.parent in parents and each.state == "Z"]
 
     wait_until(lambda: len(worker.tree()) == 3 and not zombies())
     assert worker.stop() == 128 + signal.SIGTERM

@@ -1,6 +1,5 @@
 """The candidates: leaderwrap on a host of its own, its processes, its log and its end."""
 
-import dataclasses
 import json
 import os
 import shlex
@@ -8,7 +7,7 @@ import signal
 import struct
 import subprocess
 
-from tests.lib import boottime_ns
+from tests.lib import boottime_ns, processes
 from tests.torture.evidence import Grant
 
 KEY = "torture"
@@ -26,76 +25,6 @@ STOPPED = {0, 128 + signal.SIGTERM, 128 + signal.SIGKILL}
 KILLED = {128 + signal.SIGKILL}
 KEEPER_LOST = {125}
 POWERED_OFF = {1}  # unshare's, where the first process of the namespace was killed
-
-
-@dataclasses.dataclass(frozen=True)
-class Process:
-    pid: int
-    parent: int
-    name: str
-    state: str
-    started: int
-
-
-def state_of(pid):
-    """The Process, or None if there is none."""
-    try:
-        with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as file:
-            text = file.read()
-    except OSError:
-        return None
-    name = text[text.index("(") + 1 : text.rindex(")")]
-    fields = text[text.rindex(")") + 2 :].split()
-    return Process(pid, int(fields[1]), name, fields[0], int(fields[19]))
-
-
-def all_processes():
-    """{pid: Process} of the machine, in one look."""
-    found = (state_of(int(entry)) for entry in os.listdir("/proc") if entry.isdigit())
-    return {process.pid: process for process in found if process is not None}
-
-
-class Handle:
-    """A process that cannot turn into another one meanwhile."""
-
-    def __init__(self, process):
-        self.pid = process.pid
-        self._fd = None
-        try:
-            self._fd = os.pidfd_open(process.pid)
-        except OSError:
-            return
-        # The pid may have found a new owner between the look and the opening.
-        now = state_of(process.pid)
-        if now is None or now.started != process.started:
-            self.close()
-
-    def send(self, number):
-        """Whether there was somebody to take it."""
-        if self._fd is None:
-            return False
-        try:
-            signal.pidfd_send_signal(self._fd, number)
-        except ProcessLookupError:
-            return False
-        return True
-
-    def alive(self):
-        """Whether it exists and is no zombie."""
-        now = state_of(self.pid)
-        return self.send(0) and now is not None and now.state not in "ZX"
-
-    def wake(self):
-        """SIGCONT for one that is stopped; others may be about to end, where a sanitizer's leak
-        check stops itself and must not be disturbed."""
-        now = state_of(self.pid)
-        if self._fd is not None and now is not None and now.state in "Tt":
-            self.send(signal.SIGCONT)
-
-    def close(self):
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
 
 
 class Candidate:
@@ -202,7 +131,7 @@ class Candidate:
 
     def processes(self):
         """Everything on its host, the host's own first process left out."""
-        everything = all_processes()
+        everything = processes.everything()
         first = self._first(everything)
         found = []
         layer = {first.pid} if first else set()
@@ -214,8 +143,8 @@ class Candidate:
 
     def find(self, *names):
         """A Handle on the oldest living process with one of these names, or None."""
-        found = [p for p in self.processes() if p.name in names and p.state not in "ZX"]
-        return Handle(min(found, key=lambda p: (p.started, p.pid))) if found else None
+        found = [p for p in self.processes() if p.name in names and p.alive]
+        return processes.Handle(min(found, key=lambda p: (p.started, p.pid))) if found else None
 
     def elector(self):
         return self.find("leaderwrap")
@@ -225,8 +154,8 @@ class Candidate:
 
     def first(self):
         """The host itself: its end takes everything with it."""
-        first = self._first(all_processes())
-        return Handle(first) if first else None
+        first = self._first(processes.everything())
+        return processes.Handle(first) if first else None
 
     def _first(self, everything):
         for process in everything.values():

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from tests.torture.evidence import Term
+from tests.lib import overlaps
+from tests.lib.overlaps import Term
 
 SECOND_NS = 10**9
 MS_NS = 10**6
@@ -33,21 +34,6 @@ STEADY_NS = SECOND_NS // 4
 # What a long-lived process may hold more at the end: a connection in the making, a pidfd.
 MORE_DESCRIPTORS = 4
 MORE_RSS_KB = 4096
-
-
-@dataclasses.dataclass
-class Overlap:
-    earlier: Term
-    later: Term
-    ns: int
-    late_ns: int  # how late the machine ran a keeper then
-    excused: bool  # later than the margin: the kernel did not keep its part of the promise
-
-    def __str__(self):
-        return "%s (token %d) and %s (token %d) overlapped by %.1f ms, from %.3f on" % (
-            *(self.earlier.name, self.earlier.token, self.later.name, self.later.token),
-            *(self.ns / MS_NS, self.later.first_ns / SECOND_NS),
-        )
 
 
 @dataclasses.dataclass
@@ -103,34 +89,24 @@ def allowance_ns(evidence, from_ns, until_ns):
 
 
 def find_overlaps(evidence):
-    found = []
-    longest = None
-    for term in evidence.proofs.in_order():
-        if longest is not None and term.first_ns <= end_ns(evidence, longest):
-            over_ns = min(end_ns(evidence, longest), end_ns(evidence, term)) - term.first_ns
-            late_ns = evidence.keeper_lateness.worst_ns(
-                term.first_ns - evidence.ttl_ns, term.first_ns
-            )
-            excused = late_ns > evidence.margin_ns
-            found.append(Overlap(longest, term, over_ns, late_ns, excused))
-        if longest is None or end_ns(evidence, term) > end_ns(evidence, longest):
-            longest = term
-    return found
+    """(overlaps, those that are excused): where the machine ran a keeper later than the margin, the
+    kernel did not keep its part of the promise."""
+    found, excused = [], []
+    terms = evidence.proofs.in_order()
+    for overlap in overlaps.find_overlaps(terms, lambda term: end_ns(evidence, term)):
+        began_ns = overlap.later.first_ns
+        late_ns = evidence.keeper_lateness.worst_ns(began_ns - evidence.ttl_ns, began_ns)
+        (excused if late_ns > evidence.margin_ns else found).append(overlap)
+    return found, excused
 
 
 def one_tree_at_a_time(evidence):
-    overlaps = [str(overlap) for overlap in find_overlaps(evidence) if not overlap.excused]
-    return evidence.proofs.problems + overlaps
+    found, _ = find_overlaps(evidence)
+    return evidence.proofs.problems + list(map(str, found))
 
 
 def tokens_grow(evidence):
-    terms = evidence.proofs.in_order()
-    return [
-        "token %d (%s) follows token %d (%s)"
-        % (later.token, later.name, earlier.token, earlier.name)
-        for earlier, later in zip(terms, terms[1:])
-        if later.token <= earlier.token
-    ]
+    return overlaps.token_problems(evidence.proofs.in_order())
 
 
 def counter_is_exact(evidence):
@@ -149,7 +125,7 @@ def only_the_frozen_are_fenced_off(evidence):
 def the_frozen_die_after_the_thaw(evidence):
     problems = []
     for freeze in evidence.freezes:
-        term = evidence.proofs.terms.get(freeze.token)
+        term = evidence.proofs.term(freeze.token)
         if term is None or not is_long(evidence, freeze):
             continue
         lived_ns = term.last_ns - freeze.thaw_ns
@@ -179,7 +155,7 @@ def measure(evidence, earlier, later):
     lost = [
         grant
         for grant in evidence.grants
-        if from_ns <= grant.at_ns <= until_ns and grant.token not in evidence.proofs.terms
+        if from_ns <= grant.at_ns <= until_ns and evidence.proofs.term(grant.token) is None
     ]
     names = {None, earlier.name, later.name, *(grant.name for grant in lost)}
     counted_ns = max([from_ns, *(grant.at_ns for grant in lost)])

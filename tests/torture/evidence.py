@@ -3,6 +3,8 @@
 import dataclasses
 import subprocess
 
+from tests.lib import overlaps
+
 BLOCK = 4096
 GIVE_BACK = 4 << 20  # bytes read before their disk space is given back
 NEVER_NS = 1 << 62
@@ -41,39 +43,32 @@ class Stream:
         self._freed = end
 
 
-@dataclasses.dataclass
-class Term:
-    """The life of one term's process tree, as its proofs of life tell it."""
-
-    token: int
-    name: str
-    first_ns: int
-    last_ns: int
-
-
 class Proofs:
     """All terms so far."""
 
     def __init__(self):
-        self.terms = {}
-        self.problems = []
+        self._terms = overlaps.Terms()
         self.count = 0
         self.latest = None  # (ns, name) of the youngest proof
 
     def add(self, line):
         at, name, token, _role = line.split(" ")
-        at_ns, token = int(at), int(token)
-        term = self.terms.setdefault(token, Term(token, name, at_ns, at_ns))
-        if term.name != name:
-            self.problems.append("both %s and %s led with token %d" % (term.name, name, token))
-        term.first_ns = min(term.first_ns, at_ns)
-        term.last_ns = max(term.last_ns, at_ns)
+        at_ns = int(at)
+        self._terms.add(int(token), name, at_ns)
         self.count += 1
         if self.latest is None or at_ns > self.latest[0]:
             self.latest = (at_ns, name)
 
+    @property
+    def problems(self):
+        return list(self._terms.problems)
+
+    def term(self, token):
+        """That term, None if it has left none."""
+        return self._terms.by_token.get(token)
+
     def in_order(self):
-        return sorted(self.terms.values(), key=lambda term: term.first_ns)
+        return self._terms.in_order()
 
 
 class Counter:

@@ -9,13 +9,11 @@ and where all stand still the whole tree does (freeze_host), or dies with them (
 import heapq
 import shutil
 import signal
-import socket
 import time
 
-from tests.lib import RedisError, boottime_ns
+from tests.lib import RedisError, boottime_ns, processes
 from tests.lib.network import run
-from tests.lib.redis import encode
-from tests.torture.candidates import KEEPER_LOST, KEY, KILLED, POWERED_OFF, STOPPED, Handle
+from tests.torture.candidates import KEEPER_LOST, KEY, KILLED, POWERED_OFF, STOPPED
 from tests.torture.evidence import Freeze, Strike
 from tests.torture.schedule import LEADER, SERVER_SLOT
 
@@ -255,7 +253,7 @@ class Faults:
                 break
             for process in sorted(running, key=lambda p: p.name in ("lw-keeper", "lw-guard", "leaderwrap")):
                 if process.pid not in frozen:
-                    frozen[process.pid] = Handle(process)
+                    frozen[process.pid] = processes.Handle(process)
                 frozen[process.pid].send(signal.SIGSTOP)
         self._scene.read_log(victim)
         freeze = Freeze(victim.name, victim.token, strike.from_ns)
@@ -396,10 +394,8 @@ class Faults:
         """Sends it without waiting for the answer; it ends by itself."""
         if self._server_struck:
             raise Skip("the server is away")
-        client = socket.socket(socket.AF_UNIX)
-        client.settimeout(ANSWER_S)
-        client.connect(self._scene.redis.socket)
-        client.sendall(encode(command))
+        client = self._scene.redis.connect(ANSWER_S)
+        client.send(*command)
         return client.close
 
     # Clocks

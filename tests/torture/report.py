@@ -50,7 +50,7 @@ def story(evidence):
 
 def summary(evidence, started, skipped):
     kinds = collections.Counter(s.kind for s in evidence.strikes if "skipped" not in s.kind)
-    overlaps = find_overlaps(evidence)
+    overlaps, excused = find_overlaps(evidence)
     terms = evidence.proofs.in_order()
     seconds = (evidence.quiet_ns - terms[0].first_ns) / SECOND_NS if terms else 0
     lines = [
@@ -66,10 +66,9 @@ def summary(evidence, started, skipped):
         "    %-28s %5s %8s %8s %8s" % ("from tree to tree, ms", "times", "median", "99 %", "worst"),
     ]
     lines += ["    %-28s %5d %8s %8s %8s" % row for row in takeover_table(evidence)]
-    excused = sum(overlap.excused for overlap in overlaps)
     lines += [
         "overlaps: %d; where the machine kept a keeper waiting past its margin: %d"
-        % (len(overlaps) - excused, excused),
+        % (len(overlaps), len(excused)),
         "fenced counter: %d; writes fenced off: %d, of %d frozen hosts"
         % (evidence.counter.value, sum(evidence.counter.refused.values()), len(evidence.freezes)),
         "worst lateness of the machine: %s ms, at a keeper's priority %s ms"

@@ -4,8 +4,8 @@ import os
 import signal
 import threading
 
-from tests.lib import PATIENCE_S, RedisError, boottime_ns, wait_until
-from tests.torture.candidates import KEY, MARGIN_MS, TTL_S, Candidate, all_processes
+from tests.lib import PATIENCE_S, RedisError, boottime_ns, processes, wait_until
+from tests.torture.candidates import KEY, MARGIN_MS, TTL_S, Candidate
 from tests.torture.evidence import Counter, Ending, Evidence, Grant, Lateness, Proofs, Stream, Usage
 
 MS_NS = 10**6
@@ -236,11 +236,10 @@ class Scene:
 
     def leftovers(self):
         """Living processes of candidates."""
-        everything = all_processes()
         names = ("leaderwrap", "lw-guard", "lw-keeper", "torture-host")
         ours = set(self.arena.leftovers())
         return [
             "%d (%s)" % (p.pid, p.name)
-            for p in everything.values()
+            for p in processes.everything().values()
             if p.pid in ours and (p.name in names or p.name.startswith("pulse-"))
         ]
