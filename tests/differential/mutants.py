@@ -1,29 +1,24 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "${0%/*}/../python" "$0" "$@"'
 """Checks the differential test: puts one deliberate fault at a time into the model or into a script
 and sees each of them caught as a difference between the two.
 
-A mutant is a replacement of an exact text in one source file, made on a copy; a text that is not
-there (any more) is an error. Prints a table of how many calls each took. The last line is
-"mutants: N passed, N failed".
-
-usage: mutants.py [--cc CC] [--jobs N] [--only WORD | --build-only] BUILD_DIRECTORY
-
-With --build-only it makes BUILD_DIRECTORY/differential and the library that it preloads, without
+Prints a table of what caught which mutant (tests/lib/mutants.py), and after how many calls. With
+--build-only it makes BUILD_DIRECTORY/differential and the library that it preloads, without
 any fault, unless they are up to date.
 """
 
-import argparse
 import concurrent.futures
 import glob
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from tests.lib import mutants
+from tests.lib.mutants import ROOT, Caught
+
 HERE = "tests/differential"
 SIM = "tests/sim"
 SCRIPTS = "src/redis/scripts"
@@ -174,81 +169,34 @@ MUTANTS = [
 ]
 
 
-def fail(text):
-    sys.exit("mutants.py: " + text)
-
-
-def read(path):
-    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
-        return file.read()
-
-
-def mutated(name, path, *replacements):
-    text = read(path)
-    for old, new in zip(replacements[::2], replacements[1::2]):
-        if text.count(old) != 1:
-            fail(f"'{name}': {text.count(old)} times in {path}, not once:\n{old}")
-        text = text.replace(old, new)
-    return text
-
-
-class Builder:
-    def __init__(self, compiler, directory):
-        self.compiler = shlex.split(compiler) + FLAGS.split()
-        self.directory = os.path.abspath(directory)
-        os.makedirs(self.directory, exist_ok=True)
-
-    def path(self, name):
-        return os.path.join(self.directory, name)
-
-    def object(self, path):
-        return self.path(path.replace("/", "_") + ".o")
-
-    def compile(self, source, path, output):
-        """Compiles `source` as if it were at `path`."""
-        include = [f"-I{ROOT}/{folder}" for folder in
-                   ("include", "src", "tests", os.path.dirname(path))]
-        subprocess.run(self.compiler + include + ["-c", source, "-o", output], check=True)
+class Builder(mutants.Builder):
+    def __init__(self, options):
+        super().__init__(options.cc, FLAGS, ("include", "src", "tests"), options.directory)
 
     def embed(self, output, scripts):
         """Makes the C file of the scripts, as they are sent, and compiles it."""
-        subprocess.run([sys.executable, f"{ROOT}/{SCRIPTS}/embed.py", output + ".c", *scripts],
-                       check=True)
+        embed = [sys.executable, f"{ROOT}/{SCRIPTS}/embed.py"]
+        subprocess.run([*embed, output + ".c", *scripts], check=True)
         self.compile(output + ".c", SCRIPTS, output + ".o")
 
-    def link(self, objects, output):
-        subprocess.run(self.compiler + objects + LIBRARIES + ["-o", output], check=True)
-
-    def is_current(self):
-        patterns = ("include/leaderwrap/*/*.h", "src/election/*.h", "src/redis/*.h", f"{SIM}/*.h",
-                    f"{HERE}/*.[ch]", f"{SCRIPTS}/*")
-        inputs = [path for pattern in patterns for path in glob.glob(f"{ROOT}/{pattern}")]
-        inputs += [os.path.join(ROOT, path) for path in SOURCES]
-        program = self.path("differential")
-        return os.path.exists(program) and all(
-            os.path.getmtime(path) < os.path.getmtime(program) for path in inputs)
-
-    def build(self, pool):
-        if self.is_current():
+    def build_all(self, pool):
+        headers = ("include/leaderwrap/*/*.h", "src/election/*.h", "src/redis/*.h", f"{SIM}/*.h")
+        if self.is_current("differential", SOURCES, (*headers, f"{HERE}/*.[ch]", f"{SCRIPTS}/*")):
             return
-        jobs = [pool.submit(self.compile, os.path.join(ROOT, path), path, self.object(path))
-                for path in SOURCES]
-        jobs.append(pool.submit(self.embed, self.path("scripts"),
-                                [os.path.join(ROOT, path) for path in LUA]))
-        for job in jobs:
-            job.result()
-        subprocess.run(self.compiler + ["-shared", "-fPIC", f"{ROOT}/{HERE}/frozen.c", "-o",
-                                        self.path("libfrozen.so")], check=True)
-        self.link([self.object(path) for path in SOURCES] + [self.path("scripts.o")],
-                  self.path("differential"))
+        self.compile_all(pool, SOURCES)
+        self.embed(self.path("scripts"), [os.path.join(ROOT, path) for path in LUA])
+        frozen = [f"{ROOT}/{HERE}/frozen.c", "-o", self.path("libfrozen.so")]
+        subprocess.run([*self.compiler, "-shared", "-fPIC", *frozen], check=True)
+        objects = [self.object(path) for path in SOURCES] + [self.path("scripts.o")]
+        self.link(objects, self.path("differential"), LIBRARIES)
 
-    def build_mutant(self, number, mutant):
+    def build(self, number, mutant):
         """Returns the program of that mutant; the other objects are everybody's."""
         path = mutant[1]
         base = self.path(f"mutant{number}")
         copy = base + os.path.splitext(path)[1]
         with open(copy, "w", encoding="utf-8") as file:
-            file.write(mutated(*mutant))
+            file.write(mutants.mutated(*mutant))
         objects = [self.object(other) for other in SOURCES if other != path]
         if path in LUA:
             # The embedded name of a script is that of its file.
@@ -260,55 +208,44 @@ class Builder:
         else:
             self.compile(copy, path, base + ".o")
             objects.append(self.path("scripts.o"))
-        self.link(objects + [base + ".o"], base)
+        self.link(objects + [base + ".o"], base, LIBRARIES)
         return base
 
 
 def hunt(program):
-    """Returns (in what it differed, or None, and after how many calls)."""
     with tempfile.TemporaryDirectory() as folder:
         result = subprocess.run(
-            [program, "--brief", "--seconds", str(SECONDS), folder], stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", check=False)
+            [program, "--brief", "--seconds", str(SECONDS), folder],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
     what = re.search(r"^DIFFERENCE in (.*), seed", result.stdout, re.MULTILINE)
     calls = re.search(r"^caught after (\d+) calls$", result.stdout, re.MULTILINE)
     if result.returncode == 1 and what and calls:
-        return what.group(1), calls.group(1)
+        return Caught(what.group(1), calls.group(1) + " calls")
     print(result.stdout)
-    return None, "-"
-
-
-def check(builder, number, mutant):
-    return mutant[0], *hunt(builder.build_mutant(number, mutant))
+    return None
 
 
 def main():
-    parser = argparse.ArgumentParser(add_help=True)
+    parser = mutants.parser(__doc__)
     parser.add_argument("--cc", default=os.environ.get("CC", "cc"))
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--only", default="")
     parser.add_argument("--build-only", action="store_true")
-    parser.add_argument("directory")
-    arguments = parser.parse_args()
-    builder = Builder(arguments.cc, arguments.directory)
-    mutants = [mutant for mutant in MUTANTS if arguments.only in mutant[0]]
-    for mutant in mutants:
-        mutated(*mutant)
-    passed = 0
-
-    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        builder.build(pool)
-        if arguments.build_only:
-            return 0
-        jobs = [pool.submit(check, builder, number, mutant)
-                for number, mutant in enumerate(mutants)]
-        print(f"{'mutant':<58}{'caught by':<22}{'after calls':>12}")
-        for job in jobs:
-            name, caught_by, calls = job.result()
-            passed += caught_by is not None
-            print(f"{name:<58}{caught_by or 'NOT CAUGHT':<22}{calls:>12}", flush=True)
-    print(f"mutants: {passed} passed, {len(mutants) - passed} failed")
-    return 0 if passed == len(mutants) else 1
+    options = parser.parse_args()
+    builder = Builder(options)
+    if options.build_only:
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            builder.build_all(pool)
+        return 0
+    return mutants.try_all(
+        MUTANTS,
+        options,
+        lambda number, mutant: hunt(builder.build(number, mutant)),
+        before=builder.build_all,
+    )
 
 
 sys.exit(main())

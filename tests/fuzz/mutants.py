@@ -1,16 +1,11 @@
-#!/usr/bin/python3
+#!/usr/bin/env -S sh -c 'exec "${0%/*}/../python" "$0" "$@"'
 """Proves that the oracles can fail: breaks one source file in one place at a time, links the target
 with it, and sees whether the corpus or else a minute of fuzzing finds it.
 
-A mutant is a replacement of an exact text, made on a copy; a text that is not there (any more) is
-an error. Prints a table of what caught which mutant. The last line is
-"fuzz: N passed, N failed".
-
-usage: mutants.py [--jobs N] [--only WORD] BUILD_DIRECTORY     (run --mutants does that)
+Prints a table of what caught which mutant (tests/lib/mutants.py). `run --mutants` builds the targets
+first. The last line is "fuzz: N passed, N failed".
 """
 
-import argparse
-import concurrent.futures
 import json
 import os
 import re
@@ -19,11 +14,11 @@ import subprocess
 import sys
 import tempfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
+from tests.fuzz.targets import arguments, corpus
+from tests.lib import mutants
+from tests.lib.mutants import ROOT, Caught
+
 SECONDS = 60
-LIMITS = ["-timeout=60", "-rss_limit_mb=2048", "-malloc_limit_mb=64", "-max_len=2048"]
-ROW = "{:<46}{:<13}{:<24}{}"
 
 # (what is wrong, target, file, text, replacement)
 MUTANTS = [
@@ -86,7 +81,7 @@ MUTANTS = [
      "    {\n        answer.verdict = LEASE_GRANTED;\n        answer.record.token = 9;\n"
      "        finish(request, &answer);\n    }\n}\n\n/* DEL"),
     ("a reply that nobody asked for is ignored", "store", "src/redis/connection.c",
-     "        fail_unasked(connection, reply);\n        return;", "        return;"),
+     "    if (request == NULL) {\n        fail_unasked(connection, reply);\n", "    if (request == NULL) {\n"),
     ("the answer to AUTH answers the acquire", "store", "src/redis/connection.c",
      "send_auth(connection, password != NULL ? password : \"\");",
      "send_command(connection, 2, (const char *[]){\"AUTH\", \"x\"}, (size_t[]){4, 1}, NULL, "
@@ -100,7 +95,7 @@ MUTANTS = [
      "    while (request",
      "    while (request"),
     ("a request is waited for for ever", "store", "src/election/election.c",
-     "election->now_ns >= election->pending.sent_ns + timeout_ns", "false"),
+     "election->now_ns >= pending_ends_ns(election)", "false"),
     ("the deadline counts from the reply", "store", "src/election/follow.c",
      "timing_deadlines(&election->config.timing, sent_ns);",
      "timing_deadlines(&election->config.timing, election->now_ns);"),
@@ -170,16 +165,12 @@ def link_command(build, target):
 
 
 def make(mutant, build, scratch, compile_of):
-    """Builds one mutant. Returns the program, or a complaint in an exception."""
-    _, target, path, old, new = mutant
-    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
-        text = file.read()
-    if old not in text:
-        raise ValueError(f"{path} has no such text any more")
+    """Builds one mutant. Returns the program."""
+    name, target, path, *texts = mutant
     # Beside the original, so to say: the broken file looks for its headers there.
     source = os.path.join(scratch, os.path.basename(path))
     with open(source, "w", encoding="utf-8") as file:
-        file.write(text.replace(old, new, 1))
+        file.write(mutants.mutated(name, path, *texts))
     words = shlex.split(compile_of[path])
     broken = os.path.join(scratch, "broken.o")
     words[words.index("-o") + 1] = broken
@@ -199,66 +190,54 @@ def make(mutant, build, scratch, compile_of):
 
 def first_finding(output):
     """The oracle or the sanitizer that spoke."""
-    for pattern in (r"oracle: \S*?fuzz/(\S+:\d+)", r"runtime error: (.*)",
-                    r"ERROR: (?:Address|Leak)Sanitizer: ([a-z -]+)", r"ERROR: libFuzzer: (.*)"):
+    for pattern in (
+        r"oracle: \S*?fuzz/(\S+:\d+)",
+        r"runtime error: (.*)",
+        r"ERROR: (?:Address|Leak)Sanitizer: ([a-z -]+)",
+        r"ERROR: libFuzzer: (.*)",
+    ):
         found = re.search(pattern, output)
         if found:
-            return found.group(1)[:60]
-    return "ended"
+            return found.group(1)[:34]
+    return "its end"
 
 
 def hunt(program, target, scratch):
-    """Runs the corpus, then fuzzes. Returns (by what, the finding), or None."""
-    seeds = os.path.join(HERE, "corpus", target)
-    dictionary = os.path.join(HERE, target + ".dict")
-    more = ["-dict=" + dictionary] if os.path.exists(dictionary) else []
+    """Runs the corpus, then fuzzes."""
     environment = dict(os.environ, ASAN_OPTIONS="symbolize=0")
     new = os.path.join(scratch, "new")
     os.mkdir(new)
-    for way, limit in (("corpus", ["-runs=0"]), ("fuzzing", [f"-max_total_time={SECONDS}"])):
-        run = subprocess.run(["nice", "-n", "15", program, *LIMITS, *limit, *more,
-                              "-artifact_prefix=" + scratch + "/", new, seeds],
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=scratch,
-                             env=environment, check=False)
+    inputs = ["-artifact_prefix=" + scratch + "/", new, corpus(target)]
+    for way, limit in (("the corpus", "-runs=0"), ("%s runs", f"-max_total_time={SECONDS}")):
+        run = subprocess.run(
+            ["nice", "-n", "15", program, *arguments(target), limit, *inputs],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=scratch,
+            env=environment,
+            check=False,
+        )
         if run.returncode != 0:
             output = run.stdout.decode("utf-8", "replace")
-            runs = re.findall(r"^#(\d+)", output, re.MULTILINE)
-            after = f", {runs[-1]} runs" if way == "fuzzing" and runs else ""
-            return way + after, first_finding(output)
+            runs = re.findall(r"^#(\d+)", output, re.MULTILINE) or ["a few"]
+            return Caught(first_finding(output), way % runs[-1] if "%" in way else way)
     return None
 
 
-def try_mutant(mutant, build, compile_of):
-    """Returns (whether it was caught, a line of the table)."""
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            found = hunt(make(mutant, build, scratch, compile_of), mutant[1], scratch)
-        except (ValueError, subprocess.CalledProcessError) as error:
-            return False, ROW.format(mutant[0], mutant[1], "NOT BUILT", error)
-    if found is None:
-        return False, ROW.format(mutant[0], mutant[1], "NOT FOUND", f"in {SECONDS} s")
-    return True, ROW.format(mutant[0], mutant[1], *found)
-
-
 def main():
-    """Tries all mutants, or those whose name has a word in it."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", default="")
-    parser.add_argument("build", metavar="BUILD_DIRECTORY")
+    parser = mutants.parser(__doc__)
+    parser.set_defaults(jobs=2)
     options = parser.parse_args()
-    chosen = [mutant for mutant in MUTANTS if options.only in mutant[0]]
-    compile_of = commands(options.build)
-    passed = 0
-    print(ROW.format("what is wrong", "target", "found by", "finding"), flush=True)
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for caught, row in pool.map(
-                lambda mutant: try_mutant(mutant, options.build, compile_of), chosen):
-            print(row, flush=True)
-            passed += caught
-    print(f"fuzz: {passed} passed, {len(chosen) - passed} failed")
-    return 0 if passed == len(chosen) and passed > 0 else 1
+    compile_of = commands(options.directory)
+
+    def try_one(_number, row):
+        mutant = by_row[row]
+        with tempfile.TemporaryDirectory() as scratch:
+            program = make(mutant, options.directory, scratch, compile_of)
+            return hunt(program, mutant[1], scratch)
+
+    by_row = {("%s: %s" % (m[1], m[0]), *m[2:]): m for m in MUTANTS}
+    return mutants.try_all(list(by_row), options, try_one, label="fuzz")
 
 
 if __name__ == "__main__":

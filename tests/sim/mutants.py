@@ -1,24 +1,19 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "${0%/*}/../python" "$0" "$@"'
 """Checks the simulator: builds it with one deliberate fault at a time and sees each of them caught.
 
-A mutant is a replacement of an exact text in one source file, made on a copy; a text that is not
-there (any more) is an error. Prints a table of what caught which mutant, and after how many
-schedules. The last line is "mutants: N passed, N failed".
-
-usage: mutants.py [--cc CC] [--jobs N] [--only WORD | --build-only] BUILD_DIRECTORY
-
+Prints a table of what caught which mutant (tests/lib/mutants.py), and after how many schedules.
 With --build-only it makes BUILD_DIRECTORY/sim, without any fault, unless that is up to date.
 """
 
-import argparse
 import concurrent.futures
 import glob
 import os
-import shlex
 import subprocess
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from tests.lib import mutants
+from tests.lib.mutants import ROOT, Caught
+
 SIM = "tests/sim"
 ELECTION = "src/election"
 SOURCES = [
@@ -252,110 +247,57 @@ MUTANTS = [
 ]
 
 
-def fail(text):
-    sys.exit("mutants.py: " + text)
-
-
-def read(path):
-    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
-        return file.read()
-
-
-def mutated(name, path, replacements):
-    text = read(path)
-    for old, new in zip(replacements[::2], replacements[1::2]):
-        if text.count(old) != 1:
-            fail(f"'{name}': {text.count(old)} times in {path}, not once:\n{old}")
-        text = text.replace(old, new)
-    return text
-
-
-class Builder:
-    def __init__(self, compiler, directory):
-        self.compiler = shlex.split(compiler) + FLAGS.split()
-        self.directory = os.path.abspath(directory)
-        os.makedirs(self.directory, exist_ok=True)
-
-    def compile(self, source, path, output):
-        include = [f"-I{ROOT}/{folder}" for folder in ("include", "src", os.path.dirname(path))]
-        subprocess.run(self.compiler + include + ["-c", source, "-o", output], check=True)
-
-    def object(self, path):
-        return os.path.join(self.directory, path.replace("/", "_") + ".o")
-
-    def build_all(self, pool):
-        jobs = [pool.submit(self.compile, os.path.join(ROOT, path), path, self.object(path))
-                for path in SOURCES + [UNCHECKED]]
-        for job in jobs:
-            job.result()
+class Builder(mutants.Builder):
+    def __init__(self, options):
+        super().__init__(options.cc, FLAGS, ("include", "src"), options.directory)
 
     def build_sim(self, pool):
-        program = os.path.join(self.directory, "sim")
-        inputs = glob.glob(f"{ROOT}/include/leaderwrap/*/*.h") + glob.glob(f"{ROOT}/src/election/*.h")
-        inputs += glob.glob(f"{ROOT}/{SIM}/*.h") + [os.path.join(ROOT, path) for path in SOURCES]
-        if os.path.exists(program) and all(
-                os.path.getmtime(path) < os.path.getmtime(program) for path in inputs):
-            return
-        self.build_all(pool)
-        objects = [self.object(path) for path in SOURCES]
-        subprocess.run(self.compiler + objects + ["-o", program], check=True)
+        patterns = ("include/leaderwrap/*/*.h", ELECTION + "/*.h", SIM + "/*.h")
+        if not self.is_current("sim", SOURCES, patterns):
+            self.compile_all(pool, SOURCES)
+            self.link([self.object(path) for path in SOURCES], self.path("sim"))
 
-    def build(self, number, name, path, replacements):
+    def build(self, number, mutant):
         """Returns the program of that mutant; the other objects are everybody's."""
-        base = os.path.join(self.directory, f"mutant{number}")
+        path = mutant[1]
+        base = self.path(f"mutant{number}")
         with open(base + ".c", "w", encoding="utf-8") as file:
-            file.write(mutated(name, path, replacements))
+            file.write(mutants.mutated(*mutant))
         self.compile(base + ".c", path, base + ".o")
         others = [UNCHECKED if other == INVARIANTS else other for other in SOURCES]
         objects = [self.object(other) for other in others if other != path] + [base + ".o"]
-        subprocess.run(self.compiler + objects + ["-o", base], check=True)
+        self.link(objects, base)
         return base
 
 
 def hunt(program):
-    """Returns (what caught it or None, schedules)."""
     result = subprocess.run(
         [program, "--brief", "--workers", "1", "--runs", str(SCHEDULES), "--seconds", str(SECONDS)],
-        stdout=subprocess.PIPE, encoding="utf-8", check=False)
-    violation, _, schedules, _ = (result.stdout.strip().splitlines() or ["crash|0|0|"])[-1].split(
-        "|", 3)
-    return (None if result.returncode == 0 else violation), int(schedules)
-
-
-def check(builder, number, mutant):
-    name, path, *replacements = mutant
-    return name, hunt(builder.build(number, name, path, replacements))
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=False,
+    )
+    last = (result.stdout.strip().splitlines() or ["crash|0|0|"])[-1]
+    violation, _, schedules, _ = last.split("|", 3)
+    return None if result.returncode == 0 else Caught(violation, schedules + " schedules")
 
 
 def main():
-    parser = argparse.ArgumentParser(add_help=True)
+    parser = mutants.parser(__doc__)
     parser.add_argument("--cc", default=os.environ.get("CC", "cc"))
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--only", default="")
     parser.add_argument("--build-only", action="store_true")
-    parser.add_argument("directory")
-    arguments = parser.parse_args()
-    if arguments.build_only:
-        with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-            Builder(arguments.cc, arguments.directory).build_sim(pool)
+    options = parser.parse_args()
+    builder = Builder(options)
+    if options.build_only:
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            builder.build_sim(pool)
         return 0
-    mutants = [mutant for mutant in MUTANTS if arguments.only in mutant[0]]
-    for name, path, *replacements in mutants:
-        mutated(name, path, replacements)
-    builder = Builder(arguments.cc, arguments.directory)
-    passed = 0
-
-    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        builder.build_all(pool)
-        jobs = [pool.submit(check, builder, number, mutant)
-                for number, mutant in enumerate(mutants)]
-        print(f"{'mutant':<48}{'caught by':<36}after schedules")
-        for job in jobs:
-            name, (violation, schedules) = job.result()
-            passed += violation is not None
-            print(f"{name:<48}{violation or 'NOT CAUGHT':<36}{schedules:>15}", flush=True)
-    print(f"mutants: {passed} passed, {len(mutants) - passed} failed")
-    return 0 if passed == len(mutants) else 1
+    return mutants.try_all(
+        MUTANTS,
+        options,
+        lambda number, mutant: hunt(builder.build(number, mutant)),
+        before=lambda pool: builder.compile_all(pool, SOURCES + [UNCHECKED]),
+    )
 
 
 sys.exit(main())

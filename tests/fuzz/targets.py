@@ -1,0 +1,18 @@
+"""The fuzz targets, and what all runs of one have in common."""
+
+import pathlib
+
+HERE = pathlib.Path(__file__).resolve().parent
+NAMES = ("url", "duration", "options", "reply", "store", "keeper", "keeper_link")
+LIMITS = ("-timeout=60", "-rss_limit_mb=2048", "-malloc_limit_mb=64", "-max_len=2048")
+
+
+def corpus(target):
+    """Where its seeds are."""
+    return str(HERE / "corpus" / target)
+
+
+def arguments(target):
+    """The options that all its runs have, but for the inputs."""
+    dictionary = HERE / (target + ".dict")
+    return [*LIMITS, *(["-dict=%s" % dictionary] if dictionary.exists() else [])]
