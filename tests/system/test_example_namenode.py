@@ -58,7 +58,11 @@ class FileStore:
         return self.arena.worker(
             "--assume-fresh",
             command=[
-                EXAMPLE / "namenode", "--datanodes", ",".join(datanodes), "--replicas", replicas
+                EXAMPLE / "namenode",
+                "--datanodes",
+                ",".join(datanodes),
+                "--replicas",
+                replicas,
             ],
             redis=self.redis,
             name="127.0.0.1:%d" % free_port(),

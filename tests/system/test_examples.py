@@ -85,7 +85,9 @@ def test_the_newsletter_is_sent_once_by_ten_hosts(arena, redis):
     assert [cron.mail(host) for host in hosts] == [("", 0)] * 10
     # The clock of this one is late.
     assert cron.mail(cron.start("newsletter")) == ("", 0)
-    letters = {path.name: path.read_text().splitlines() for path in (cron.home / "outbox").iterdir()}
+    letters = {
+        path.name: path.read_text().splitlines() for path in (cron.home / "outbox").iterdir()
+    }
     assert sorted(letters) == ["alice", "bob", "carol"]
     assert [len(lines) for lines in letters.values()] == [1, 1, 1]
 

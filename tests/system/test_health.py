@@ -74,7 +74,10 @@ def test_a_healthy_command_stays_and_is_told_of_once(arena, redis):
 
 @pytest.mark.parametrize(
     "beat, end",
-    [(ALONE, "exited with 0"), ((*ALONE, "--ignore-term"), "was ended by signal 9 (Killed); leaderwrap sent it")],
+    [
+        (ALONE, "exited with 0"),
+        ((*ALONE, "--ignore-term"), "was ended by signal 9 (Killed); leaderwrap sent it"),
+    ],
     ids=["obeys", "ignores"],
 )
 def test_failures_in_a_row_stop_the_command(arena, redis, beat, end):

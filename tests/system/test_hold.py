@@ -20,7 +20,12 @@ def job(arena, redis, *options, ttl="1s"):
 
 def waiting(arena, redis, *options):
     worker = arena.worker(
-        "--once", "--log-level", "info", *options, command=["sh", "-c", "echo ran"], redis=redis,
+        "--once",
+        "--log-level",
+        "info",
+        *options,
+        command=["sh", "-c", "echo ran"],
+        redis=redis,
         ttl="1s",
     )
     worker.wait_event("waiting")

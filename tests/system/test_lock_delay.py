@@ -19,9 +19,7 @@ def first_beat_ms(arena):
 
 def start(arena, redis, *options, command=("sleep", "600"), **more):
     """A candidate that finds no record: nobody knows whether an earlier leader is alive."""
-    return arena.worker(
-        *options, command=command, redis=redis, key=KEY, **{"ttl": "2s", **more}
-    )
+    return arena.worker(*options, command=command, redis=redis, key=KEY, **{"ttl": "2s", **more})
 
 
 def wait_delay(worker, after=None):

@@ -29,7 +29,16 @@ def wait_key(redis, value):
 def test_json_lines(arena, redis):
     lines = [json.loads(line) for line in run(arena, redis, "--log-format", "json")]
     events = [line["event"] for line in lines]
-    assert events == ["start", "timing", "elected", "started", "child_exit", "tree_dead", "released", "exit"]
+    assert events == [
+        "start",
+        "timing",
+        "elected",
+        "started",
+        "child_exit",
+        "tree_dead",
+        "released",
+        "exit",
+    ]
     token = int(redis.command("HGET", "{test}:term", "tok"))
     for line in lines:
         assert set(line) - {"token"} == {"time", "level", "event", "pid", "key", "name", "message"}
@@ -156,7 +165,9 @@ def test_a_follower_warns_of_what_is_different(arena, redis):
     arena.worker(
         "--assume-fresh", command=["sleep", 600], redis=redis, ttl="60s", name="a"
     ).wait_event("started")
-    same = arena.worker("--retry", "100ms", command=["sleep", 600], redis=redis, ttl="50s", name="a2")
+    same = arena.worker(
+        "--retry", "100ms", command=["sleep", 600], redis=redis, ttl="50s", name="a2"
+    )
     other = same.wait_event("other_ttl", level="warning")["message"]
     assert "a leads with a TTL of 1 min and ours is 50 s" in other
     same.wait_event("waiting", after=same.wait_event("waiting"))
@@ -188,7 +199,10 @@ def test_debug_shows_the_leaders_heartbeat_and_the_followers_wait(arena, redis):
     beats = [leader.wait_event("renewed")]
     beats.append(leader.wait_event("renewed", after=beats[0]))
     for beat in beats:
-        assert (beat["level"], beat["message"]) == ("debug", "leading: lease renewed for another 6 s")
+        assert (beat["level"], beat["message"]) == (
+            "debug",
+            "leading: lease renewed for another 6 s",
+        )
     assert beats[1].told_ns - beats[0].told_ns > 10**9
 
 
@@ -230,7 +244,9 @@ def test_a_url_is_never_told_with_its_password(arena):
 
 # Forged lines
 
-HOSTILE = 'x\n{"event":"elected","token":9}\r\n2026-01-01T00:00:00.000Z me: elected\x1b[2J\x00\xff"\\'
+HOSTILE = (
+    'x\n{"event":"elected","token":9}\r\n2026-01-01T00:00:00.000Z me: elected\x1b[2J\x00\xff"\\'
+)
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -250,7 +266,9 @@ def test_a_foreign_value_forges_no_line(arena, redis, form):
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_the_name_of_a_leader_forges_no_line(arena, redis, form):
-    leader = arena.worker("--assume-fresh", command=["sleep", 600], redis=redis, ttl="60s", name="a")
+    leader = arena.worker(
+        "--assume-fresh", command=["sleep", 600], redis=redis, ttl="60s", name="a"
+    )
     leader.wait_event("elected")
     for field in ("name", "id"):
         redis.command("HSET", "{test}:term", field, HOSTILE.encode("latin-1"))

@@ -73,9 +73,7 @@ def test_a_leader_that_waits_for_its_lock_delay_says_so(arena, redis, manager):
 def test_a_follower_is_ready_and_says_who_leads(arena, redis, manager):
     leader = arena.worker("--assume-fresh", command=["sleep", 600], redis=redis, **CALM)
     token = leader.wait_event("elected")["token"]
-    follower = arena.worker(
-        command=["sleep", 600], redis=redis, env=told_of(arena), **CALM
-    )
+    follower = arena.worker(command=["sleep", 600], redis=redis, env=told_of(arena), **CALM)
     assert manager.hear("STATUS=") == "standing by: w0 leads with token %d" % token
     manager.hear("READY=1")
     leader.stop()

@@ -28,7 +28,9 @@ def job(arena, redis, script, *options, key=KEY, ttl=CALM, fresh=True, timeout=3
 
 def start(arena, redis, *options, command=("sleep", 600), ttl=CALM, **more):
     """The same, to be watched while it runs."""
-    return arena.worker("--once", "--hold", "0s", *options, command=command, redis=redis, ttl=ttl, **more)
+    return arena.worker(
+        "--once", "--hold", "0s", *options, command=command, redis=redis, ttl=ttl, **more
+    )
 
 
 # What takes its time.
@@ -282,7 +284,7 @@ def test_a_lock_has_no_hold(arena, redis, options):
 
 # Two jobs with one key, by mistake
 
-OTHER = "warning: w0 holds the lease \"%s\" with another command line than ours" % KEY
+OTHER = 'warning: w0 holds the lease "%s" with another command line than ours' % KEY
 
 
 def test_two_jobs_with_one_key_are_told(arena, redis):

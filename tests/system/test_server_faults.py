@@ -212,7 +212,9 @@ def told(worker):
 )
 def test_a_server_of_no_use_is_named(arena, kind, cause):
     with Fake(arena, kind) as fake:
-        done = arena.run("--once", "--redis", fake.url, "--key", "test", "--ttl", "1s", "--", "true")
+        done = arena.run(
+            "--once", "--redis", fake.url, "--key", "test", "--ttl", "1s", "--", "true"
+        )
         assert (done.returncode, done.stderr.count("\n")) == (69, 1), done
         assert cause in done.stderr and "the command was not run" in done.stderr
         worker = arena.worker(ttl="1s", command=["true"], url=fake.url)

@@ -247,7 +247,9 @@ def readme_section(title):
 
 def test_every_option_is_in_the_readme_and_the_other_way_round(arena):
     in_help = re.findall(r"^  (?:-\w, |    )--([a-z-]+)", help_text(arena), re.MULTILINE)
-    rows = [line.split("|")[1] for line in readme_section("Options").splitlines() if line[:3] == "| `"]
+    rows = [
+        line.split("|")[1] for line in readme_section("Options").splitlines() if line[:3] == "| `"
+    ]
     in_readme = re.findall(r"--([a-z][a-z-]+)", " ".join(rows))
     assert len(in_help) > 15
     assert sorted(in_help) == sorted(set(in_readme))
@@ -471,7 +473,11 @@ def test_missing_command_is_named(arena, command):
 @pytest.mark.parametrize("command", ["AUTH", "SELECT"])
 def test_missing_command_of_the_handshake_is_named(arena, command):
     redis = arena.redis('rename-command %s ""' % command)
-    url = redis.url("tcp").replace("://", "://:secret@") if command == "AUTH" else redis.url() + "?db=1"
+    url = (
+        redis.url("tcp").replace("://", "://:secret@")
+        if command == "AUTH"
+        else redis.url() + "?db=1"
+    )
     done = check(arena, url, "--", "true")
     assert (done.returncode, "secret" in done.stdout + done.stderr) == (125, False), done
     assert "unknown command '%s'; leaderwrap needs it" % command in done.stdout

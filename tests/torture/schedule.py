@@ -52,7 +52,15 @@ SERVER = {
     "server_clock": (0, 0),
 }
 ALONE_PROMPT = ["term", "term_twice", "kill_elector", "kill_keeper", "kill_main"]
-ALONE_SLOW = ["power_off", "kill_both", "stop_elector", "freeze_host", "cut_both", "cut_in", "cut_out"]
+ALONE_SLOW = [
+    "power_off",
+    "kill_both",
+    "stop_elector",
+    "freeze_host",
+    "cut_both",
+    "cut_in",
+    "cut_out",
+]
 CLOCK_STEPS_S = [-3600, -5, 0, 5, 3600]
 SLOW_ALONE_S = 4.2
 
