@@ -1,75 +1,140 @@
-/* What the files of the election share: see each file's head for its part. */
+/*
+ * What the files of the election share.
+ *
+ *     election.c     the frame: events in, the state, what follows from what the parts return
+ *     session.c      the link and its one request
+ *     observation.c  versions of the record
+ *     follow.c       standing by and asking
+ *     term.c         leading and stopping; restart.c: the policy of --restart
+ *     release.c      giving back
+ *     actions.c      what goes out
+ *     invariants.c   what holds after each step
+ *
+ * The parts never call the frame or each other, but for session, observation, restart and actions,
+ * which call nothing: they return what happened. Only the frame changes the state.
+ */
 #ifndef LEADERWRAP_ELECTION_INTERNAL_H
 #define LEADERWRAP_ELECTION_INTERNAL_H
 
 #include "leaderwrap/base/clock.h"
 #include "leaderwrap/election/election.h"
 
-/* election.c: actions, random numbers, requests */
-struct election_action *act(struct election_actions *actions, enum election_action_kind kind);
-void tell(struct election_actions *actions, enum election_note note);
-uint64_t random_below(struct election *election, uint64_t limit);
-struct election_action *send_request(struct election *election, struct election_actions *actions,
-                                     enum election_request kind);
-/* Whether a request may leave now. */
-bool can_send(const struct election *election);
-/* Drops the connection and makes a new one at `delay_ms` from now. */
-void reopen(struct election *election, struct election_actions *actions, int64_t delay_ms);
-/* No request leaves for a while after this failure; where nothing is urgent the while grows, and a
- * person has time to mend the configuration. */
-void pause_requests(struct election *election, enum lease_failure failure);
-void finish(struct election *election, struct election_actions *actions, enum election_end end);
+/* ---- actions.c ---- */
 
-/* follow.c: watching the record and asking for the lease */
-void follow(struct election *election, int64_t ask_at_ns);
-void follow_reply(struct election *election, struct election_actions *actions,
-                  const struct lease_reply *reply, enum election_request kind, int64_t sent_ns);
-void follow_push(struct election *election, const struct lease_event *push);
-void follow_listening(struct election *election);
-/* A question got no verdict: it may have been executed, or may be later. */
-void follow_doubt(struct election *election);
+/* Returns the new one at the end of the list, all zero but for its kind. */
+struct election_action *action_add(struct election_actions *actions,
+                                   enum election_action_kind kind);
+struct election_action *action_tell(struct election_actions *actions, enum election_note note);
+/* Whether a request may leave now; and one, which then is under way. */
+bool request_can_leave(const struct election *election);
+struct election_action *request_send(struct election *election, struct election_actions *actions,
+                                     enum session_request kind);
+
+/* ---- follow.c ---- */
+
+enum follow_next {
+    FOLLOW_ON,    /* standing by */
+    FOLLOW_ASKED, /* a question is on its way */
+    /* No more waiting: the lease is somebody's; the key is; nobody answers; we are not let in. */
+    FOLLOW_BUSY,
+    FOLLOW_FOREIGN,
+    FOLLOW_UNREACHABLE,
+    FOLLOW_REFUSED_US,
+};
+
+/* Whether an answer says that the lease is ours. */
+enum follow_grant {
+    GRANT_NONE,
+    GRANT_OURS,    /* by this request */
+    GRANT_UNHEARD, /* by an earlier one whose answer was lost */
+};
+
+void follow_init(struct follow *follow, int64_t now_ns);
+/* Standing by begins, or goes on; the next question is due at `ask_at_ns`. */
+void follow_from(struct election *election, int64_t ask_at_ns);
+/* What any answer shows, to whichever request. */
+void follow_note_reply(struct election *election, const struct lease_reply *reply);
+/* The answer to a question, of which `kind` it was; and one that grants nothing. */
+enum follow_grant follow_grant(const struct election *election, const struct lease_reply *reply,
+                               enum session_request kind);
+enum follow_next follow_reply(struct election *election, struct election_actions *actions,
+                              const struct lease_reply *reply);
+/* There will be no answer to it: it may have been executed, or may be later. */
+void follow_unanswered(struct election *election, struct election_actions *actions);
 /* Redis does not answer, for whatever reason. */
 void follow_silence(struct election *election);
-void follow_advance(struct election *election, struct election_actions *actions);
+void follow_push(struct election *election, const struct lease_event *push);
+void follow_listening(struct election *election);
+enum follow_next follow_advance(struct election *election, struct election_actions *actions);
 /* When a --once that still stands by gives up; INT64_MAX for never. */
 int64_t follow_until_ns(const struct election *election);
+/* Nothing of this is needed while we lead. */
+void follow_end(struct election *election, struct election_actions *actions);
 
-/* term.c: leading, stopping, releasing */
-/* For a lease whose deadlines and version the election has noted. */
-void term_begin(struct election *election, struct election_actions *actions, uint64_t token,
-                int64_t sent_ns);
-void term_check_deadlines(struct election *election, struct election_actions *actions);
-void term_end(struct election *election, struct election_actions *actions, enum election_end end);
-void term_reply(struct election *election, struct election_actions *actions,
-                const struct lease_reply *reply, int64_t sent_ns);
+/* ---- term.c ---- */
+
+enum term_next {
+    TERM_ON,
+    TERM_STOPS, /* the tree was told to end, or nothing is renewed any more */
+    TERM_OVER,  /* nothing of the tree is left */
+};
+
+void term_init(struct term *term);
+/* Notes the grant or claim of `reply` to a request sent at `sent_ns`. */
+void term_granted(struct election *election, const struct lease_reply *reply, int64_t sent_ns);
+/* Leads under it. */
+void term_begin(struct election *election, struct election_actions *actions);
+enum term_next term_check_deadlines(struct election *election, struct election_actions *actions);
+enum term_next term_end(struct election *election, struct election_actions *actions,
+                        enum election_end end);
+enum term_next term_reply(struct election *election, struct election_actions *actions,
+                          const struct lease_reply *reply, int64_t sent_ns);
+void term_unanswered(struct election *election, struct election_actions *actions);
 void term_not_started(struct election *election);
 void term_child_exit(struct election *election, struct election_actions *actions, bool failed);
 void term_unhealthy(struct election *election, struct election_actions *actions,
                     int64_t well_until_ns);
-void term_stuck(struct election *election);
-void term_tree_dead(struct election *election, struct election_actions *actions);
-void term_stop(struct election *election, struct election_actions *actions, bool at_once);
+enum term_next term_stuck(struct election *election);
+enum term_next term_tree_dead(struct election *election, struct election_actions *actions);
+/* Kills what a stop has not ended. */
+void term_hurry(struct election *election, struct election_actions *actions);
 void term_advance(struct election *election, struct election_actions *actions);
-/* Enters RELEASING for a lease that no tree runs under. */
-void release_begin(struct election *election, struct election_actions *actions);
-/* The keeper is gone and the process must end: the release is tried for a bounded time. */
-void release_without_keeper(struct election *election);
-void release_reply(struct election *election, struct election_actions *actions,
-                   const struct lease_reply *reply);
-/* The same for a renewal that was sent to write the record again, so that it can be released. */
-void restore_reply(struct election *election, struct election_actions *actions,
-                   enum lease_verdict verdict);
-void release_advance(struct election *election, struct election_actions *actions);
+int64_t term_wake_at_ns(const struct election *election);
+/* Whether the process ends after the term, for which reason, and, if it does not, for how long it
+ * lets the others go first. */
+bool term_is_the_last(const struct election *election);
+enum election_end term_final_end(const struct election *election);
+void term_stand_back(struct election *election, struct election_actions *actions);
+
+/* ---- release.c ---- */
+
+enum release_next {
+    RELEASE_ON,
+    RELEASE_OVER, /* it is given back, was not ours any more, or is left to its TTL */
+};
+
+void release_init(struct release *release);
+/* `hook` is to be run: its end is owed. */
+void release_expect_hook(struct release *release, enum election_hook hook);
+void release_hook_over(struct release *release, enum election_hook hook);
+/* Begins for a lease that no tree runs under; `ran`: one did. */
+enum release_next release_begin(struct election *election, struct election_actions *actions,
+                                bool ran);
+/* It may hold up the end of the process for a bounded time from now. */
+void release_hurry(struct election *election);
+enum release_next release_reply(struct election *election, struct election_actions *actions,
+                                const struct lease_reply *reply);
+/* The answer to a renewal that was sent to write the record again, so that it can be released. */
+enum release_next release_restored(struct election *election, struct election_actions *actions,
+                                   const struct lease_reply *reply);
+void release_unanswered(struct election *election, struct election_actions *actions);
+enum release_next release_advance(struct election *election, struct election_actions *actions);
+int64_t release_wake_at_ns(const struct election *election);
 /* Until when it waits for hooks: now for not at all. */
 int64_t release_waits_until_ns(const struct election *election);
 
-/* invariants.c */
-void check_invariants(const struct election *election, const struct election_actions *actions);
+/* ---- invariants.c ---- */
 
-/* timing helper */
-static inline int64_t ms_to_ns(int64_t ms)
-{
-    return ms * INT64_C(1000000);
-}
+void check_invariants(const struct election *election, const struct election_actions *actions);
 
 #endif

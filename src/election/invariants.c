@@ -5,9 +5,9 @@
 
 static void check_request(const struct election *election)
 {
-    enum election_request kind = election->pending.kind;
+    enum session_request kind = election->session.pending.kind;
 
-    CHECK(kind == REQUEST_NONE || election->link == LINK_OPEN);
+    CHECK(kind == REQUEST_NONE || election->session.link == LINK_OPEN);
     switch (election->state) {
     case ELECTION_FOLLOWING:
     case ELECTION_DONE:
@@ -28,21 +28,21 @@ static void check_request(const struct election *election)
 
 static void check_term(const struct election *election)
 {
-    const struct deadlines *deadlines = &election->deadlines;
+    const struct deadlines *deadlines = &election->term.deadlines;
 
     switch (election->state) {
     case ELECTION_FOLLOWING:
     case ELECTION_ACQUIRING:
     case ELECTION_RELEASING:
     case ELECTION_DONE:
-        CHECK(!election->tree);
+        CHECK(!election->term.tree);
         break;
     case ELECTION_LEADING:
         CHECK(election->now_ns < deadlines->stop_at_ns);
-        CHECK(election->tree || election->restart_at_ns != INT64_MAX);
+        CHECK(election->term.tree || election->term.restart_at_ns != INT64_MAX);
         /* fall through */
     case ELECTION_STOPPING:
-        CHECK(election->token != 0 && election->token == election->used_token);
+        CHECK(election->term.token != 0 && election->term.token == election->follow.used_token);
         CHECK(deadlines->stop_at_ns <= deadlines->kill_at_ns);
         CHECK(deadlines->kill_at_ns < deadlines->expires_at_ns);
         break;

@@ -184,13 +184,14 @@ static void set_leading(struct report *report, const struct election *election)
 {
     char delay[32];
 
-    if (election->restart_at_ns == INT64_MAX) {
-        set_status(report, "leading with token %" PRIu64, election->token);
+    if (election->term.restart_at_ns == INT64_MAX) {
+        set_status(report, "leading with token %" PRIu64, election->term.token);
         return;
     }
-    duration_format(delay, sizeof delay, (election->restart_at_ns - election->now_ns) / NS_PER_MS);
+    duration_format(delay, sizeof delay,
+                    (election->term.restart_at_ns - election->now_ns) / NS_PER_MS);
     set_status(report, "leading with token %" PRIu64 "; starting the command in %s",
-               election->token, delay);
+               election->term.token, delay);
 }
 
 static void tell_elected(struct report *report, const struct election *election,

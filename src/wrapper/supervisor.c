@@ -214,7 +214,7 @@ static void feed(struct supervisor *supervisor, struct election_event *event)
 
 static void feed_kind(struct supervisor *supervisor, enum election_event_kind kind)
 {
-    struct election_event event = {.kind = kind, .run = supervisor->election.run};
+    struct election_event event = {.kind = kind, .run = supervisor->election.term.run};
     feed(supervisor, &event);
 }
 
@@ -283,7 +283,7 @@ static void tell_companions(struct supervisor *supervisor, const struct keeper_r
 {
     switch ((enum keeper_report_kind)report->kind) {
     case KEEPER_STARTED:
-        companions_command_started(supervisor->companions, supervisor->election.token);
+        companions_command_started(supervisor->companions, supervisor->election.term.token);
         break;
     case KEEPER_STOPPING:
     case KEEPER_CHILD_EXIT:
@@ -369,7 +369,7 @@ static void on_unhealthy(void *context)
 {
     struct supervisor *supervisor = context;
     struct election_event event = {.kind = EVENT_UNHEALTHY,
-                                   .run = supervisor->election.run,
+                                   .run = supervisor->election.term.run,
                                    .well_until_ns = supervisor->companions->health.well_until_ns};
 
     feed(supervisor, &event);
@@ -409,7 +409,7 @@ static void on_forward(void *context, int number)
     struct supervisor *supervisor = context;
 
     if (supervisor->election.state == ELECTION_LEADING)
-        ask_keeper(supervisor, KEEPER_SIGNAL, supervisor->election.run, number);
+        ask_keeper(supervisor, KEEPER_SIGNAL, supervisor->election.term.run, number);
     /* SIGCONT may have ended a stop of ours that outlived the lease. */
     feed_kind(supervisor, EVENT_TICK);
 }

@@ -89,7 +89,7 @@ static enum log_level hear(struct trouble *trouble, const struct election *elect
 
 static int64_t stopped_in_ms(const struct election *election)
 {
-    return (election->deadlines.stop_at_ns - election->now_ns) / NS_PER_MS;
+    return (election->term.deadlines.stop_at_ns - election->now_ns) / NS_PER_MS;
 }
 
 /* A leader has less patience than a minute: half of the outage that it can bear. */

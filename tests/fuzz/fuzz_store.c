@@ -305,7 +305,7 @@ static void settle(void)
     if (world.done)
         return;
     /* What is not answered in time is not waited for any more, though an answer may come yet. */
-    ORACLE(world.election.pending.kind == REQUEST_NONE ||
+    ORACLE(world.election.session.pending.kind == REQUEST_NONE ||
            world.now_ns < world.asked.sent_ns + timing->request_timeout_ms * NS_PER_MS);
     ORACLE(!world.watching || fake_uv_wake_ms() != INT64_MAX);
     ORACLE(__sanitizer_get_current_allocated_bytes() <

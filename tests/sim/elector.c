@@ -134,7 +134,7 @@ static void send_request(struct world *world, struct process *process,
 /* Whoever still waits for the end of its lock delay leads nothing yet. */
 static void note_leader(struct world *world, const struct process *process)
 {
-    bool waits = process->election.now_ns < process->election.delay_until_ns;
+    bool waits = process->election.now_ns < process->election.term.delay_until_ns;
 
     if (world->now >= world->plan.quiet_at && world->leader_at == NEVER && !waits) {
         world->leader_at = world->now;
@@ -173,10 +173,10 @@ static void check_left(struct world *world, const struct process *process,
 {
     const struct election *election = &process->election;
 
-    if (action->note != NOTE_NOT_HELD || reply == NULL || election->release_in_doubt ||
-        election->end == END_LOST || election->now_ns >= election->deadlines.expires_at_ns)
+    if (action->note != NOTE_NOT_HELD || reply == NULL || election->release.in_doubt ||
+        election->end == END_LOST || election->now_ns >= election->term.deadlines.expires_at_ns)
         return;
-    if (reply->record.foreign[0] == '\0' && reply->record.token <= election->token)
+    if (reply->record.foreign[0] == '\0' && reply->record.token <= election->term.token)
         VIOLATE(world, VIOLATION_LEFT, "c%u leaves its record behind", process->id);
 }
 
@@ -211,7 +211,7 @@ static void perform(struct world *world, struct process *process,
         send_request(world, process, action, MESSAGE_ACQUIRE);
         break;
     case ACTION_RENEW:
-        if (process->election.pending.kind == REQUEST_CLAIM)
+        if (process->election.session.pending.kind == REQUEST_CLAIM)
             world->statistics->claims++;
         send_request(world, process, action, MESSAGE_RENEW);
         break;
@@ -378,7 +378,7 @@ void elector_reply(struct world *world, struct process *process, uint16_t number
             strcpy(record->foreign, "somebody else");
     }
     if ((message->verdict == LEASE_GRANTED || message->verdict == LEASE_RENEWED) &&
-        message->request == process->election.pending.number)
+        message->request == process->election.session.pending.number)
         process->confirmed_token = record->token;
     elector_feed(world, process, &event);
 }
@@ -404,20 +404,20 @@ void elector_stop(struct world *world, struct process *process)
 {
     struct election_event event = {.kind = EVENT_STOP};
     int64_t now_ns = host_clock(world, &world->hosts[process->host]);
-    bool killed = process->election.kill_sent;
+    bool killed = process->election.term.kill_sent;
 
     TRACE(world, process, "asked to stop");
     elector_feed(world, process, &event);
     if (process->stopped_ns == 0)
         process->stopped_ns = now_ns;
     if (now_ns - process->stopped_ns < ELECTION_STOP_ECHO_MS * NS_PER_MS && !killed &&
-        process->election.kill_sent && now_ns < process->election.deadlines.kill_at_ns)
+        process->election.term.kill_sent && now_ns < process->election.term.deadlines.kill_at_ns)
         VIOLATE(world, VIOLATION_HASTE, "c%u kills what it has just asked to end", process->id);
 }
 
 void elector_unhealthy(struct world *world, struct process *process)
 {
-    struct election_event event = {.kind = EVENT_UNHEALTHY, .run = process->election.run};
+    struct election_event event = {.kind = EVENT_UNHEALTHY, .run = process->election.term.run};
 
     TRACE(world, process, "command is unhealthy");
     elector_feed(world, process, &event);

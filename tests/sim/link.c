@@ -103,7 +103,7 @@ void link_lost(struct world *world, struct process *process)
 
 void link_swept(struct world *world, struct process *process)
 {
-    struct election_event event = {.kind = EVENT_TREE_DEAD, .run = process->election.run};
+    struct election_event event = {.kind = EVENT_TREE_DEAD, .run = process->election.term.run};
 
     if (process->link.state != LINK_SWEEP)
         return;

@@ -30,7 +30,7 @@ static inline void step(struct candidate *candidate, struct election_event event
 
 static inline void happens(struct candidate *candidate, enum election_event_kind kind)
 {
-    step(candidate, (struct election_event){.kind = kind, .run = candidate->election.run});
+    step(candidate, (struct election_event){.kind = kind, .run = candidate->election.term.run});
 }
 
 static inline void at(struct candidate *candidate, int64_t now_ms)
@@ -87,7 +87,7 @@ static inline struct lease_reply answer(const struct candidate *candidate,
                                         enum lease_verdict verdict, enum lease_state state,
                                         const char *id, uint64_t token, const char *version)
 {
-    struct lease_reply reply = {.request = candidate->election.last_request,
+    struct lease_reply reply = {.request = candidate->election.session.last_request,
                                 .verdict = verdict,
                                 .record = {.state = state, .token = token, .ttl_ms = 15000}};
     snprintf(reply.record.id, sizeof reply.record.id, "%s", id);
@@ -109,13 +109,14 @@ static inline void is_refused(struct candidate *candidate, const char *version)
 static inline void is_granted(struct candidate *candidate, uint64_t token)
 {
     replies(candidate, answer(candidate, LEASE_GRANTED, LEASE_HELD, ME, token,
-                              candidate->election.pending.nonce));
+                              candidate->election.session.pending.nonce));
 }
 
 static inline void is_renewed(struct candidate *candidate)
 {
-    replies(candidate, answer(candidate, LEASE_RENEWED, LEASE_HELD, ME, candidate->election.token,
-                              candidate->election.pending.nonce));
+    replies(candidate,
+            answer(candidate, LEASE_RENEWED, LEASE_HELD, ME, candidate->election.term.token,
+                   candidate->election.session.pending.nonce));
 }
 
 static inline void fails(struct candidate *candidate, enum lease_failure failure)
@@ -195,7 +196,7 @@ static inline int64_t wake_ms(const struct candidate *candidate)
 static inline void ends(struct candidate *candidate, bool failed)
 {
     step(candidate, (struct election_event){.kind = EVENT_CHILD_EXIT,
-                                            .run = candidate->election.run,
+                                            .run = candidate->election.term.run,
                                             .failed = failed});
     happens(candidate, EVENT_TREE_DEAD);
 }

@@ -35,8 +35,9 @@ static void a_grant_of_somebody_else_starts_nothing(void **state)
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         struct candidate candidate = fresh();
         const char *version = others[i].version;
-        replies(&candidate, answer(&candidate, LEASE_GRANTED, LEASE_HELD, others[i].id, 100,
-                                   version != NULL ? version : candidate.election.pending.nonce));
+        replies(&candidate,
+                answer(&candidate, LEASE_GRANTED, LEASE_HELD, others[i].id, 100,
+                       version != NULL ? version : candidate.election.session.pending.nonce));
         expect_none(&candidate, ACTION_START);
         assert_true(was_told(&candidate, NOTE_ASK_FAILED));
         assert_int_equal(candidate.election.state, ELECTION_FOLLOWING);
@@ -53,7 +54,7 @@ static void a_renewal_of_somebody_else_extends_nothing(void **state)
     happens(&candidate, EVENT_TICK);
     expect(&candidate, ACTION_RENEW);
     replies(&candidate, answer(&candidate, LEASE_RENEWED, LEASE_HELD, ME, 101,
-                               candidate.election.pending.nonce));
+                               candidate.election.session.pending.nonce));
     expect_none(&candidate, ACTION_EXTEND);
     assert_true(was_told(&candidate, NOTE_RENEWAL_FAILED));
     assert_int_equal(candidate.election.state, ELECTION_LEADING);
@@ -134,14 +135,14 @@ static void a_longer_ttl_on_record_is_waited_out(void **state)
         int64_t next_ms = wake_ms(&candidate) + 1;
         at(&candidate, next_ms < 1000000 + 19999 ? next_ms : 1000000 + 19999);
         if (find(&candidate, ACTION_ACQUIRE) != NULL) {
-            assert_false(candidate.election.asked_with_observation);
-            reply.request = candidate.election.last_request;
+            assert_false(candidate.election.follow.asked_with_observation);
+            reply.request = candidate.election.session.last_request;
             replies(&candidate, reply);
         }
     }
     at(&candidate, 1000000 + 20000);
     expect_observed(&candidate, "v1", 20000);
-    assert_true(candidate.election.asked_with_observation);
+    assert_true(candidate.election.follow.asked_with_observation);
 }
 
 static void a_free_record_is_never_ripe(void **state)
@@ -154,8 +155,8 @@ static void a_free_record_is_never_ripe(void **state)
     for (int64_t now_ms = 1000000; now_ms < 1000000 + 40000; now_ms += 500) {
         at(&candidate, now_ms);
         if (find(&candidate, ACTION_ACQUIRE) != NULL) {
-            assert_false(candidate.election.asked_with_observation);
-            reply.request = candidate.election.last_request;
+            assert_false(candidate.election.follow.asked_with_observation);
+            reply.request = candidate.election.session.last_request;
             replies(&candidate, reply);
         }
     }
@@ -180,7 +181,7 @@ static void many_listeners_spread_over_a_bounded_span(void **state)
     int64_t latest_ms = 0;
     for (int i = 0; i < 200; i++) {
         struct candidate candidate = fresh();
-        candidate.election.random = (uint64_t)i;
+        candidate.election.jitter.state = (uint64_t)i;
         is_refused(&candidate, "v1");
         is_pushed(&candidate, LEASE_FREE, "v2", i % 2 == 0 ? 100000 : -1);
         int64_t wait_ms = wake_ms(&candidate) - candidate.now_ms;
@@ -210,7 +211,7 @@ static void a_version_that_was_heard_counts_once_it_is_confirmed(void **state)
     is_refused(&candidate, "v1");
     candidate.now_ms += 3000;
     is_pushed(&candidate, LEASE_HELD, "v2", -1);
-    assert_string_equal(candidate.election.seen.version.nonce, "v1");
+    assert_string_equal(candidate.election.observation.seen.nonce, "v1");
     at(&candidate, wake_ms(&candidate) + 1);
     expect_observed(&candidate, "v1", candidate.now_ms - 1000000);
     is_refused(&candidate, "v2");
@@ -245,7 +246,7 @@ static void a_push_changes_neither_ttl_nor_token(void **state)
     step(&candidate, (struct election_event){.kind = EVENT_PUSH, .push = &push});
     at(&candidate, 1000000 + 15001);
     assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->token, 7);
-    assert_false(candidate.election.asked_with_observation);
+    assert_false(candidate.election.follow.asked_with_observation);
 }
 
 static void a_new_term_is_asked_about_within_one_renewal(void **state)
@@ -256,7 +257,7 @@ static void a_new_term_is_asked_about_within_one_renewal(void **state)
         for (uint64_t seed = 0; seed < 50; seed++) {
             struct candidate candidate = fresh();
             struct lease_event push = {.state = LEASE_HELD, .token = token, .ttl_ms = 15000};
-            candidate.election.random = seed;
+            candidate.election.jitter.state = seed;
             is_refused(&candidate, "v1");
             at(&candidate, candidate.now_ms + 100);
             snprintf(push.ident, sizeof push.ident, "%s", IDENT);
@@ -292,7 +293,7 @@ static void pushes_postpone_a_question_by_no_more_than_a_ttl(void **state)
             if (find(&candidate, ACTION_ACQUIRE) != NULL) {
                 questions++;
                 answered_ms = candidate.now_ms;
-                reply.request = candidate.election.last_request;
+                reply.request = candidate.election.session.last_request;
                 replies(&candidate, reply);
             }
             assert_true(candidate.now_ms - answered_ms <= 17000);
@@ -741,7 +742,7 @@ static void a_renewal_that_fails_leaves_the_version_before(void **state)
     char nonce[LEASE_NONCE_SIZE], granted[LEASE_NONCE_SIZE];
     (void)state;
     struct candidate candidate = stopped_in_mid_renewal(nonce);
-    memcpy(granted, candidate.election.version, sizeof granted);
+    memcpy(granted, candidate.election.term.version, sizeof granted);
     fails(&candidate, LEASE_FAILURE_TRANSIENT);
     assert_string_equal(expect(&candidate, ACTION_RELEASE)->version, granted);
     assert_string_not_equal(granted, nonce);
@@ -1133,7 +1134,7 @@ static void a_hold_that_was_watched_is_counted_out(void **state)
         } else {
             candidate.now_ms += 1000;
         }
-        reply.request = candidate.election.last_request;
+        reply.request = candidate.election.session.last_request;
         replies(&candidate, reply);
         /* The server's clock is set on by an hour, and then back. */
         for (int64_t left_ms = 0; candidate.now_ms < end_ms - 1; left_ms = 3600000) {
@@ -1142,7 +1143,7 @@ static void a_hold_that_was_watched_is_counted_out(void **state)
             if (find(&candidate, ACTION_ACQUIRE) != NULL) {
                 assert_int_equal(find(&candidate, ACTION_ACQUIRE)->hold_ms,
                                  end_ms - candidate.now_ms + 1);
-                reply.request = candidate.election.last_request;
+                reply.request = candidate.election.session.last_request;
                 reply.record.hold_left_ms = left_ms;
                 replies(&candidate, reply);
             }
@@ -1163,14 +1164,14 @@ static void a_vacancy_with_a_hold_waits_for_both(void **state)
         int64_t next_ms = wake_ms(&candidate) + 1;
         at(&candidate, next_ms < 1000000 + 39999 ? next_ms : 1000000 + 39999);
         if (find(&candidate, ACTION_ACQUIRE) != NULL) {
-            assert_false(candidate.election.asked_with_observation);
-            reply.request = candidate.election.last_request;
+            assert_false(candidate.election.follow.asked_with_observation);
+            reply.request = candidate.election.session.last_request;
             replies(&candidate, reply);
         }
     }
     at(&candidate, 1000000 + 40000);
     expect_observed(&candidate, "v1", 40000);
-    assert_true(candidate.election.asked_with_observation);
+    assert_true(candidate.election.follow.asked_with_observation);
 }
 
 int main(void)

@@ -17,7 +17,7 @@ static void collect_nonces(struct election_config config, uint64_t nonces[], siz
     struct candidate candidate = fresh_with(config);
 
     for (size_t i = 0; i < count; i++) {
-        nonces[i] = strtoull(candidate.election.pending.nonce, NULL, 16);
+        nonces[i] = strtoull(candidate.election.session.pending.nonce, NULL, 16);
         is_refused(&candidate, "v1");
         at(&candidate, wake_ms(&candidate) + 1);
         expect(&candidate, ACTION_ACQUIRE);
@@ -53,9 +53,10 @@ static void nonces_and_jitter_have_nothing_in_common(void **state)
     struct candidate other = fresh();
 
     (void)state;
-    other.election.random++;
+    other.election.jitter.state++;
     for (int i = 0; i < 10; i++) {
-        assert_string_equal(one.election.pending.nonce, other.election.pending.nonce);
+        assert_string_equal(one.election.session.pending.nonce,
+                            other.election.session.pending.nonce);
         is_refused(&one, "v1");
         is_refused(&other, "v1");
         at(&one, wake_ms(&one) + 1);
@@ -128,16 +129,16 @@ static void a_vacancy_does_not_shorten_a_hold_that_was_watched(void **state)
         reply = answer(&candidate, LEASE_REFUSED, LEASE_VACANT, OTHER, 7, "v2");
         reply.record.hold_left_ms = reply.record.hold_ms = left_ms;
         replies(&candidate, reply);
-        assert_int_equal(candidate.election.obstacle, OBSTACLE_HOLDER);
-        assert_int_equal(candidate.election.seen.hold_until_ns, end_ms * NS_PER_MS);
+        assert_int_equal(candidate.election.follow.obstacle, OBSTACLE_HOLDER);
+        assert_int_equal(candidate.election.observation.hold_until_ns, end_ms * NS_PER_MS);
         candidate.now_ms = end_ms - 1;
-        candidate.election.ask_at_ns = INT64_MAX;
+        candidate.election.follow.ask_at_ns = INT64_MAX;
         happens(&candidate, EVENT_OPENED);
         assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->hold_ms, 2);
-        reply.request = candidate.election.last_request;
+        reply.request = candidate.election.session.last_request;
         reply.record.hold_left_ms = 0;
         replies(&candidate, reply);
-        assert_int_equal(candidate.election.obstacle, OBSTACLE_HOLDER);
+        assert_int_equal(candidate.election.follow.obstacle, OBSTACLE_HOLDER);
         at(&candidate, end_ms);
         assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->hold_ms, 0);
     }

@@ -55,8 +55,8 @@ static void it_hears_how_the_term_before_ended(void **state)
 {
     (void)state;
     struct candidate candidate = fresh_with((struct election_config){.hooks = {true, true}});
-    struct lease_reply reply =
-        answer(&candidate, LEASE_GRANTED, LEASE_HELD, ME, 100, candidate.election.pending.nonce);
+    struct lease_reply reply = answer(&candidate, LEASE_GRANTED, LEASE_HELD, ME, 100,
+                                      candidate.election.session.pending.nonce);
     reply.before = LEASE_VACANT;
     replies(&candidate, reply);
     assert_int_equal(expect(&candidate, ACTION_RUN_HOOK)->before, LEASE_VACANT);
@@ -323,7 +323,7 @@ static void becomes_unhealthy(struct candidate *candidate, int64_t after_ms, int
             is_renewed(candidate);
     }
     step(candidate, (struct election_event){.kind = EVENT_UNHEALTHY,
-                                            .run = candidate->election.run,
+                                            .run = candidate->election.term.run,
                                             .well_until_ns = (began_ms + well_ms) * NS_PER_MS});
 }
 

@@ -62,7 +62,7 @@ static struct effort suffer(struct candidate *candidate, int64_t ms, const struc
             count(&effort, candidate);
         }
         if (fault->hangs_up && !effort.opened &&
-            (asked || (mute && candidate->election.link == LINK_OPEN))) {
+            (asked || (mute && candidate->election.session.link == LINK_OPEN))) {
             happens(candidate, EVENT_CLOSED);
             count(&effort, candidate);
         }
@@ -290,7 +290,7 @@ static void the_answer_to_the_second_request_extends_from_its_send(void **state)
     candidate.now_ms = 1000000 + 9400;
     replies(&candidate, first);
     expect_none(&candidate, ACTION_EXTEND);
-    assert_string_not_equal(candidate.election.version, first.record.version);
+    assert_string_not_equal(candidate.election.term.version, first.record.version);
     is_renewed(&candidate);
     assert_int_equal(expect(&candidate, ACTION_EXTEND)->deadlines.stop_at_ns,
                      (1007500 + 11348) * NS_PER_MS);
@@ -322,11 +322,11 @@ static void a_release_goes_out_behind_an_unanswered_renewal(void **state)
     happens(&candidate, EVENT_TREE_DEAD);
     expect_none(&candidate, ACTION_RELEASE);
     /* In no hurry, since somebody else is to lead: the process lives on. */
-    candidate.election.release_until_ns = INT64_MAX;
+    candidate.election.release.until_ns = INT64_MAX;
     at(&candidate, 1000000 + 7500);
     expect_none(&candidate, ACTION_OPEN);
     expect(&candidate, ACTION_RELEASE);
-    assert_false(candidate.election.release_in_doubt);
+    assert_false(candidate.election.release.in_doubt);
 }
 
 /* ---- a connection that is dead, and does not say so ---- */
@@ -443,7 +443,7 @@ static void an_unanswered_release_is_in_doubt_on_the_same_connection_too(void **
     at(&candidate, 1000000 + 11348 + 2500);
     expect_none(&candidate, ACTION_OPEN);
     expect(&candidate, ACTION_RELEASE);
-    assert_true(candidate.election.release_in_doubt);
+    assert_true(candidate.election.release.in_doubt);
     replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, ME, 100, "v9"));
     assert_true(was_told(&candidate, NOTE_NOT_HELD));
 }

@@ -16,8 +16,8 @@ static const struct election_config delayed = {.lock_delay_ms = DELAY_MS};
 
 static void is_granted_after(struct candidate *candidate, enum lease_state before)
 {
-    struct lease_reply reply =
-        answer(candidate, LEASE_GRANTED, LEASE_HELD, ME, 100, candidate->election.pending.nonce);
+    struct lease_reply reply = answer(candidate, LEASE_GRANTED, LEASE_HELD, ME, 100,
+                                      candidate->election.session.pending.nonce);
 
     reply.before = before;
     replies(candidate, reply);
@@ -157,8 +157,8 @@ static void stopped_before_the_grant_it_leaves_all_of_it_behind(void **state)
     (void)state;
     struct candidate candidate = fresh_with(delayed);
     happens(&candidate, EVENT_STOP);
-    struct lease_reply reply =
-        answer(&candidate, LEASE_GRANTED, LEASE_HELD, ME, 100, candidate.election.pending.nonce);
+    struct lease_reply reply = answer(&candidate, LEASE_GRANTED, LEASE_HELD, ME, 100,
+                                      candidate.election.session.pending.nonce);
     reply.before = LEASE_VACANT;
     replies(&candidate, reply);
     assert_in_range(expect(&candidate, ACTION_RELEASE)->hold_ms, DELAY_MS, DELAY_MS + 1);
@@ -219,8 +219,8 @@ static void a_second_term_is_delayed_as_the_first(void **state)
     expect(&candidate, ACTION_RELEASE);
     replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, OTHER, 101, "v9"));
     expect(&candidate, ACTION_ACQUIRE);
-    struct lease_reply reply =
-        answer(&candidate, LEASE_GRANTED, LEASE_HELD, ME, 102, candidate.election.pending.nonce);
+    struct lease_reply reply = answer(&candidate, LEASE_GRANTED, LEASE_HELD, ME, 102,
+                                      candidate.election.session.pending.nonce);
     reply.before = LEASE_HELD;
     replies(&candidate, reply);
     assert_true(was_told(&candidate, NOTE_LOCK_DELAY));
@@ -236,8 +236,8 @@ static void the_longest_delay_is_left_as_it_is(void **state)
     const int64_t month_ms = INT64_C(30) * 24 * 3600 * 1000;
     struct candidate candidate = fresh_with((struct election_config){.lock_delay_ms = month_ms});
     happens(&candidate, EVENT_STOP);
-    struct lease_reply reply =
-        answer(&candidate, LEASE_GRANTED, LEASE_HELD, ME, 100, candidate.election.pending.nonce);
+    struct lease_reply reply = answer(&candidate, LEASE_GRANTED, LEASE_HELD, ME, 100,
+                                      candidate.election.session.pending.nonce);
     reply.before = LEASE_HELD;
     replies(&candidate, reply);
     assert_true(expect(&candidate, ACTION_RELEASE)->hold_ms == month_ms);

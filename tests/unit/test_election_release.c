@@ -58,7 +58,7 @@ static void what_a_restart_has_made_uncertain_is_written_again_and_released(void
     struct candidate candidate = releasing();
     struct candidate vacated = candidate, flushed = candidate, rolled_back = candidate;
 
-    is_not_held(&candidate, LEASE_HELD, ME, 100, candidate.election.version);
+    is_not_held(&candidate, LEASE_HELD, ME, 100, candidate.election.term.version);
     check_restored(candidate);
     is_not_held(&vacated, LEASE_VACANT, ME, 100, "vacant");
     check_restored(vacated);

@@ -73,7 +73,7 @@ static void the_pause_doubles_up_to_half_a_minute(void **state)
         assert_int_equal(pause_ms(&candidate), expected_ms[i]);
         wait_for_start(&candidate);
     }
-    assert_int_equal(candidate.election.run, 8);
+    assert_int_equal(candidate.election.term.run, 8);
 }
 
 /* Lets the present run last for so long, with its renewals. */

@@ -60,10 +60,10 @@ static void a_tree_without_a_term_is_found(void **state)
 {
     (void)state;
     struct candidate candidate = fresh();
-    candidate.election.tree = true;
+    candidate.election.term.tree = true;
     assert_true(aborts(candidate));
     candidate = releasing();
-    candidate.election.tree = true;
+    candidate.election.term.tree = true;
     assert_true(aborts(candidate));
 }
 
@@ -71,7 +71,7 @@ static void a_term_without_a_tree_is_found(void **state)
 {
     (void)state;
     struct candidate candidate = leader();
-    candidate.election.tree = false;
+    candidate.election.term.tree = false;
     assert_true(aborts(candidate));
 }
 
@@ -79,11 +79,11 @@ static void a_term_without_a_token_of_its_own_is_found(void **state)
 {
     (void)state;
     struct candidate candidate = leader();
-    candidate.election.token = 0;
-    candidate.election.used_token = 0;
+    candidate.election.term.token = 0;
+    candidate.election.follow.used_token = 0;
     assert_true(aborts(candidate));
     candidate = stopping();
-    candidate.election.used_token++;
+    candidate.election.follow.used_token++;
     assert_true(aborts(candidate));
 }
 
@@ -91,32 +91,32 @@ static void deadlines_out_of_order_are_found(void **state)
 {
     (void)state;
     struct candidate candidate = leader();
-    candidate.election.deadlines.kill_at_ns = candidate.election.deadlines.expires_at_ns;
+    candidate.election.term.deadlines.kill_at_ns = candidate.election.term.deadlines.expires_at_ns;
     assert_true(aborts(candidate));
     candidate = leader();
-    candidate.election.deadlines.stop_at_ns = candidate.election.deadlines.kill_at_ns + 1;
+    candidate.election.term.deadlines.stop_at_ns = candidate.election.term.deadlines.kill_at_ns + 1;
     assert_true(aborts(candidate));
 }
 
 static void a_request_that_does_not_fit_is_found(void **state)
 {
-    static const enum election_request wrong_for_leaders[] = {REQUEST_ACQUIRE, REQUEST_CLAIM,
-                                                              REQUEST_RELEASE};
+    static const enum session_request wrong_for_leaders[] = {REQUEST_ACQUIRE, REQUEST_CLAIM,
+                                                             REQUEST_RELEASE};
     (void)state;
     for (size_t i = 0; i < sizeof wrong_for_leaders / sizeof *wrong_for_leaders; i++) {
         struct candidate candidate = leader();
-        candidate.election.pending.kind = wrong_for_leaders[i];
-        candidate.election.pending.sent_ns = candidate.election.now_ns;
+        candidate.election.session.pending.kind = wrong_for_leaders[i];
+        candidate.election.session.pending.sent_ns = candidate.election.now_ns;
         assert_true(aborts(candidate));
     }
     struct candidate candidate = fresh();
-    candidate.election.pending.kind = REQUEST_RENEW;
+    candidate.election.session.pending.kind = REQUEST_RENEW;
     assert_true(aborts(candidate));
     candidate = releasing();
-    candidate.election.pending.kind = REQUEST_ACQUIRE;
+    candidate.election.session.pending.kind = REQUEST_ACQUIRE;
     assert_true(aborts(candidate));
     candidate = fresh();
-    candidate.election.link = LINK_DOWN;
+    candidate.election.session.link = LINK_DOWN;
     assert_true(aborts(candidate));
 }
 

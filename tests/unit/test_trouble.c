@@ -39,7 +39,7 @@ static void begin(struct fixture *f, enum election_state state, bool once)
     memset(f, 0, sizeof *f);
     assert_int_equal(timing_derive(&request, &f->election.config.timing, error, sizeof error), 0);
     f->election.state = state;
-    f->election.deadlines = timing_deadlines(&f->election.config.timing, BEGAN_MS * NS_PER_MS);
+    f->election.term.deadlines = timing_deadlines(&f->election.config.timing, BEGAN_MS * NS_PER_MS);
     trouble_init(&f->trouble, &url, once, BEGAN_MS * NS_PER_MS);
     f->file = mkstemp(name);
     assert_true(f->file >= 0);

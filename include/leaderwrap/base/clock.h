@@ -21,6 +21,11 @@ int64_t clock_boottime_ns(void);
  * time in the past fires at once, INT64_MAX disarms. Returns 0 or -errno. (timerfd_settime(2)) */
 int clock_arm_timer(int fd, int64_t at_ns);
 
+static inline int64_t ms_to_ns(int64_t ms)
+{
+    return ms * NS_PER_MS;
+}
+
 /* The earlier and the later of two points in time. */
 static inline int64_t min_ns(int64_t a, int64_t b)
 {

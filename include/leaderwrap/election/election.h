@@ -26,7 +26,10 @@
 
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/base/siphash.h"
+#include "leaderwrap/election/jitter.h"
+#include "leaderwrap/election/observation.h"
 #include "leaderwrap/election/restart.h"
+#include "leaderwrap/election/session.h"
 #include "leaderwrap/election/timing.h"
 
 enum election_state {
@@ -117,13 +120,6 @@ struct election_event {
     bool failed;           /* CHILD_EXIT: by a signal, or with another status than 0 */
 };
 
-/* A version of the record, by its two names, and since when it is known. */
-struct lease_version {
-    int64_t since_ns; /* CLOCK_BOOTTIME; -1: none is */
-    char ident[LEASE_IDENT_SIZE];
-    char nonce[LEASE_NONCE_SIZE];
-};
-
 enum election_action_kind {
     ACTION_OPEN,    /* (re)open the connection, dropping any that is there */
     ACTION_ACQUIRE, /* send; `request`, `nonce`, `token` = floor, `observed`, `observed_ms`,
@@ -185,8 +181,8 @@ struct election_action {
     int64_t hold_ms;
     struct deadlines deadlines;
     char nonce[LEASE_NONCE_SIZE];
-    char version[LEASE_NONCE_SIZE]; /* the last one this term is known to have written in time */
-    struct lease_version observed;  /* what was last seen, and for how long */
+    char version[LEASE_NONCE_SIZE];   /* the last one this term is known to have written in time */
+    struct observed_version observed; /* what was last seen, and for how long */
     int64_t observed_ms;
 };
 
@@ -197,20 +193,6 @@ struct election_actions {
     struct election_action list[ELECTION_ACTIONS_MAX];
 };
 
-enum election_link {
-    LINK_DOWN,
-    LINK_OPENING,
-    LINK_OPEN,
-};
-
-enum election_request {
-    REQUEST_NONE,
-    REQUEST_ACQUIRE,
-    REQUEST_CLAIM, /* a renewal that takes up a grant whose answer was lost */
-    REQUEST_RENEW,
-    REQUEST_RELEASE,
-};
-
 /* What stands between a candidate and the lease, as far as it knows. */
 enum election_obstacle {
     OBSTACLE_SILENCE, /* no answer so far, or none to the last question */
@@ -219,90 +201,76 @@ enum election_obstacle {
     OBSTACLE_DOUBT,   /* an earlier holder may still be alive: that is out after a TTL */
 };
 
-/* All of it is the machine's own; read-only to others. */
-struct election {
-    struct election_config config;
-    enum election_state state;
-    int64_t now_ns;
-    uint64_t random;
-    uint64_t last_nonce; /* how many nonces there have been */
-
-    enum election_link link;
-    int64_t open_since_ns; /* when the attempt in progress began */
-    int64_t open_at_ns;    /* when the next one is due, while the link is down */
-    int64_t opened_ns;     /* when the present link came up */
-    int64_t opening_ns;    /* how long it took to come up, once one did; else 0 */
-    int64_t answering_ns;  /* how long the last answer took; 0: there was none */
-    bool link_good;        /* its last answer was a verdict */
-    int unanswered;        /* requests that timed out on the present link, in a row */
-    int64_t backoff_ms;    /* the pause after the next failure */
-    bool answered;         /* the server has answered a request once */
-
-    struct {
-        enum election_request kind;
-        uint64_t number;
-        int64_t sent_ns;
-        char nonce[LEASE_NONCE_SIZE];
-    } pending;
-    uint64_t last_request;
-    int64_t retry_at_ns;   /* no request before this: what a failure sets, nothing else shortens */
-    int64_t paid_until_ns; /* what the requests so far have used up of their allowance */
-
-    /* What the last reply has shown of the record. */
-    struct {
-        enum lease_state state;
-        int64_t ttl_ms;
-        int64_t hold_until_ns; /* of that version, by our own clock; past: there is none */
-        struct lease_version version;
-    } seen;
-    struct lease_version heard; /* by a push, which proves nothing until a reply confirms it */
-    int64_t answered_ns;        /* when the last reply came */
-    int64_t hints_from_ns;      /* no push brings a question forward to before this */
-    int64_t idle_hints;         /* in a row: after which nothing had changed */
-    bool hinted;                /* the next question, or the present one, is due to a push */
-    bool saw_record;
-    bool fresh_in_doubt; /* a question that assumed so got no verdict: it may be executed yet */
+/* Standing by: when to ask, and what to make of the answers. */
+struct follow {
+    int64_t answered_ns;         /* when the last reply came */
+    int64_t hints_from_ns;       /* no push brings a question forward to before this */
+    int64_t idle_hints;          /* in a row: after which nothing had changed */
+    bool hinted;                 /* the next question, or the present one, is due to a push */
+    bool saw_record;             /* there was one in an answer, ever */
+    bool fresh_in_doubt;         /* a question that assumed so got no verdict: it may run yet */
     bool asked_with_observation; /* the last acquire carried a ripe observation */
     bool free_hint;              /* a release was pushed while a request was on its way */
     bool watching;
     uint64_t floor_token; /* the highest token seen */
     uint64_t used_token;  /* the highest token this process has led or given up with */
     int64_t ask_at_ns;
+    int64_t stand_back_until_ns; /* no question before this */
     enum election_obstacle obstacle;
     int64_t silence_since_ns; /* OBSTACLE_SILENCE: when that began */
     int64_t began_ns;         /* what --wait counts from */
+};
 
-    uint32_t run;
-    bool tree; /* of that run: something of it may be alive */
+/* The present term, or the last one. */
+struct term {
     uint64_t token;
     char version[LEASE_NONCE_SIZE]; /* of the record, as this term last wrote it in time */
     struct deadlines deadlines;
-    enum lease_state before; /* how the record of the present lease was until the grant */
-    int64_t granted_ns;      /* when the present lease was heard of; what --hold counts from */
+    enum lease_state before; /* how the record was until the grant */
+    int64_t granted_ns;      /* when the grant was heard of; what --hold counts from */
+    int64_t delay_until_ns;  /* what --lock-delay makes of it: no command before this */
     int64_t renew_at_ns;
+    uint32_t run;            /* the present or the last one; counts on over all terms */
+    bool tree;               /* of that run: something of it may be alive */
+    bool began_run;          /* the command was started in this term, or was to be */
+    bool failed;             /* how the command of the last run ended */
+    int64_t run_began_ns;    /* of the last run, as the next two */
     int64_t runtime_over_ns; /* INT64_MAX: never */
-    int64_t run_began_ns;
-    int64_t well_until_ns;  /* of a run that became unhealthy */
-    int64_t restart_at_ns;  /* no tree is there, and one is started then; INT64_MAX: no pause */
-    int64_t delay_until_ns; /* what --lock-delay makes of the present lease: no command before it */
-    bool failed;            /* how the command of the last run ended */
-    struct restart restart; /* the runs of this term */
-    int64_t stand_back_until_ns;    /* no question before this */
-    bool began_run;                 /* the command was started in this term, or was to be */
-    int hooks_left[ELECTION_HOOKS]; /* HOOK_OVER is owed so many times */
-    int64_t hooks_until_ns; /* the release waits until then for hooks to end by themselves */
-    bool hook_killed;       /* HOOK_ACQUIRE had no more time, at `hook_killed_ns` */
-    int64_t hook_killed_ns;
+    int64_t well_until_ns;   /* where it became unhealthy */
+    int64_t restart_at_ns;   /* no tree is there, and one is started then; INT64_MAX: no pause */
+    struct restart restart;
     bool kill_sent;
     int64_t stuck_since_ns; /* INT64_MAX: it is not */
     int64_t abandon_at_ns;  /* the keeper is given up then; INT64_MAX: not yet decided, or done */
+};
 
+/* Giving the lease back. */
+struct release {
+    int64_t until_ns; /* it is given up then; INT64_MAX: never */
+    bool in_doubt;    /* one got no answer, or an error: it may have been executed */
+    bool restoring;   /* the record has to be written again before it can be released */
+    int hooks_left[ELECTION_HOOKS]; /* HOOK_OVER is owed so many times, of this term or another */
+    int64_t hooks_until_ns;         /* it waits until then for hooks to end by themselves */
+    bool hook_killed;               /* HOOK_ACQUIRE had no more time, at `hook_killed_ns` */
+    int64_t hook_killed_ns;
+};
+
+/* All of it is the machine's own; read-only to others. Each part is written by the file of its
+ * name; `state` by the frame, election.c. */
+struct election {
+    struct election_config config;
+    enum election_state state;
+    int64_t now_ns;
+    struct jitter jitter;
+    uint64_t last_nonce; /* how many nonces there have been */
+    struct session session;
+    struct observation observation;
+    struct follow follow;
+    struct term term;
+    struct release release;
+    enum election_end end; /* why the present term, or the candidacy, ends */
     bool stop_asked;
     int64_t stop_asked_ns; /* when it was for the first time */
-    enum election_end end;
-    int64_t release_until_ns; /* give up releasing then; INT64_MAX: never */
-    bool release_in_doubt;    /* one got no answer, or an error: it may have been executed */
-    bool restoring;           /* the record has to be written again before it can be released */
 };
 
 /* Sets up a candidate at `now_ns`. Its first step should be a tick at the same time. */
