@@ -71,6 +71,8 @@ static void on_reply(void *context, const struct redisReply *reply)
     char why[LEASE_TEXT_SIZE];
 
     counter->asked = false;
+    if (reply == NULL)
+        return;
     counter->trouble = false;
     if (reply->type == REDIS_REPLY_ERROR) {
         complain("", reply_explain(reply->str, why, sizeof why));

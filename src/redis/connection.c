@@ -79,7 +79,7 @@ static void drop_transport(struct connection *connection)
     transport_drop(transport);
 }
 
-/* Back to closed, without a word to anybody. */
+/* Back to closed. */
 static void drop(struct connection *connection)
 {
     struct request *request = connection->first;
@@ -87,15 +87,16 @@ static void drop(struct connection *connection)
     drop_transport(connection);
     connection->first = NULL;
     connection->last = &connection->first;
-    while (request != NULL) {
-        struct request *next = request->next;
-
-        free(request);
-        request = next;
-    }
     connection->greetings = 0;
     connection->state = CONNECTION_CLOSED;
     uv_idle_stop(&connection->later);
+    while (request != NULL) {
+        struct request *next = request->next;
+
+        request->reply(request->context, NULL);
+        free(request);
+        request = next;
+    }
 }
 
 /* Drops the connection and tells the owner, who may do anything then, free it included: the caller
@@ -248,20 +249,20 @@ static int send_command(struct connection *connection, int argc, const char *con
 {
     char *command = NULL;
     long long length;
+    int unwritten;
     int error;
 
     length = redisFormatCommandArgv(&command, argc, (const char **)(uintptr_t)argv, lengths);
     if (length < 0)
         return -ENOMEM;
     error = expect(connection, reply, context);
-    if (error == 0)
-        error = transport_write(connection->transport, command, (size_t)length);
+    /* Else answers and requests would not match any more. */
+    if (error == 0 &&
+        (unwritten = transport_write(connection->transport, command, (size_t)length)) != 0)
+        lost_write(connection, unwritten);
     explicit_bzero(command, (size_t)length);
     redisFreeCommand(command);
-    /* Answers and requests would not match any more. */
-    if (error != 0)
-        lost_write(connection, error);
-    return 0;
+    return error;
 }
 
 int connection_send(struct connection *connection, int argc, const char *const *argv,
@@ -302,6 +303,8 @@ static void become_open(struct connection *connection)
 static void hear_greeting(struct connection *connection, const char *what, const char *hint,
                           const redisReply *reply)
 {
+    if (reply == NULL)
+        return;
     if (reply->type != REDIS_REPLY_STATUS)
         refuse(connection, what, hint, reply);
     else if (--connection->greetings == 0)

@@ -29,10 +29,9 @@ enum {
     KEYS
 };
 
-/* One request on its way. It keeps its arguments, because a server that does not know the script
- * gets them a second time. */
+/* One request on its way; the connection has it until it is answered or lost. It keeps its
+ * arguments, because a server that does not know the script gets them a second time. */
 struct request {
-    struct request *next;
     struct store *store;
     const struct script *script; /* NULL: not a script */
     enum verdict_of of;
@@ -49,7 +48,6 @@ struct request {
 struct store {
     struct store_config config;
     struct connection *connection;
-    struct request *pending;
     uint64_t newest; /* the number of the last request: those before it are given up */
     /* What was learnt of the server. It may be another one on the next connection, so it is kept no
      * longer than a connection; but where that ended with the lesson the next one begins with it,
@@ -138,29 +136,6 @@ static char *channel_new(const char *key, int database)
 
 /* ---- requests ---- */
 
-static void forget(struct request *request)
-{
-    struct request **place = &request->store->pending;
-
-    while (*place != request)
-        place = &(*place)->next;
-    *place = request->next;
-    free(request);
-}
-
-static void forget_all(struct store *store)
-{
-    struct request *request = store->pending;
-
-    store->pending = NULL;
-    while (request != NULL) {
-        struct request *next = request->next;
-
-        free(request);
-        request = next;
-    }
-}
-
 static struct request *request_new(struct store *store, uint64_t number, int argc,
                                    const char *const *argv)
 {
@@ -182,8 +157,6 @@ static struct request *request_new(struct store *store, uint64_t number, int arg
     request->store = store;
     request->number = store->newest = number;
     request->argc = argc;
-    request->next = store->pending;
-    store->pending = request;
     return request;
 }
 
@@ -196,7 +169,7 @@ static void finish(struct request *request, struct lease_reply *answer)
     struct store *store = request->store;
 
     answer->request = request->number;
-    forget(request);
+    free(request);
     store->config.callbacks.on_reply(store->config.context, answer);
 }
 
@@ -274,6 +247,10 @@ static void on_script_reply(void *context, const redisReply *reply)
     struct store *store = request->store;
     struct lease_reply answer = {0};
 
+    if (reply == NULL) {
+        free(request);
+        return;
+    }
     if (reply->type == REDIS_REPLY_ERROR) {
         answer_error(request, reply->str);
         return;
@@ -291,6 +268,10 @@ static void on_plain_reply(void *context, const redisReply *reply)
     struct request *request = context;
     struct lease_reply answer = {.verdict = LEASE_RELEASED};
 
+    if (reply == NULL) {
+        free(request);
+        return;
+    }
     if (reply->type == REDIS_REPLY_ERROR)
         finish_error(request, reply->str);
     else if (reply->type == request->reply_type)
@@ -324,7 +305,7 @@ static void send_script(struct request *request, bool whole)
     /* A request that cannot be sent is one without an answer: the owner's time-out finds it. */
     if (connection_send(request->store->connection, request->argc + 2, argv, lengths,
                         on_script_reply, request) != 0)
-        forget(request);
+        free(request);
 }
 
 /* Puts the script's own arguments behind those that all scripts have, and sends it. */
@@ -414,7 +395,7 @@ static void start_plain(struct store *store, uint64_t number, int argc, const ch
     request->reply_type = reply_type;
     if (connection_send(store->connection, request->argc, request->argv, request->lengths,
                         on_plain_reply, request) != 0)
-        forget(request);
+        free(request);
 }
 
 void store_send_erase(struct store *store, uint64_t request)
@@ -447,7 +428,6 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
 {
     struct store *store = context;
 
-    forget_all(store);
     store->config.callbacks.on_closed(store->config.context, failure, why);
 }
 
@@ -491,13 +471,11 @@ int store_new(struct store **out, const struct store_config *config)
 
 void store_open(struct store *store)
 {
-    forget_all(store);
     connection_open(store->connection);
 }
 
 void store_close(struct store *store)
 {
-    forget_all(store);
     connection_close(store->connection);
 }
 
@@ -505,7 +483,6 @@ void store_free(struct store *store)
 {
     if (store == NULL)
         return;
-    forget_all(store);
     /* Nothing of the store is touched from the loop after this. */
     connection_free(store->connection);
     store_clear(store);

@@ -33,6 +33,7 @@ struct fixture {
     enum lease_failure failure;
     char why[1024];
     int replies;
+    int dropped; /* requests without an answer */
     char reply[256];
     int messages;
     /* what to do inside a callback */
@@ -49,6 +50,10 @@ static void on_reply(void *context, const redisReply *reply)
 {
     struct fixture *f = context;
 
+    if (reply == NULL) {
+        f->dropped++;
+        return;
+    }
     f->replies++;
     snprintf(f->reply, sizeof(f->reply), "%d %s", reply->type,
              reply->str != NULL ? reply->str : "");
@@ -483,6 +488,40 @@ static void close_instead_of_a_reply(void **state)
 
     f->fake.answers[0] = "";
     expect_end(f, LEASE_FAILURE_TRANSIENT, "lost the connection to redis at 127.0.0.1:");
+    assert_int_equal(f->replies, 0);
+}
+
+static bool has_two_commands(void *context)
+{
+    return ((struct fixture *)context)->fake.commands == 2;
+}
+
+/* However the connection ends: each request is heard of once, and whoever has it can let it go. */
+static void requests_without_an_answer_are_told_so(void **state)
+{
+    struct fixture *f = *state;
+
+    make_fake(f, "redis://127.0.0.1:%d");
+    for (int end = 0; end < 4; end++) {
+        f->opened = f->closed = f->dropped = f->fake.commands = 0;
+        connection_open(f->connection);
+        loop_until(&f->loop, is_open, f);
+        assert_int_equal(ping(f), 0);
+        assert_int_equal(ping(f), 0);
+        loop_until(&f->loop, has_two_commands, f);
+        if (end == 0)
+            connection_close(f->connection);
+        else if (end == 1)
+            connection_open(f->connection);
+        else if (end == 2)
+            fake_server_hang_up(&f->fake);
+        else
+            connection_free(f->connection);
+        if (end == 2)
+            loop_until(&f->loop, is_closed, f);
+        assert_int_equal(f->dropped, 2);
+    }
+    f->connection = NULL;
     assert_int_equal(f->replies, 0);
 }
 
@@ -1094,6 +1133,7 @@ int main(void)
         TEST(nonsense_behind_an_answer_is_a_protocol_error),
         TEST(close_in_the_middle_of_a_reply),
         TEST(close_instead_of_a_reply),
+        TEST(requests_without_an_answer_are_told_so),
         TEST(random_bytes_never_crash),
         TEST(wrong_password_is_configuration),
         TEST(full_server_is_no_password_trouble),

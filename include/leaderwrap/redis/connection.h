@@ -37,7 +37,9 @@ struct connection_callbacks {
     void (*on_message)(void *context, const struct redisReply *message);
 };
 
-/* The answer to one request; borrowed. Never NULL: requests of a lost connection get no call. */
+/* The answer to one request; borrowed. NULL: there will be none, for the connection is lost,
+ * dropped or freed; then the outcome is unknown, and all there is to do is to let the request's own
+ * memory go: the connection must not be touched. */
 typedef void connection_reply_fn(void *context, const struct redisReply *reply);
 
 struct connection_config {
@@ -52,19 +54,19 @@ struct connection_config {
 /* Makes a connection that is closed. Returns 0 or -errno. Free with connection_free. */
 int connection_new(struct connection **out, const struct connection_config *config);
 
-/* Starts to connect; an open or half-open connection is dropped first (its requests get no answer,
+/* Starts to connect; an open or half-open connection is dropped first (its requests get NULL,
  * on_closed is not called). on_open or on_closed follows from the loop, never from inside this
  * call. */
 void connection_open(struct connection *connection);
 
-/* Drops the connection at once. No callback follows. */
+/* Drops the connection at once. Its requests get NULL; no other callback follows. */
 void connection_close(struct connection *connection);
 
 bool connection_is_open(const struct connection *connection);
 
-/* Sends one command. `reply` is called once with its answer, unless the connection is lost before;
- * NULL where the answer comes through on_message (SUBSCRIBE, and PING after it). Returns 0 or
- * -errno (-ENOTCONN: not open, or AUTH and SELECT are not answered yet). */
+/* Sends one command. `reply` is called once: with its answer, or with NULL. It is itself NULL where
+ * the answer comes through on_message (SUBSCRIBE, and PING after it). Returns 0, or -errno and
+ * calls nobody (-ENOTCONN: not open, or AUTH and SELECT are not answered yet). */
 int connection_send(struct connection *connection, int argc, const char *const *argv,
                     const size_t *lengths, connection_reply_fn *reply, void *context);
 
