@@ -14,16 +14,13 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "leaderwrap/redis/password.h"
+#include "handshake.h"
 #include "leaderwrap/redis/reply_class.h"
 #include "resolver.h"
 #include "transport.h"
 
 #define WHERE_SIZE 256
 #define WHY_SIZE   900
-#define HINT_SIZE  260
-
-#define AUTH_ARGS_MAX 3
 
 #define UNACKNOWLEDGED_LEAST_MS 5000
 #define UNACKNOWLEDGED_MOST_MS  3600000
@@ -54,9 +51,8 @@ struct connection {
     struct transport *transport;
     struct request *first;
     struct request **last;
-    int greetings; /* AUTH and SELECT, as far as unanswered */
+    struct handshake handshake;
     enum lease_failure late_failure;
-    char hint[HINT_SIZE]; /* about the password that was sent last; empty: none was */
     char late_why[WHY_SIZE];
     char where[WHERE_SIZE];
 };
@@ -87,7 +83,6 @@ static void drop(struct connection *connection)
     drop_transport(connection);
     connection->first = NULL;
     connection->last = &connection->first;
-    connection->greetings = 0;
     connection->state = CONNECTION_CLOSED;
     uv_idle_stop(&connection->later);
     while (request != NULL) {
@@ -137,6 +132,102 @@ fail_later(struct connection *connection, enum lease_failure failure, const char
     connection->late_failure = failure;
     connection->state = CONNECTION_FAILED;
     uv_idle_start(&connection->later, on_later);
+}
+
+/* ---- sending ---- */
+
+static void lost_write(struct connection *connection, int error)
+{
+    char text[128];
+
+    /* Whoever has hung up may have said why: the reading brings that, and the end behind it. */
+    if (error == UV_EPIPE || error == UV_ECONNRESET) {
+        connection->state = CONNECTION_BROKEN;
+        return;
+    }
+    fail_later(connection, LEASE_FAILURE_TRANSIENT, "lost the connection to redis at %s: %s",
+               connection->where, error_text(error, text, sizeof(text)));
+}
+
+/* Remembers who gets the answer. Without a `reply` the answer is a message. */
+static int expect(struct connection *connection, connection_reply_fn *reply, void *context)
+{
+    struct request *request;
+
+    if (reply == NULL)
+        return 0;
+    request = calloc(1, sizeof(*request));
+    if (request == NULL)
+        return -ENOMEM;
+    request->reply = reply;
+    request->context = context;
+    *connection->last = request;
+    connection->last = &request->next;
+    return 0;
+}
+
+int connection_send(struct connection *connection, int argc, const char *const *argv,
+                    const size_t *lengths, connection_reply_fn *reply, void *context)
+{
+    char *command = NULL;
+    long long length;
+    int unwritten;
+    int error;
+
+    if (connection->state != CONNECTION_OPEN)
+        return -ENOTCONN;
+    length = redisFormatCommandArgv(&command, argc, (const char **)(uintptr_t)argv, lengths);
+    if (length < 0)
+        return -ENOMEM;
+    error = expect(connection, reply, context);
+    /* Else answers and requests would not match any more. */
+    if (error == 0 &&
+        (unwritten = transport_write(connection->transport, command, (size_t)length)) != 0)
+        lost_write(connection, unwritten);
+    explicit_bzero(command, (size_t)length);
+    redisFreeCommand(command);
+    return error;
+}
+
+/* ---- the handshake ---- */
+
+/* The owner may do anything then. */
+static void become_open(struct connection *connection)
+{
+    connection->state = CONNECTION_OPEN;
+    connection->config.callbacks.on_open(connection->config.context);
+}
+
+static void hear_handshake(struct connection *connection, const redisReply *reply)
+{
+    struct handshake_refusal refusal;
+
+    if (handshake_hear(&connection->handshake, reply, connection->where, &refusal) != 0)
+        fail(connection, refusal.failure, "%s", refusal.why);
+    else if (handshake_is_over(&connection->handshake))
+        become_open(connection);
+}
+
+static void begin_handshake(struct connection *connection)
+{
+    struct handshake_refusal refusal;
+    char *words = NULL;
+    size_t length = 0;
+    int error = 0;
+
+    if (handshake_begin(&connection->handshake, connection->config.target, &words, &length,
+                        &refusal) != 0) {
+        fail(connection, refusal.failure, "%s", refusal.why);
+        return;
+    }
+    connection->state = CONNECTION_GREETING;
+    if (words != NULL)
+        error = transport_write(connection->transport, words, length);
+    handshake_free_words(words, length);
+    if (error != 0)
+        lost_write(connection, error);
+    else if (handshake_is_over(&connection->handshake))
+        become_open(connection);
 }
 
 /* ---- replies ---- */
@@ -191,6 +282,10 @@ static void on_reply(void *owner, const redisReply *reply)
     /* There may be requests in the list that were never sent. */
     if (connection->state == CONNECTION_BROKEN)
         return;
+    if (connection->state == CONNECTION_GREETING) {
+        hear_handshake(connection, reply);
+        return;
+    }
     if (request == NULL) {
         fail_unasked(connection, reply);
         return;
@@ -212,186 +307,6 @@ static void on_end(void *owner, const char *why)
          connection->where, why);
 }
 
-/* ---- sending ---- */
-
-static void lost_write(struct connection *connection, int error)
-{
-    char text[128];
-
-    /* Whoever has hung up may have said why: the reading brings that, and the end behind it. */
-    if (error == UV_EPIPE || error == UV_ECONNRESET) {
-        connection->state = CONNECTION_BROKEN;
-        return;
-    }
-    fail_later(connection, LEASE_FAILURE_TRANSIENT, "lost the connection to redis at %s: %s",
-               connection->where, error_text(error, text, sizeof(text)));
-}
-
-/* Remembers who gets the answer. Without a `reply` the answer is a message. */
-static int expect(struct connection *connection, connection_reply_fn *reply, void *context)
-{
-    struct request *request;
-
-    if (reply == NULL)
-        return 0;
-    request = calloc(1, sizeof(*request));
-    if (request == NULL)
-        return -ENOMEM;
-    request->reply = reply;
-    request->context = context;
-    *connection->last = request;
-    connection->last = &request->next;
-    return 0;
-}
-
-static int send_command(struct connection *connection, int argc, const char *const *argv,
-                        const size_t *lengths, connection_reply_fn *reply, void *context)
-{
-    char *command = NULL;
-    long long length;
-    int unwritten;
-    int error;
-
-    length = redisFormatCommandArgv(&command, argc, (const char **)(uintptr_t)argv, lengths);
-    if (length < 0)
-        return -ENOMEM;
-    error = expect(connection, reply, context);
-    /* Else answers and requests would not match any more. */
-    if (error == 0 &&
-        (unwritten = transport_write(connection->transport, command, (size_t)length)) != 0)
-        lost_write(connection, unwritten);
-    explicit_bzero(command, (size_t)length);
-    redisFreeCommand(command);
-    return error;
-}
-
-int connection_send(struct connection *connection, int argc, const char *const *argv,
-                    const size_t *lengths, connection_reply_fn *reply, void *context)
-{
-    if (connection->state != CONNECTION_OPEN)
-        return -ENOTCONN;
-    return send_command(connection, argc, argv, lengths, reply, context);
-}
-
-/* ---- the handshake ---- */
-
-static void refuse(struct connection *connection, const char *what, const char *hint,
-                   const redisReply *reply)
-{
-    bool ours =
-        reply->type == REDIS_REPLY_ERROR && reply_class(reply->str) == LEASE_FAILURE_CONFIGURATION;
-    char text[LEASE_TEXT_SIZE];
-
-    if (reply->type == REDIS_REPLY_ERROR)
-        fail(connection, reply_class(reply->str), "redis at %s refused the %s: %s%s%s",
-             connection->where, ours ? what : "connection",
-             reply_explain(reply->str, text, sizeof(text)), ours && *hint != '\0' ? "; " : "",
-             ours ? hint : "");
-    else
-        fail(connection, LEASE_FAILURE_TRANSIENT,
-             "protocol error: redis at %s answered the %s with something else than OK",
-             connection->where, what);
-}
-
-/* The owner may do anything then. */
-static void become_open(struct connection *connection)
-{
-    connection->state = CONNECTION_OPEN;
-    connection->config.callbacks.on_open(connection->config.context);
-}
-
-static void hear_greeting(struct connection *connection, const char *what, const char *hint,
-                          const redisReply *reply)
-{
-    if (reply == NULL)
-        return;
-    if (reply->type != REDIS_REPLY_STATUS)
-        refuse(connection, what, hint, reply);
-    else if (--connection->greetings == 0)
-        become_open(connection);
-}
-
-static void on_auth(void *context, const redisReply *reply)
-{
-    const struct connection *connection = context;
-    hear_greeting(context, "password", connection->hint, reply);
-}
-
-static void on_select(void *context, const redisReply *reply)
-{
-    hear_greeting(context, "database", "", reply);
-}
-
-static void greet(struct connection *connection, int argc, const char *const *argv,
-                  const size_t *lengths, connection_reply_fn *reply)
-{
-    int error;
-
-    if (connection->state != CONNECTION_GREETING)
-        return;
-    connection->greetings++;
-    error = send_command(connection, argc, argv, lengths, reply, connection);
-    if (error != 0)
-        lost_write(connection, error);
-}
-
-static void send_auth(struct connection *connection, const char *password)
-{
-    const char *argv[AUTH_ARGS_MAX] = {"AUTH"};
-    size_t lengths[AUTH_ARGS_MAX];
-    const char *user = connection->config.target->url.user;
-    int argc = 1;
-
-    if (user != NULL)
-        argv[argc++] = user;
-    argv[argc++] = password;
-    for (int i = 0; i < argc; i++)
-        lengths[i] = strlen(argv[i]);
-    greet(connection, argc, argv, lengths, on_auth);
-}
-
-static void send_select(struct connection *connection, int database)
-{
-    char number[16];
-    const char *argv[2] = {"SELECT", number};
-    size_t lengths[2] = {6};
-
-    lengths[1] = (size_t)snprintf(number, sizeof(number), "%d", database);
-    greet(connection, 2, argv, lengths, on_select);
-}
-
-/* Whoever is refused here must not run anything: it would be in another database, or as another
- * user. So nothing else is sent before these are answered. */
-static void send_handshake(struct connection *connection)
-{
-    const struct redis_url *url = &connection->config.target->url;
-    const char *password = url->password;
-    char *from_file = NULL;
-    char why[WHY_SIZE];
-
-    if (connection->config.target->password_file != NULL) {
-        if (password_read(connection->config.target->password_file, &from_file, why, sizeof(why)) !=
-            0) {
-            fail(connection, LEASE_FAILURE_CONFIGURATION, "%s", why);
-            return;
-        }
-        password = from_file;
-    }
-    /* A user without a password may be one that needs none. */
-    connection->hint[0] = '\0';
-    if (password != NULL)
-        password_hint(password, redis_target_password_from(connection->config.target),
-                      connection->hint, sizeof(connection->hint));
-    if (password != NULL || url->user != NULL)
-        send_auth(connection, password != NULL ? password : "");
-    password_free(from_file);
-    if (url->database != 0)
-        send_select(connection, url->database);
-    /* For want of memory it may have failed; then on_closed is on its way. */
-    if (connection->state == CONNECTION_GREETING && connection->greetings == 0)
-        become_open(connection);
-}
-
 /* ---- connecting ---- */
 
 static void opened(struct connection *connection)
@@ -404,8 +319,7 @@ static void opened(struct connection *connection)
              connection->where, error_text(error, text, sizeof(text)));
         return;
     }
-    connection->state = CONNECTION_GREETING;
-    send_handshake(connection);
+    begin_handshake(connection);
 }
 
 /* How long the kernel waits for the peer to acknowledge what was sent. */
