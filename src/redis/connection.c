@@ -7,20 +7,17 @@
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "handshake.h"
 #include "leaderwrap/redis/reply_class.h"
-#include "resolver.h"
+#include "route.h"
 #include "transport.h"
 
-#define WHERE_SIZE 256
-#define WHY_SIZE   900
+#define WHY_SIZE 900
 
 #define UNACKNOWLEDGED_LEAST_MS 5000
 #define UNACKNOWLEDGED_MOST_MS  3600000
@@ -45,16 +42,14 @@ struct connection {
     struct connection_config config;
     uv_idle_t later; /* runs only to make a failure known from the loop */
     enum connection_state state;
-    struct resolver *resolver; /* NULL for unix sockets */
-    unsigned turn;             /* counts addresses tried, over all opens */
-    unsigned tries_left;
+    struct route *route;
+    struct route_hop hop; /* the latest */
     struct transport *transport;
     struct request *first;
     struct request **last;
     struct handshake handshake;
     enum lease_failure late_failure;
     char late_why[WHY_SIZE];
-    char where[WHERE_SIZE];
 };
 
 static const char *error_text(int error, char *buffer, size_t size)
@@ -146,7 +141,7 @@ static void lost_write(struct connection *connection, int error)
         return;
     }
     fail_later(connection, LEASE_FAILURE_TRANSIENT, "lost the connection to redis at %s: %s",
-               connection->where, error_text(error, text, sizeof(text)));
+               connection->hop.where, error_text(error, text, sizeof(text)));
 }
 
 /* Remembers who gets the answer. Without a `reply` the answer is a message. */
@@ -202,7 +197,7 @@ static void hear_handshake(struct connection *connection, const redisReply *repl
 {
     struct handshake_refusal refusal;
 
-    if (handshake_hear(&connection->handshake, reply, connection->where, &refusal) != 0)
+    if (handshake_hear(&connection->handshake, reply, connection->hop.where, &refusal) != 0)
         fail(connection, refusal.failure, "%s", refusal.why);
     else if (handshake_is_over(&connection->handshake))
         become_open(connection);
@@ -255,13 +250,13 @@ static void fail_unasked(struct connection *connection, const redisReply *reply)
     char text[LEASE_TEXT_SIZE];
 
     if (reply->type == REDIS_REPLY_ERROR)
-        fail(connection, reply_class(reply->str), "redis at %s %s: %s", connection->where,
+        fail(connection, reply_class(reply->str), "redis at %s %s: %s", connection->hop.where,
              reply_hangs_up(reply->str) ? "refused the connection" : "says",
              reply_explain(reply->str, text, sizeof(text)));
     else
         fail(connection, LEASE_FAILURE_TRANSIENT,
              "protocol error: redis at %s sent a reply that nobody had asked for",
-             connection->where);
+             connection->hop.where);
 }
 
 static void on_reply(void *owner, const redisReply *reply)
@@ -304,7 +299,7 @@ static void on_end(void *owner, const char *why)
     struct connection *connection = owner;
 
     fail(connection, LEASE_FAILURE_TRANSIENT, "lost the connection to redis at %s: %s",
-         connection->where, why);
+         connection->hop.where, why);
 }
 
 /* ---- connecting ---- */
@@ -316,7 +311,7 @@ static void opened(struct connection *connection)
 
     if (error != 0) {
         fail(connection, LEASE_FAILURE_TRANSIENT, "cannot connect to redis at %s: %s",
-             connection->where, error_text(error, text, sizeof(text)));
+             connection->hop.where, error_text(error, text, sizeof(text)));
         return;
     }
     begin_handshake(connection);
@@ -337,27 +332,16 @@ static void try_next(struct connection *connection);
 /* A failed try: the reason is kept, and reported where it was the last one. */
 static void note_failure(struct connection *connection, int error)
 {
-    char address[INET6_ADDRSTRLEN] = "";
+    const char *number = connection->hop.number;
     char text[128];
-    const union resolver_address *last = NULL;
 
-    error_text(error, text, sizeof(text));
-    if (connection->resolver != NULL)
-        last = resolver_pick(connection->resolver, connection->turn - 1);
-    if (last != NULL && last->any.sa_family == AF_INET)
-        uv_ip4_name(&last->v4, address, sizeof(address));
-    else if (last != NULL)
-        uv_ip6_name(&last->v6, address, sizeof(address));
-    /* The number says something new only where the host was given by name. */
-    if (address[0] != '\0' && strcmp(address, connection->config.target->url.host) != 0)
-        snprintf(connection->late_why, sizeof(connection->late_why),
-                 "cannot connect to redis at %s (%s): %s", connection->where, address, text);
-    else
-        snprintf(connection->late_why, sizeof(connection->late_why),
-                 "cannot connect to redis at %s: %s", connection->where, text);
     /* No error of connect(2) is certain to be for good: a firewall says EPERM, and a server makes
      * its socket before it opens it to others. */
     connection->late_failure = LEASE_FAILURE_TRANSIENT;
+    snprintf(connection->late_why, sizeof connection->late_why,
+             "cannot connect to redis at %s%s%s%s: %s", connection->hop.where,
+             number[0] != '\0' ? " (" : "", number, number[0] != '\0' ? ")" : "",
+             error_text(error, text, sizeof text));
 }
 
 static void on_connect(void *owner, int error)
@@ -379,105 +363,73 @@ static const struct transport_callbacks transport_callbacks = {
     .on_end = on_end,
 };
 
-/* Goes to the next address of this open. Each starts where the one before stopped, so that an
- * address that accepts and then is mute, or turns out to be a replica, does not hold us for ever.
- */
-static void try_next(struct connection *connection)
+/* Returns whether it is being tried. */
+static bool try_hop(struct connection *connection)
 {
-    connection->state = CONNECTION_CONNECTING;
-    while (connection->tries_left > 0) {
-        const union resolver_address *address =
-            resolver_pick(connection->resolver, connection->turn++);
-        int error;
-
-        connection->tries_left--;
-        error = address != NULL
-                    ? transport_connect_tcp(&connection->transport, connection->config.loop,
-                                            &address->any, unacknowledged_ms(connection),
-                                            &transport_callbacks, connection)
-                    : UV_EAI_NODATA;
-        if (error == 0)
-            return;
-        note_failure(connection, error);
-    }
-    connection->state = CONNECTION_FAILED;
-    uv_idle_start(&connection->later, on_later);
-}
-
-static void on_resolved(void *context, int status)
-{
-    struct connection *connection = context;
-    char text[128];
-
-    if (connection->state != CONNECTION_RESOLVING)
-        return;
-    if (status != 0) {
-        fail(connection, LEASE_FAILURE_TRANSIENT, "cannot find the address of redis at %s: %s",
-             connection->where, error_text(status, text, sizeof(text)));
-        return;
-    }
-    connection->tries_left = resolver_count(connection->resolver);
-    try_next(connection);
-}
-
-static void open_tcp(struct connection *connection)
-{
-    char text[128];
-    int ready;
-
-    connection->state = CONNECTION_RESOLVING;
-    ready = resolver_refresh(connection->resolver);
-    if (ready < 0) {
-        fail_later(connection, LEASE_FAILURE_TRANSIENT,
-                   "cannot find the address of redis at %s: %s", connection->where,
-                   error_text(ready, text, sizeof(text)));
-    } else if (ready > 0) {
-        connection->tries_left = resolver_count(connection->resolver);
-        try_next(connection);
-    }
-}
-
-static void open_unix(struct connection *connection)
-{
-    const char *path = connection->config.target->url.path;
     int error;
 
-    connection->tries_left = 0;
     connection->state = CONNECTION_CONNECTING;
-    /* libuv would cut a longer path and connect to some other socket. */
-    if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
-        fail_later(connection, LEASE_FAILURE_CONFIGURATION,
-                   "the path of the socket %s is too long: at most %zu bytes", path,
-                   sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
-        return;
-    }
-    error = transport_connect_unix(&connection->transport, connection->config.loop, path,
-                                   &transport_callbacks, connection);
-    if (error != 0) {
+    error = transport_connect(&connection->transport, connection->config.loop,
+                              &connection->hop.address.any, unacknowledged_ms(connection),
+                              &transport_callbacks, connection);
+    if (error != 0)
         note_failure(connection, error);
-        try_next(connection);
+    return error == 0;
+}
+
+/* Goes to the next address of this round. */
+static void try_next(struct connection *connection)
+{
+    struct route_problem problem;
+
+    for (;;) {
+        switch (route_next(connection->route, &connection->hop, &problem)) {
+        case ROUTE_HOP:
+            if (try_hop(connection))
+                return;
+            break;
+        case ROUTE_WAITS:
+            connection->state = CONNECTION_RESOLVING;
+            return;
+        case ROUTE_OVER:
+            connection->state = CONNECTION_FAILED;
+            uv_idle_start(&connection->later, on_later);
+            return;
+        case ROUTE_LOST:
+            fail_later(connection, problem.failure, "%s", problem.why);
+            return;
+        }
     }
+}
+
+static void on_route_ready(void *context)
+{
+    struct connection *connection = context;
+
+    if (connection->state == CONNECTION_RESOLVING)
+        try_next(connection);
 }
 
 /* ---- life ---- */
 
 int connection_new(struct connection **out, const struct connection_config *config)
 {
-    struct connection *connection = calloc(1, sizeof(*connection));
-    int error = 0;
+    struct connection *connection = calloc(1, sizeof *connection);
+    const struct route_config route = {.loop = config->loop,
+                                       .target = config->target,
+                                       .on_ready = on_route_ready,
+                                       .context = connection};
+    int error;
 
     if (connection == NULL)
         return -ENOMEM;
     connection->config = *config;
     connection->last = &connection->first;
-    redis_url_show(&config->target->url, connection->where, sizeof(connection->where));
-    if (!config->target->url.is_unix)
-        error = resolver_new(&connection->resolver, config->loop, config->target->url.host,
-                             config->target->url.port, on_resolved, connection);
+    error = route_new(&connection->route, &route);
     if (error == 0)
         error = uv_idle_init(config->loop, &connection->later);
     if (error != 0) {
-        resolver_free(connection->resolver);
+        route_free(connection->route);
         free(connection);
         return error;
     }
@@ -489,10 +441,8 @@ int connection_new(struct connection **out, const struct connection_config *conf
 void connection_open(struct connection *connection)
 {
     drop(connection);
-    if (connection->config.target->url.is_unix)
-        open_unix(connection);
-    else
-        open_tcp(connection);
+    route_begin(connection->route);
+    try_next(connection);
 }
 
 void connection_close(struct connection *connection)
@@ -515,7 +465,7 @@ void connection_free(struct connection *connection)
     if (connection == NULL)
         return;
     drop(connection);
-    resolver_free(connection->resolver);
-    connection->resolver = NULL;
+    route_free(connection->route);
+    connection->route = NULL;
     uv_close((uv_handle_t *)&connection->later, on_connection_closed);
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 /* More than any reply that leaderwrap asks for. */
 #define REPLY_ELEMENTS_MAX 64
@@ -104,47 +105,46 @@ static void set_tcp_options(uv_tcp_t *tcp, unsigned timeout_ms)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
 }
 
-int transport_connect_tcp(struct transport **out, uv_loop_t *loop, const struct sockaddr *address,
-                          unsigned user_timeout_ms, const struct transport_callbacks *callbacks,
-                          void *context)
+static int begin_tcp(struct transport *transport, const struct sockaddr *address,
+                     unsigned user_timeout_ms)
+{
+    set_tcp_options(&transport->uv.tcp, user_timeout_ms);
+    return uv_tcp_connect(&transport->connect, &transport->uv.tcp, address, on_connect);
+}
+
+static void begin_unix(struct transport *transport, const struct sockaddr *address)
+{
+    const struct sockaddr_un *local = (const struct sockaddr_un *)(const void *)address;
+
+    uv_pipe_connect(&transport->connect, &transport->uv.pipe, local->sun_path, on_connect);
+}
+
+int transport_connect(struct transport **out, uv_loop_t *loop, const struct sockaddr *address,
+                      unsigned user_timeout_ms, const struct transport_callbacks *callbacks,
+                      void *context)
 {
     struct transport *transport = transport_new(callbacks, context);
+    bool is_unix = address->sa_family == AF_UNIX;
     int error;
 
     if (transport == NULL)
         return UV_ENOMEM;
-    /* With the address family given the socket exists at once and takes options. */
-    error = uv_tcp_init_ex(loop, &transport->uv.tcp, address->sa_family);
+    /* With the address family given a TCP socket exists at once and takes options. */
+    error = is_unix ? uv_pipe_init(loop, &transport->uv.pipe, 0)
+                    : uv_tcp_init_ex(loop, &transport->uv.tcp, address->sa_family);
     if (error != 0) {
         free(transport);
         return error;
     }
     transport->uv.handle.data = transport;
-    set_tcp_options(&transport->uv.tcp, user_timeout_ms);
-    error = uv_tcp_connect(&transport->connect, &transport->uv.tcp, address, on_connect);
+    if (is_unix)
+        begin_unix(transport, address);
+    else
+        error = begin_tcp(transport, address, user_timeout_ms);
     if (error != 0) {
         transport_drop(transport);
         return error;
     }
-    *out = transport;
-    return 0;
-}
-
-int transport_connect_unix(struct transport **out, uv_loop_t *loop, const char *path,
-                           const struct transport_callbacks *callbacks, void *context)
-{
-    struct transport *transport = transport_new(callbacks, context);
-    int error;
-
-    if (transport == NULL)
-        return UV_ENOMEM;
-    error = uv_pipe_init(loop, &transport->uv.pipe, 0);
-    if (error != 0) {
-        free(transport);
-        return error;
-    }
-    transport->uv.handle.data = transport;
-    uv_pipe_connect(&transport->connect, &transport->uv.pipe, path, on_connect);
     *out = transport;
     return 0;
 }

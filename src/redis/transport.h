@@ -21,14 +21,12 @@ struct transport_callbacks {
     void (*on_end)(void *context, const char *why);
 };
 
-/* Begin to connect. Return 0 or a libuv error. `callbacks` is borrowed. The kernel ends a
- * connection whose peer has acknowledged nothing for `user_timeout_ms` (TCP_USER_TIMEOUT, tcp(7)).
- */
-int transport_connect_tcp(struct transport **out, uv_loop_t *loop, const struct sockaddr *address,
-                          unsigned user_timeout_ms, const struct transport_callbacks *callbacks,
-                          void *context);
-int transport_connect_unix(struct transport **out, uv_loop_t *loop, const char *path,
-                           const struct transport_callbacks *callbacks, void *context);
+/* Begins to connect to an address of IPv4, IPv6 or a Unix socket. Returns 0 or a libuv error.
+ * `callbacks` is borrowed. The kernel ends a TCP connection whose peer has acknowledged nothing for
+ * `user_timeout_ms` (TCP_USER_TIMEOUT, tcp(7)). */
+int transport_connect(struct transport **out, uv_loop_t *loop, const struct sockaddr *address,
+                      unsigned user_timeout_ms, const struct transport_callbacks *callbacks,
+                      void *context);
 
 /* To be called once connected. Returns 0 or a libuv error. */
 int transport_start_reading(struct transport *transport);

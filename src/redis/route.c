@@ -1,0 +1,29 @@
+/* Which kind of way leads to a target. */
+#include "route.h"
+
+#include <stddef.h>
+
+#include "local.h"
+#include "resolver.h"
+
+int route_new(struct route **out, const struct route_config *config)
+{
+    return config->target->url.is_unix ? local_new(out, config) : resolver_new(out, config);
+}
+
+void route_begin(struct route *route)
+{
+    route->functions->begin(route);
+}
+
+enum route_step route_next(struct route *route, struct route_hop *hop,
+                           struct route_problem *problem)
+{
+    return route->functions->next(route, hop, problem);
+}
+
+void route_free(struct route *route)
+{
+    if (route != NULL)
+        route->functions->free(route);
+}
