@@ -1,5 +1,6 @@
 /*
- * The socket of a connection and hiredis's reader on it, with limits on what the reader accepts.
+ * The socket of a connection. Between it and the reader, in on_read and transport_write, is where a
+ * layer that encrypts belongs.
  */
 #include "transport.h"
 
@@ -8,28 +9,15 @@
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
-/* More than any reply that leaderwrap asks for. */
-#define REPLY_ELEMENTS_MAX 64
-#define REPLY_DEPTH_MAX    3
-#define REPLY_BYTES_MAX    ((size_t)1024 * 1024)
+#include "reader.h"
 
 #define INPUT_SIZE        4096
 #define KEEPALIVE_SECONDS 15
-
-/* Of what a peer says that is no Redis. */
-#define FIRST_WORDS_SIZE 32
-
-#if HIREDIS_MAJOR >= 1
-typedef size_t element_count;
-#else
-typedef int element_count;
-#endif
 
 struct transport {
     union {
@@ -41,13 +29,7 @@ struct transport {
     uv_connect_t connect;
     const struct transport_callbacks *callbacks; /* NULL once dropped */
     void *context;
-    redisReader *reader;
-    redisReplyObjectFunctions functions;
-    void *(*create_array)(const redisReadTask *, element_count);
-    bool oversized;
-    size_t reply_bytes; /* received since the last complete reply */
-    bool has_replied;
-    char first_words[FIRST_WORDS_SIZE]; /* what it said first, as far as it fits */
+    struct reader *reader;
     char input[INPUT_SIZE];
 };
 
@@ -73,8 +55,7 @@ static void on_closed(uv_handle_t *handle)
 {
     struct transport *transport = handle->data;
 
-    if (transport->reader != NULL)
-        redisReaderFree(transport->reader);
+    reader_free(transport->reader);
     free(transport);
 }
 
@@ -151,75 +132,9 @@ int transport_connect(struct transport **out, uv_loop_t *loop, const struct sock
 
 /* ---- reading ---- */
 
-/* hiredis asks here before it makes an array: the one place to stop an absurd one before memory is
- * set aside for it. Aggregates that RESP2 does not have are refused too. */
-static void *create_array(const redisReadTask *task, element_count elements)
-{
-    struct transport *transport = task->privdata;
-    const redisReadTask *parent = task->parent;
-    int depth = 1;
-
-    for (; parent != NULL; parent = parent->parent)
-        depth++;
-    if (task->type != REDIS_REPLY_ARRAY || elements > REPLY_ELEMENTS_MAX ||
-        depth > REPLY_DEPTH_MAX) {
-        transport->oversized = true;
-        return NULL;
-    }
-    return transport->create_array(task, elements);
-}
-
-static int make_reader(struct transport *transport)
-{
-    transport->reader = redisReaderCreate();
-    if (transport->reader == NULL)
-        return UV_ENOMEM;
-    transport->functions = *transport->reader->fn;
-    transport->create_array = transport->functions.createArray;
-    transport->functions.createArray = create_array;
-    transport->reader->fn = &transport->functions;
-    transport->reader->privdata = transport;
-    return 0;
-}
-
 static void end(struct transport *transport, const char *why)
 {
     transport->callbacks->on_end(transport->context, why);
-}
-
-/* Whether the peer began with something that no Redis says. */
-static bool is_no_redis(const struct transport *transport)
-{
-    return !transport->has_replied && transport->first_words[0] != '\0' &&
-           strchr("+-:$*", transport->first_words[0]) == NULL;
-}
-
-static void end_protocol(struct transport *transport)
-{
-    char why[FIRST_WORDS_SIZE + 64];
-
-    if (is_no_redis(transport)) {
-        snprintf(why, sizeof(why), "that is no Redis: it says \"%s\"", transport->first_words);
-        end(transport, why);
-    } else if (transport->oversized) {
-        end(transport, "protocol error: a reply larger than any that was asked for");
-    } else {
-        end(transport, transport->reader->errstr);
-    }
-}
-
-/* Keeps the beginning of the first line, fit to be shown. */
-static void note_first_words(struct transport *transport, const char *data, size_t length)
-{
-    if (transport->has_replied || transport->reply_bytes > 0)
-        return;
-    for (size_t i = 0; i < length && i < FIRST_WORDS_SIZE - 1; i++) {
-        if (data[i] == '\r' || data[i] == '\n')
-            break;
-        transport->first_words[i] = data[i];
-        if (data[i] < ' ' || data[i] > '~')
-            transport->first_words[i] = '.';
-    }
 }
 
 /* Hands out every complete reply. Each callback may drop the transport; then nobody wants the
@@ -227,22 +142,16 @@ static void note_first_words(struct transport *transport, const char *data, size
 static void deliver(struct transport *transport)
 {
     while (transport->callbacks != NULL) {
-        void *reply = NULL;
+        const char *why;
+        redisReply *reply;
+        int result = reader_next(transport->reader, &reply, &why);
 
-        if (redisReaderGetReply(transport->reader, &reply) != REDIS_OK) {
-            end_protocol(transport);
+        if (result < 0)
+            end(transport, why);
+        if (result <= 0)
             return;
-        }
-        if (reply == NULL)
-            break;
-        transport->reply_bytes = 0;
-        transport->has_replied = true;
         transport->callbacks->on_reply(transport->context, reply);
-        freeReplyObject(reply);
-    }
-    if (transport->callbacks != NULL && transport->reply_bytes > REPLY_BYTES_MAX) {
-        transport->oversized = true;
-        end_protocol(transport);
+        reader_free_reply(reply);
     }
 }
 
@@ -266,18 +175,14 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
     } else if (length < 0) {
         end(transport, uv_strerror_r((int)length, text, sizeof(text)));
     } else {
-        note_first_words(transport, buffer->base, (size_t)length);
-        transport->reply_bytes += (size_t)length;
-        if (redisReaderFeed(transport->reader, buffer->base, (size_t)length) == REDIS_OK)
-            deliver(transport);
-        else
-            end_protocol(transport);
+        reader_feed(transport->reader, buffer->base, (size_t)length);
+        deliver(transport);
     }
 }
 
 int transport_start_reading(struct transport *transport)
 {
-    int error = make_reader(transport);
+    int error = reader_new(&transport->reader);
 
     if (error != 0)
         return error;
