@@ -3,15 +3,13 @@
 import os
 import re
 import select
-import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
 
 from tests.lib import PATIENCE_S, Arena, processes, wait_until
-
-HERE = os.path.dirname(os.path.abspath(__file__))
+from tests.lib.programs import helper, leaderwrap_binary
 
 
 class Stamps:
@@ -89,11 +87,11 @@ class Worker:
 
 
 class Stage:
-    """The folder, the compiled helpers, a Redis server and everything that was started; a context
+    """The folder, the helpers, a Redis server and everything that was started; a context
     manager that leaves nothing behind."""
 
-    def __init__(self, binary):
-        self.binary = os.path.realpath(binary)
+    def __init__(self):
+        self.binary = str(leaderwrap_binary())
         self.folder = tempfile.mkdtemp(prefix="lw-bench-")
         self.workers = []
         self._arena = Arena(self.folder)
@@ -104,10 +102,8 @@ class Stage:
 
     def __enter__(self):
         try:
-            self.stamp = self._compile("stamp", ["-static"])
-            asked = ["pkg-config", "--cflags", "--libs", "hiredis"]
-            hiredis = shlex.split(subprocess.check_output(asked, text=True))
-            self.bare = self._compile("bare", hiredis)
+            self.stamp = str(helper("stamp"))
+            self.bare = str(helper("bare"))
             self.flock = shutil.which("flock")
             self.redis = self._arena.redis()
             self.client = self.redis.connect()
@@ -154,15 +150,6 @@ class Stage:
     def stop_workers(self):
         for worker in list(self.workers):
             worker.stop()
-
-    def _compile(self, name, flags):
-        program = os.path.join(self.folder, name)
-        source = os.path.join(HERE, name + ".c")
-        compiler = shlex.split(os.environ.get("CC", "cc"))
-        subprocess.check_call(
-            [*compiler, "-O2", "-Wall", "-D_GNU_SOURCE", "-o", program, source, *flags]
-        )
-        return program
 
     def _copies(self):
         """The folder of those copies."""

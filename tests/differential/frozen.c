@@ -4,7 +4,7 @@
  * Other clocks run on, so that the server's own timers work. It allocates nothing and calls nothing
  * but the kernel, because it is asked for the time before the program's allocator is ready.
  *
- * tests/system/wallclock.c is for another purpose: there a clock that runs is stepped by
+ * tests/helpers/wallclock.c is for another purpose: there a clock that runs is stepped by
  * milliseconds, which can never meet a chosen microsecond.
  */
 #include <fcntl.h>

@@ -9,8 +9,9 @@ import subprocess
 import tempfile
 import time
 
+from tests.lib.programs import ROOT
+
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
 PULL_S = 20  # an image that cannot be pulled in this time is made here
 START_S = 60
 OFFICIAL_BASE = "debian:trixie-slim"

@@ -1,5 +1,5 @@
 """The experiments of docker/README.md as tests. Each has a lab of its own, in which the workers run
-`command`: heartbeats (tests/system/beat.c) in a shared file beside a fenced counter.
+`command`: heartbeats (tests/helpers/beat.c) in a shared file beside a fenced counter.
 
 In each: no two terms' heartbeats overlap, the counter has no gap, double or step back, and the
 recovery keeps within its bound.

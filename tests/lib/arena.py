@@ -9,13 +9,11 @@ import sys
 import tempfile
 import unittest
 
-from . import network, processes
+from . import network, processes, programs
 from .network import Network
 from .redis import RedisServer
 from .waiting import PATIENCE_S, wait_until
 from .worker import Worker
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # No origins, no leak checks of what is still reachable: a process that ends at once is normal here.
 VALGRIND = [
@@ -27,12 +25,6 @@ VALGRIND = [
     "--track-fds=no",
     "--error-exitcode=96",
 ]
-
-
-def leaderwrap_binary():
-    path = pathlib.Path(os.environ.get("LEADERWRAP", ROOT / "build" / "plain" / "leaderwrap"))
-    assert os.access(path, os.X_OK), "%s is not built (or LEADERWRAP names something else)" % path
-    return path.resolve()
 
 
 class Arena:
@@ -114,13 +106,8 @@ class Arena:
 
     @staticmethod
     def built(name):
-        """Something that was built for the tests, beside leaderwrap unless LEADERWRAP_TOOLS says
-        where."""
-        folder = os.environ.get("LEADERWRAP_TOOLS")
-        path = pathlib.Path(folder or leaderwrap_binary().parent / "tests" / "system", name)
-        # The loader would do without a library that is not there.
-        assert path.exists(), "%s is not built" % path
-        return path
+        """The path of a program of tests/helpers."""
+        return programs.helper(name)
 
     def beats(self, file="beats"):
         """The path of that file, for check_terms."""
@@ -174,7 +161,7 @@ class Arena:
 
     def leaderwrap_command(self):
         """How to start leaderwrap: the program, behind valgrind if that is asked for."""
-        binary = str(leaderwrap_binary())
+        binary = str(programs.leaderwrap_binary())
         if not os.environ.get("LEADERWRAP_VALGRIND"):
             return [binary]
         reports = self.folder / "reports"

@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from tests.lib import PATIENCE_S, processes, wait_until
-from tests.lib.arena import ROOT
+from tests.lib.programs import ROOT
 from tests.lib.redis import free_port
 
 EXAMPLE = ROOT / "examples" / "namenode"

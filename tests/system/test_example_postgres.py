@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from tests.lib import PATIENCE_S, boottime_ns, processes, wait_gone, wait_until
-from tests.lib.arena import ROOT, leaderwrap_binary
+from tests.lib.programs import ROOT, leaderwrap_binary
 
 KEY = "postgres"
 # A fast shutdown has two seconds, on a busy machine; and no renewal comes too late there.

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from tests.lib import PATIENCE_S, wait_until
-from tests.lib.arena import ROOT
+from tests.lib.programs import ROOT
 
 EXAMPLE = ROOT / "examples" / "systemd"
 INSTALLED = "/usr/local/bin/leaderwrap"

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.lib import PATIENCE_S, processes, wait_until
-from tests.lib.arena import ROOT, leaderwrap_binary
+from tests.lib.programs import ROOT, leaderwrap_binary
 
 INCREMENT = ROOT / "examples" / "increment.sh"
 DEMO = ROOT / "examples" / "demo"

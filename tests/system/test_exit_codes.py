@@ -23,7 +23,7 @@ import subprocess
 import pytest
 
 from tests.lib import Arena, processes
-from tests.lib.arena import ROOT
+from tests.lib.programs import ROOT
 
 # A lost lease is noticed soon, and no deadline comes near on a busy machine: a row that waits for
 # one, or for requests to time out, has a --ttl of its own.

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from tests.lib import processes, wait_until
-from tests.lib.arena import leaderwrap_binary
+from tests.lib.programs import leaderwrap_binary
 from pair import KEY, history, record
 
 # Somebody who has no process but those of the test.

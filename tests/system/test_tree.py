@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.lib import check_terms, processes, wait_until
-from tests.lib.arena import leaderwrap_binary
+from tests.lib.programs import leaderwrap_binary
 
 CALM = {"ttl": "60s"}
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.lib import wait_until
-from tests.lib.arena import ROOT
+from tests.lib.programs import ROOT
 from tests.lib.redis import free_port
 
 LONG = "x" * 10_000

@@ -58,7 +58,7 @@ class Scene:
         self._over = threading.Event()
 
     def tool(self, name):
-        return str(self.arena.built("../torture/torture-" + name))
+        return str(self.arena.built(name))
 
     def sanitized(self):
         with open(self.binary, "rb") as file:
@@ -236,7 +236,7 @@ class Scene:
 
     def leftovers(self):
         """Living processes of candidates."""
-        names = ("leaderwrap", "lw-guard", "lw-keeper", "torture-host")
+        names = ("leaderwrap", "lw-guard", "lw-keeper", "host")
         ours = set(self.arena.leftovers())
         return [
             "%d (%s)" % (p.pid, p.name)
