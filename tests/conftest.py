@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from tests.lib import Arena
+from tests.lib.notify import Manager
 
 LIMIT_S = 180
 
@@ -36,6 +37,14 @@ def redis(arena):
 def network(arena):
     """The test's Network, to which it adds hosts; needs root."""
     return arena.network()
+
+
+@pytest.fixture
+def manager(arena):
+    """A service manager's end of NOTIFY_SOCKET, in the test's short folder under the name "notify"."""
+    made = Manager(arena.short_folder / "notify")
+    yield made
+    made.close()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,7 +1,6 @@
 """Servers that are of no use: each gives every connection the same words, whatever it is asked."""
 
-import socket
-import threading
+from tests.lib.listener import Listener
 
 # What they say first, what to each request, and whether they hang up then.
 KINDS = {
@@ -15,38 +14,15 @@ KINDS = {
 }
 
 
-class Fake:
-    """Listens on a Unix socket of its own; to be used in a `with`. `accepted` counts connections,
-    `asked` the pieces in which requests came."""
+class Fake(Listener):
+    """`asked` counts the pieces in which requests came."""
 
     def __init__(self, arena, kind):
-        self.socket = str(arena.short_folder / (kind.replace(" ", "-") + ".sock"))
-        self.url = "unix://" + self.socket
-        self.accepted = 0
+        super().__init__(arena.short_folder / (kind.replace(" ", "-") + ".sock"))
         self.asked = 0
         self._greeting, self._answer, self._hangs_up = KINDS[kind]
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(self.socket)
-        self._listener.listen(100)
 
-    def __enter__(self):
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self._listener.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self):
-        with self._listener:
-            while True:
-                try:
-                    client, _ = self._listener.accept()
-                except OSError:
-                    return
-                self.accepted += 1
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client):
+    def serve(self, client):
         with client:
             try:
                 client.sendall(self._greeting)

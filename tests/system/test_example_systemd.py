@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import time
 
@@ -78,33 +77,6 @@ class Unit:
             )
 
 
-class Manager:
-    """The receiving end of NOTIFY_SOCKET."""
-
-    def __init__(self, folder):
-        self.path = str(folder / "notify")
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(self.path)
-        self._socket.settimeout(PATIENCE_S)
-
-    def hear(self, wanted):
-        """Waits for a message that begins with `wanted`; returns it."""
-        while True:
-            message = self._socket.recv(4096).decode().rstrip("\n")
-            if message.startswith(wanted):
-                return message
-
-    def close(self):
-        self._socket.close()
-
-
-@pytest.fixture
-def manager(arena):
-    made = Manager(arena.short_folder)
-    yield made
-    made.close()
-
-
 def reach(redis, **more):
     """What NAME.env says besides, here."""
     return {"LEADERWRAP_REDIS": redis.url(), "LEADERWRAP_ASSUME_FRESH": "1", **more}
@@ -169,11 +141,11 @@ def test_a_service_is_ready_says_who_leads_and_stops_well(arena, redis, manager)
     unit = Unit(arena, "leaderwrap@.service", "x", reach(redis, COMMAND='sleep "600"'))
     assert setting("leaderwrap@.service", "Type") == "notify"
     leader = unit.start(NOTIFY_SOCKET=manager.path, LEADERWRAP_NAME="one")
-    assert manager.hear("STATUS=").startswith("STATUS=leading with token ")
+    assert manager.hear("STATUS=").startswith("leading with token ")
     manager.hear("READY=1")
     assert redis.command("EXISTS", "leaderwrap:x") == 1
     follower = unit.start(NOTIFY_SOCKET=manager.path)
-    assert manager.hear("STATUS=").startswith("STATUS=standing by: one leads")
+    assert manager.hear("STATUS=").startswith("standing by: one leads")
     manager.hear("READY=1")
     for service in (follower, leader):
         service.send_signal(signal.SIGTERM)

@@ -1,40 +1,11 @@
 """What a service manager hears (sd_notify), and what the command does not."""
 
-import socket
-
 import pytest
 
+from tests.lib.notify import Manager
 from pair import KEY
 
 CALM = {"ttl": "60s", "key": KEY}
-
-
-class Manager:
-    """The receiving end of NOTIFY_SOCKET."""
-
-    def __init__(self, name):
-        self.messages = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(name)
-        self._socket.settimeout(30)
-
-    def hear(self, wanted):
-        """Waits for a message that begins with `wanted`; returns what follows in its line."""
-        while True:
-            message = self._socket.recv(4096).decode()
-            self.messages.append(message)
-            if message.startswith(wanted):
-                return message[len(wanted) :].rstrip("\n")
-
-    def close(self):
-        self._socket.close()
-
-
-@pytest.fixture
-def manager(arena):
-    made = Manager(str(arena.short_folder / "notify"))
-    yield made
-    made.close()
 
 
 def told_of(arena, **more):
