@@ -107,14 +107,15 @@ static void check_options(const struct options *options, int argc, char **argv)
            options->fingerprint[8] == '\0');
     ORACLE(options->hold_ms >= 0 &&
            (options->hold_ms == 0 || options->once || options->mode == MODE_CHECK));
-    ORACLE(options->password_file == NULL || options->password_file[0] == '/');
+    ORACLE(options->redis.password_file == NULL || options->redis.password_file[0] == '/');
     ORACLE(options->penalty_ms > 0 && options->hook_timeout_ms > 0 && options->lock_delay_ms >= 0);
     ORACLE(options->health.interval_ms > 0 && options->health.timeout_ms > 0);
     ORACLE(options->health.retries > 0 && options->health.start_period_ms >= 0);
     if (options->once && options->mode == MODE_RUN)
         ORACLE(options->command != NULL && options->exit_on_lost && options->health_cmd == NULL &&
                options->restart == RESTART_NO);
-    ORACLE(options->redis.is_unix ? options->redis.path != NULL : options->redis.host != NULL);
+    ORACLE(options->redis.url.is_unix ? options->redis.url.path != NULL
+                                      : options->redis.url.host != NULL);
     ORACLE(options->log_level <= LOG_LEVEL_DEBUG && options->log_format <= LOG_FORMAT_JSON);
     check_timing(&options->timing);
 }
