@@ -79,6 +79,8 @@ MUTANTS = [
     ("a strange answer to an acquire is a grant", "store", "src/redis/store.c",
      "        finish_strange(request);\n}\n\n/* DEL",
      "    {\n        answer.verdict = LEASE_GRANTED;\n        answer.record.token = 9;\n"
+     "        strcpy(answer.record.id, store->config.id);\n"
+     "        strcpy(answer.record.version, request->argv[9]);\n"
      "        finish(request, &answer);\n    }\n}\n\n/* DEL"),
     ("a reply that nobody asked for is ignored", "store", "src/redis/connection.c",
      "    if (request == NULL) {\n        fail_unasked(connection, reply);\n", "    if (request == NULL) {\n"),
