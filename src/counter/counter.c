@@ -11,7 +11,7 @@
 
 #include "leaderwrap/base/loop.h"
 #include "leaderwrap/redis/connection.h"
-#include "leaderwrap/redis/reply_class.h"
+#include "leaderwrap/redis/errors.h"
 #include "leaderwrap/redis/script.h"
 #include "leaderwrap/redis/store.h"
 
@@ -75,8 +75,8 @@ static void on_reply(void *context, const struct redisReply *reply)
         return;
     counter->trouble = false;
     if (reply->type == REDIS_REPLY_ERROR) {
-        complain("", reply_explain(reply->str, why, sizeof why));
-        if (reply_class(reply->str) == LEASE_FAILURE_CONFIGURATION)
+        complain("", error_explain(reply->str, why, sizeof why));
+        if (error_class(reply->str) == LEASE_FAILURE_CONFIGURATION)
             end(counter, EXIT_FAILURE);
     } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
                reply->element[1]->type == REDIS_REPLY_STRING) {

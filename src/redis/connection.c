@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "handshake.h"
-#include "leaderwrap/redis/reply_class.h"
+#include "leaderwrap/redis/errors.h"
 #include "route.h"
 #include "transport.h"
 
@@ -250,9 +250,9 @@ static void fail_unasked(struct connection *connection, const redisReply *reply)
     char text[LEASE_TEXT_SIZE];
 
     if (reply->type == REDIS_REPLY_ERROR)
-        fail(connection, reply_class(reply->str), "redis at %s %s: %s", connection->hop.where,
-             reply_hangs_up(reply->str) ? "refused the connection" : "says",
-             reply_explain(reply->str, text, sizeof(text)));
+        fail(connection, error_class(reply->str), "redis at %s %s: %s", connection->hop.where,
+             error_hangs_up(reply->str) ? "refused the connection" : "says",
+             error_explain(reply->str, text, sizeof(text)));
     else
         fail(connection, LEASE_FAILURE_TRANSIENT,
              "protocol error: redis at %s sent a reply that nobody had asked for",
@@ -270,7 +270,7 @@ static void on_reply(void *owner, const redisReply *reply)
         connection->config.callbacks.on_message(connection->config.context, reply);
         return;
     }
-    if (reply->type == REDIS_REPLY_ERROR && reply_hangs_up(reply->str)) {
+    if (reply->type == REDIS_REPLY_ERROR && error_hangs_up(reply->str)) {
         fail_unasked(connection, reply);
         return;
     }

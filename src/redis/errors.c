@@ -1,7 +1,7 @@
 /*
  * What an error reply of Redis means for a lease, and what a person can do about it: one table.
  */
-#include "leaderwrap/redis/reply_class.h"
+#include "leaderwrap/redis/errors.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -79,14 +79,14 @@ static const struct row *find(const char *text)
     return NULL;
 }
 
-enum lease_failure reply_class(const char *text)
+enum lease_failure error_class(const char *text)
 {
     const struct row *row = find(text);
 
     return row != NULL ? row->failure : LEASE_FAILURE_TRANSIENT;
 }
 
-bool reply_hangs_up(const char *text)
+bool error_hangs_up(const char *text)
 {
     static const char *const starts[] = {"DENIED ", "ERR max number of clients"};
 
@@ -192,7 +192,7 @@ static size_t shown_length(const char *text, const char *advice)
     return length;
 }
 
-char *reply_explain(const char *text, char *buffer, size_t size)
+char *error_explain(const char *text, char *buffer, size_t size)
 {
     char permission[80];
     const struct row *row = find(text);

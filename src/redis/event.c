@@ -1,10 +1,11 @@
 /*
  * Reads the payload of a message: 1|state|ident|version|token|ttl|listeners|name.
  */
+#include "event.h"
+
 #include <string.h>
 
 #include "leaderwrap/base/duration.h"
-#include "leaderwrap/redis/watcher.h"
 #include "words.h"
 
 enum {
@@ -60,7 +61,7 @@ static int parse_listeners(const struct part *part, int64_t *listeners)
     return number_parse(part->text, part->length, INT32_MAX, listeners);
 }
 
-int watcher_parse_event(const char *payload, size_t length, struct lease_event *event)
+int event_parse(const char *payload, size_t length, struct lease_event *event)
 {
     struct part parts[PARTS];
     struct lease_event parsed = {0};

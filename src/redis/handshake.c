@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "leaderwrap/base/check.h"
+#include "leaderwrap/redis/errors.h"
 #include "leaderwrap/redis/password.h"
-#include "leaderwrap/redis/reply_class.h"
 
 #define ARGUMENTS_MAX 3
 
@@ -127,10 +127,10 @@ static void refuse(const char *what, const char *hint, const char *error, const 
 {
     char text[LEASE_TEXT_SIZE];
 
-    refusal->failure = reply_class(error);
+    refusal->failure = error_class(error);
     bool ours = refusal->failure == LEASE_FAILURE_CONFIGURATION;
     snprintf(refusal->why, sizeof refusal->why, "redis at %s refused the %s: %s%s%s", where,
-             ours ? what : "connection", reply_explain(error, text, sizeof text),
+             ours ? what : "connection", error_explain(error, text, sizeof text),
              ours && *hint != '\0' ? "; " : "", ours ? hint : "");
 }
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "leaderwrap/redis/connection.h"
-#include "leaderwrap/redis/reply_class.h"
+#include "leaderwrap/redis/errors.h"
 #include "scripts.h"
 #include "verdict.h"
 
@@ -185,7 +185,7 @@ static void finish_error(struct request *request, const char *error)
 {
     char text[LEASE_TEXT_SIZE];
 
-    finish_failed(request, reply_class(error), reply_explain(error, text, sizeof(text)));
+    finish_failed(request, error_class(error), error_explain(error, text, sizeof(text)));
 }
 
 static void finish_strange(struct request *request)

@@ -10,7 +10,7 @@
 
 #include "leaderwrap/base/clock.h"
 #include "leaderwrap/base/duration.h"
-#include "leaderwrap/redis/reply_class.h"
+#include "leaderwrap/redis/errors.h"
 #include "words.h"
 
 enum field {
@@ -131,6 +131,6 @@ int verdict_parse(const redisReply *reply, enum verdict_of of, struct lease_repl
     copy_text(reply->element[FIELD_WARNING], warning, sizeof(warning));
     answer->warning[0] = '\0';
     if (warning[0] != '\0')
-        reply_explain(warning, answer->warning, sizeof(answer->warning));
+        error_explain(warning, answer->warning, sizeof(answer->warning));
     return 0;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event.h"
 #include "leaderwrap/base/clock.h"
 #include "leaderwrap/base/log.h"
 #include "leaderwrap/base/noise.h"
@@ -140,7 +141,7 @@ static void hear(struct watcher *watcher, const redisReply *message)
     struct lease_event event;
 
     if (payload == NULL || payload->type != REDIS_REPLY_STRING ||
-        watcher_parse_event(payload->str, payload->len, &event) != 0) {
+        event_parse(payload->str, payload->len, &event) != 0) {
         log_line(LOG_LEVEL_DEBUG, "watcher", "a message on %s that is not ours", watcher->channel);
         return;
     }

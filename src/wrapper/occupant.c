@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "leaderwrap/redis/connection.h"
-#include "leaderwrap/redis/reply_class.h"
+#include "leaderwrap/redis/errors.h"
 #include "leaderwrap/redis/store.h"
 
 #define SHOWN_MOST 40
@@ -36,7 +36,7 @@ static void answer_error(const struct occupant *occupant, const redisReply *repl
     char text[LEASE_TEXT_SIZE];
 
     if (reply->type == REDIS_REPLY_ERROR)
-        answer(occupant, reply_class(reply->str), reply_explain(reply->str, text, sizeof text));
+        answer(occupant, error_class(reply->str), error_explain(reply->str, text, sizeof text));
     else
         answer(occupant, LEASE_FAILURE_TRANSIENT, "redis answered something that is no string");
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "differential.h"
-#include "leaderwrap/redis/reply_class.h"
+#include "leaderwrap/redis/errors.h"
 #include "redis/scripts.h"
 
 #define ARGS_MAX    20
@@ -33,7 +33,7 @@ static void real_answer_text(const redisReply *reply, char *text)
     size_t used = 0;
 
     if (reply->type == REDIS_REPLY_ERROR) {
-        snprintf(text, TEXT_SIZE, "error of class %d", (int)reply_class(reply->str));
+        snprintf(text, TEXT_SIZE, "error of class %d", (int)error_class(reply->str));
         return;
     }
     text[0] = '\0';

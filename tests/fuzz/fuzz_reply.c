@@ -1,7 +1,7 @@
 /*
  * One thing that a server says, taken by itself: the first byte of the input chooses between a
- * reply (verdict_parse), the payload of an event (watcher_parse_event) and the text of an error
- * (reply_class, reply_explain).
+ * reply (verdict_parse), the payload of an event (event_parse) and the text of an error
+ * (error_class, error_explain).
  *
  * Oracle: a reply has a verdict if and only if a second, strict reader of the bytes (answers.h)
  * finds the documented answer of that script in them, with the same fields; a refused reply leaves
@@ -16,8 +16,8 @@
 #include "answers.h"
 #include "leaderwrap/base/duration.h"
 #include "leaderwrap/base/lease.h"
-#include "leaderwrap/redis/reply_class.h"
-#include "leaderwrap/redis/watcher.h"
+#include "leaderwrap/redis/errors.h"
+#include "redis/event.h"
 #include "redis/verdict.h"
 
 #define ELEMENTS_MOST 64
@@ -142,7 +142,7 @@ static void fuzz_event(const uint8_t *data, size_t size)
     if (payload == NULL)
         abort();
     memcpy(payload, data, size);
-    if (watcher_parse_event(payload, size, &event) == 0) {
+    if (event_parse(payload, size, &event) == 0) {
         ORACLE(event.state >= LEASE_FREE && event.state <= LEASE_VACANT);
         ORACLE(event.token < UINT64_C(1) << 53 && event.listeners >= -1);
         ORACLE(event.ttl_ms >= 0 && event.ttl_ms <= DURATION_MAX_MS);
@@ -150,7 +150,7 @@ static void fuzz_event(const uint8_t *data, size_t size)
             snprintf(text, sizeof text, "1|%s|%s|%s|%" PRIu64 "|%" PRId64 "|%" PRId64 "|%s",
                      states[event.state], event.ident, event.version, event.token, event.ttl_ms,
                      event.listeners, event.name);
-        ORACLE(watcher_parse_event(text, (size_t)length, &again) == 0);
+        ORACLE(event_parse(text, (size_t)length, &again) == 0);
         ORACLE(again.state == event.state && again.token == event.token &&
                again.ttl_ms == event.ttl_ms && again.listeners == event.listeners &&
                strcmp(again.ident, event.ident) == 0 && strcmp(again.version, event.version) == 0 &&
@@ -179,13 +179,13 @@ static void fuzz_error(const uint8_t *data, size_t size)
     char *text = input_text(data + (size > 0), size - (size > 0));
     char *small = malloc(room + 1);
     char *large = malloc(size + ADVICE_ROOM);
-    enum lease_failure failure = reply_class(text);
+    enum lease_failure failure = error_class(text);
 
     if (small == NULL || large == NULL)
         abort();
     ORACLE(failure >= LEASE_FAILURE_TRANSIENT && failure <= LEASE_FAILURE_CONFIGURATION);
-    ORACLE(reply_explain(text, small, room + 1) == small && strlen(small) <= room);
-    ORACLE(reply_explain(text, large, size + ADVICE_ROOM) == large);
+    ORACLE(error_explain(text, small, room + 1) == small && strlen(small) <= room);
+    ORACLE(error_explain(text, large, size + ADVICE_ROOM) == large);
     /* The error verbatim, but for full stops and spaces at its end. */
     size_t length = shown_length(text);
     while (length > 0 && (text[length - 1] == '.' || text[length - 1] == ' '))

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "leaderwrap/redis/reply_class.h"
+#include "leaderwrap/redis/errors.h"
 
 struct row {
     const char *text;
@@ -97,7 +97,7 @@ static void classifies(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (reply_class(rows[i].text) != rows[i].failure)
+        if (error_class(rows[i].text) != rows[i].failure)
             fail_msg("class of: %s", rows[i].text);
     }
 }
@@ -107,7 +107,7 @@ static void explains(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char buffer[LEASE_TEXT_SIZE];
-        const char *said = reply_explain(rows[i].text, buffer, sizeof(buffer));
+        const char *said = error_explain(rows[i].text, buffer, sizeof(buffer));
 
         assert_ptr_equal(said, buffer);
         assert_int_equal(strncmp(said, rows[i].text, strcspn(rows[i].text, " ")), 0);
@@ -124,7 +124,7 @@ static void a_long_error_is_cut_in_front_of_its_advice(void **state)
 
     (void)state;
     memset(long_text + 7, 'x', sizeof(long_text) - 8);
-    reply_explain(long_text, buffer, sizeof(buffer));
+    error_explain(long_text, buffer, sizeof(buffer));
     assert_true(strlen(buffer) < 200);
     assert_non_null(strstr(buffer, "xxx...; set a password"));
 }
@@ -132,11 +132,11 @@ static void a_long_error_is_cut_in_front_of_its_advice(void **state)
 static void knows_what_is_said_instead_of_an_answer(void **state)
 {
     (void)state;
-    assert_true(reply_hangs_up("ERR max number of clients reached"));
-    assert_true(reply_hangs_up("DENIED Redis is running in protected mode"));
-    assert_false(reply_hangs_up("ERR max"));
-    assert_false(reply_hangs_up("LOADING Redis is loading the dataset in memory"));
-    assert_false(reply_hangs_up(""));
+    assert_true(error_hangs_up("ERR max number of clients reached"));
+    assert_true(error_hangs_up("DENIED Redis is running in protected mode"));
+    assert_false(error_hangs_up("ERR max"));
+    assert_false(error_hangs_up("LOADING Redis is loading the dataset in memory"));
+    assert_false(error_hangs_up(""));
 }
 
 /* The server repeats them: a script of 8 kB, or a password. */
@@ -151,7 +151,7 @@ static void leaves_out_the_arguments_of_an_unknown_command(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-        reply_explain(errors[i], buffer, sizeof(buffer));
+        error_explain(errors[i], buffer, sizeof(buffer));
         assert_null(strstr(buffer, "secret"));
         assert_non_null(strstr(buffer, "leaderwrap needs it"));
     }
@@ -165,7 +165,7 @@ static void fits_any_buffer(void **state)
             char buffer[301];
 
             memset(buffer, 'x', sizeof(buffer));
-            reply_explain(rows[i].text, buffer, size);
+            error_explain(rows[i].text, buffer, size);
             assert_true(strlen(buffer) < size);
             assert_int_equal(buffer[size], 'x');
         }

@@ -17,6 +17,7 @@
 #include "leaderwrap/redis/store.h"
 #include "leaderwrap/redis/watcher.h"
 #include "loop_until.h"
+#include "redis/event.h"
 #include "redis_server.h"
 
 #define KEY   "job"
@@ -117,7 +118,7 @@ static bool never(void *context)
 
 static int parse(const char *text, struct lease_event *event)
 {
-    return watcher_parse_event(text, strlen(text), event);
+    return event_parse(text, strlen(text), event);
 }
 
 static void reads_a_payload(void **state)
@@ -176,7 +177,7 @@ static void refuses_other_payloads(void **state)
         if (parse(bad[i], &event) != -1)
             fail_msg("accepted: %s", bad[i]);
     }
-    assert_int_equal(watcher_parse_event("1|held|i|v|1|1|0|a\0b", 20, &event), -1);
+    assert_int_equal(event_parse("1|held|i|v|1|1|0|a\0b", 20, &event), -1);
     assert_int_equal(event.token, 77);
 }
 
@@ -194,7 +195,7 @@ static void random_payloads_never_crash(void **state)
 
         for (size_t i = 0; i < length; i++)
             payload[i] = alphabet[(size_t)rand_r(&seed) % sizeof(alphabet)];
-        watcher_parse_event(payload, length, &event);
+        event_parse(payload, length, &event);
         free(payload);
     }
 }

@@ -36,7 +36,4 @@ void watcher_stop(struct watcher *watcher);
 /* Stops and frees; the memory goes when the loop has run the close callbacks. NULL is fine. */
 void watcher_free(struct watcher *watcher);
 
-/* Parses the payload of one message. Returns 0 or -1 for one that is not ours. Pure. */
-int watcher_parse_event(const char *payload, size_t length, struct lease_event *event);
-
 #endif
