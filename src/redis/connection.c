@@ -58,8 +58,6 @@ static const char *error_text(int error, char *buffer, size_t size)
     return uv_strerror_r(error, buffer, size);
 }
 
-/* ---- dropping and failing ---- */
-
 static void drop_transport(struct connection *connection)
 {
     struct transport *transport = connection->transport;
@@ -98,7 +96,7 @@ fail(struct connection *connection, enum lease_failure failure, const char *form
     va_list args;
 
     va_start(args, format);
-    vsnprintf(why, sizeof(why), format, args);
+    vsnprintf(why, sizeof why, format, args);
     va_end(args);
     drop(connection);
     connection->config.callbacks.on_closed(connection->config.context, failure, why);
@@ -109,7 +107,7 @@ static void on_later(uv_idle_t *idle)
     struct connection *connection = idle->data;
     char why[WHY_SIZE];
 
-    memcpy(why, connection->late_why, sizeof(why));
+    memcpy(why, connection->late_why, sizeof why);
     fail(connection, connection->late_failure, "%s", why);
 }
 
@@ -122,14 +120,12 @@ fail_later(struct connection *connection, enum lease_failure failure, const char
     if (connection->state == CONNECTION_FAILED)
         return;
     va_start(args, format);
-    vsnprintf(connection->late_why, sizeof(connection->late_why), format, args);
+    vsnprintf(connection->late_why, sizeof connection->late_why, format, args);
     va_end(args);
     connection->late_failure = failure;
     connection->state = CONNECTION_FAILED;
     uv_idle_start(&connection->later, on_later);
 }
-
-/* ---- sending ---- */
 
 static void lost_write(struct connection *connection, int error)
 {
@@ -141,7 +137,7 @@ static void lost_write(struct connection *connection, int error)
         return;
     }
     fail_later(connection, LEASE_FAILURE_TRANSIENT, "lost the connection to redis at %s: %s",
-               connection->hop.where, error_text(error, text, sizeof(text)));
+               connection->hop.where, error_text(error, text, sizeof text));
 }
 
 /* Remembers who gets the answer. Without a `reply` the answer is a message. */
@@ -151,7 +147,7 @@ static int expect(struct connection *connection, connection_reply_fn *reply, voi
 
     if (reply == NULL)
         return 0;
-    request = calloc(1, sizeof(*request));
+    request = calloc(1, sizeof *request);
     if (request == NULL)
         return -ENOMEM;
     request->reply = reply;
@@ -183,8 +179,6 @@ int connection_send(struct connection *connection, int argc, const char *const *
     redisFreeCommand(command);
     return error;
 }
-
-/* ---- the handshake ---- */
 
 /* The owner may do anything then. */
 static void become_open(struct connection *connection)
@@ -225,8 +219,6 @@ static void begin_handshake(struct connection *connection)
         become_open(connection);
 }
 
-/* ---- replies ---- */
-
 static bool is_message(const struct connection *connection, const redisReply *reply)
 {
     static const char *const kinds[] = {"message", "subscribe", "unsubscribe", "pong"};
@@ -238,7 +230,7 @@ static bool is_message(const struct connection *connection, const redisReply *re
     kind = reply->element[0];
     if (kind == NULL || kind->type != REDIS_REPLY_STRING)
         return false;
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (strcmp(kind->str, kinds[i]) == 0)
             return true;
     }
@@ -252,7 +244,7 @@ static void fail_unasked(struct connection *connection, const redisReply *reply)
     if (reply->type == REDIS_REPLY_ERROR)
         fail(connection, error_class(reply->str), "redis at %s %s: %s", connection->hop.where,
              error_hangs_up(reply->str) ? "refused the connection" : "says",
-             error_explain(reply->str, text, sizeof(text)));
+             error_explain(reply->str, text, sizeof text));
     else
         fail(connection, LEASE_FAILURE_TRANSIENT,
              "protocol error: redis at %s sent a reply that nobody had asked for",
@@ -302,8 +294,6 @@ static void on_end(void *owner, const char *why)
          connection->hop.where, why);
 }
 
-/* ---- connecting ---- */
-
 static void opened(struct connection *connection)
 {
     char text[128];
@@ -311,7 +301,7 @@ static void opened(struct connection *connection)
 
     if (error != 0) {
         fail(connection, LEASE_FAILURE_TRANSIENT, "cannot connect to redis at %s: %s",
-             connection->hop.where, error_text(error, text, sizeof(text)));
+             connection->hop.where, error_text(error, text, sizeof text));
         return;
     }
     begin_handshake(connection);
@@ -409,8 +399,6 @@ static void on_route_ready(void *context)
     if (connection->state == CONNECTION_RESOLVING)
         try_next(connection);
 }
-
-/* ---- life ---- */
 
 int connection_new(struct connection **out, const struct connection_config *config)
 {

@@ -72,7 +72,7 @@ static const struct row table[] = {
 
 static const struct row *find(const char *text)
 {
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         if (strncmp(text, table[i].start, strlen(table[i].start)) == 0)
             return &table[i];
     }
@@ -90,7 +90,7 @@ bool error_hangs_up(const char *text)
 {
     static const char *const starts[] = {"DENIED ", "ERR max number of clients"};
 
-    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
         if (strncmp(text, starts[i], strlen(starts[i])) == 0)
             return true;
     }
@@ -172,7 +172,7 @@ static const char *command_advice(const char *text)
     const char *command = NULL;
     size_t length = scripts_command(text, &command);
 
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strlen(known[i].command) == length && memcmp(known[i].command, command, length) == 0)
             return known[i].advice;
     }
@@ -203,7 +203,7 @@ char *error_explain(const char *text, char *buffer, size_t size)
     if (size == 0)
         return buffer;
     if (advice == advice_everything)
-        advice = permission_advice(text, permission, sizeof(permission));
+        advice = permission_advice(text, permission, sizeof permission);
     else if (advice == advice_command)
         advice = command_advice(text);
     if (advice == NULL) {

@@ -76,9 +76,9 @@ int event_parse(const char *payload, size_t length, struct lease_event *event)
         number_parse(parts[PART_TTL].text, parts[PART_TTL].length, DURATION_MAX_MS,
                      &parsed.ttl_ms) != 0 ||
         parse_listeners(&parts[PART_LISTENERS], &parsed.listeners) != 0 ||
-        copy_part(&parts[PART_IDENT], parsed.ident, sizeof(parsed.ident)) != 0 ||
-        copy_part(&parts[PART_VERSION], parsed.version, sizeof(parsed.version)) != 0 ||
-        copy_part(&parts[PART_NAME], parsed.name, sizeof(parsed.name)) != 0)
+        copy_part(&parts[PART_IDENT], parsed.ident, sizeof parsed.ident) != 0 ||
+        copy_part(&parts[PART_VERSION], parsed.version, sizeof parsed.version) != 0 ||
+        copy_part(&parts[PART_NAME], parsed.name, sizeof parsed.name) != 0)
         return -1;
     parsed.token = (uint64_t)token;
     *event = parsed;

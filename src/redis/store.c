@@ -59,8 +59,6 @@ struct store {
     char *channel;
 };
 
-/* ---- keys ---- */
-
 /* Whether Redis hashes only a part of `key`: from the first '{' to the next '}', if that is not
  * empty (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/). */
 static bool has_hash_tag(const char *key)
@@ -123,7 +121,7 @@ static char *sibling_new(const char *key, const char *suffix)
 {
     char name[STORE_KEY_SIZE];
 
-    sibling(key, suffix, name, sizeof(name));
+    sibling(key, suffix, name, sizeof name);
     return strdup(name);
 }
 
@@ -131,10 +129,8 @@ static char *channel_new(const char *key, int database)
 {
     char name[STORE_KEY_SIZE];
 
-    return strdup(store_channel(key, database, name, sizeof(name)));
+    return strdup(store_channel(key, database, name, sizeof name));
 }
-
-/* ---- requests ---- */
 
 static struct request *request_new(struct store *store, uint64_t number, int argc,
                                    const char *const *argv)
@@ -145,7 +141,7 @@ static struct request *request_new(struct store *store, uint64_t number, int arg
 
     for (int i = 0; i < argc; i++)
         size += strlen(argv[i]) + 1;
-    request = calloc(1, sizeof(*request) + size);
+    request = calloc(1, sizeof *request + size);
     if (request == NULL)
         return NULL;
     text = request->text;
@@ -159,8 +155,6 @@ static struct request *request_new(struct store *store, uint64_t number, int arg
     request->argc = argc;
     return request;
 }
-
-/* ---- answers ---- */
 
 /* Ends `request` and hands `answer` out. The owner may do anything then, so nothing is touched
  * afterwards. */
@@ -177,7 +171,7 @@ static void finish_failed(struct request *request, enum lease_failure failure, c
 {
     struct lease_reply answer = {.verdict = LEASE_FAILED, .failure = failure};
 
-    snprintf(answer.text, sizeof(answer.text), "%s", text);
+    snprintf(answer.text, sizeof answer.text, "%s", text);
     finish(request, &answer);
 }
 
@@ -185,7 +179,7 @@ static void finish_error(struct request *request, const char *error)
 {
     char text[LEASE_TEXT_SIZE];
 
-    finish_failed(request, error_class(error), error_explain(error, text, sizeof(text)));
+    finish_failed(request, error_class(error), error_explain(error, text, sizeof text));
 }
 
 static void finish_strange(struct request *request)
@@ -193,8 +187,8 @@ static void finish_strange(struct request *request)
     char where[SHOWN_SIZE];
     char text[LEASE_TEXT_SIZE];
 
-    redis_url_show(&request->store->config.target->url, where, sizeof(where));
-    snprintf(text, sizeof(text), "redis at %.180s answered something that is no lease record",
+    redis_url_show(&request->store->config.target->url, where, sizeof where);
+    snprintf(text, sizeof text, "redis at %.180s answered something that is no lease record",
              where);
     finish_failed(request, LEASE_FAILURE_TRANSIENT, text);
 }
@@ -280,8 +274,6 @@ static void on_plain_reply(void *context, const redisReply *reply)
         finish_strange(request);
 }
 
-/* ---- sending ---- */
-
 static void send_script(struct request *request, bool whole)
 {
     const struct script *script = request->script;
@@ -329,7 +321,7 @@ static void start_script(struct store *store, uint64_t number, const struct scri
     const int common = 11;
     struct request *request;
 
-    snprintf(ttl, sizeof(ttl), "%" PRId64, store->config.ttl_ms);
+    snprintf(ttl, sizeof ttl, "%" PRId64, store->config.ttl_ms);
     for (int i = 0; i < argc; i++)
         argv[common + i] = own[i];
     request = request_new(store, number, common + argc, argv);
@@ -356,9 +348,9 @@ void store_send_acquire(struct store *store, const struct store_acquire *acquire
         fresh ? "1" : "0",
     };
 
-    snprintf(floor_token, sizeof(floor_token), "%" PRIu64, acquire->floor_token);
-    snprintf(observed_ms, sizeof(observed_ms), "%" PRId64, observed ? acquire->observed_ms : 0);
-    snprintf(hold_left, sizeof(hold_left), "%" PRId64, observed ? acquire->hold_left_ms : 0);
+    snprintf(floor_token, sizeof floor_token, "%" PRIu64, acquire->floor_token);
+    snprintf(observed_ms, sizeof observed_ms, "%" PRId64, observed ? acquire->observed_ms : 0);
+    snprintf(hold_left, sizeof hold_left, "%" PRId64, observed ? acquire->hold_left_ms : 0);
     start_script(store, acquire->request, &script_acquire, VERDICT_OF_ACQUIRE, acquire->nonce, 6,
                  own);
 }
@@ -369,7 +361,7 @@ void store_send_renew(struct store *store, uint64_t request, const char *nonce, 
     char token_text[NUMBER_SIZE];
     const char *own[] = {token_text, claim ? "1" : "0"};
 
-    snprintf(token_text, sizeof(token_text), "%" PRIu64, token);
+    snprintf(token_text, sizeof token_text, "%" PRIu64, token);
     start_script(store, request, &script_renew, VERDICT_OF_RENEW, nonce, 2, own);
 }
 
@@ -380,8 +372,8 @@ void store_send_release(struct store *store, uint64_t request, const char *nonce
     char hold_text[NUMBER_SIZE];
     const char *own[] = {token_text, hold_text, release->reason, release->version};
 
-    snprintf(token_text, sizeof(token_text), "%" PRIu64, release->token);
-    snprintf(hold_text, sizeof(hold_text), "%" PRId64, release->hold_ms);
+    snprintf(token_text, sizeof token_text, "%" PRIu64, release->token);
+    snprintf(hold_text, sizeof hold_text, "%" PRId64, release->hold_ms);
     start_script(store, request, &script_release, VERDICT_OF_RELEASE, nonce, 4, own);
 }
 
@@ -413,8 +405,6 @@ void store_send_ping(struct store *store, uint64_t request)
     start_plain(store, request, 1, argv, REDIS_REPLY_STATUS);
 }
 
-/* ---- life ---- */
-
 static void on_open(void *context)
 {
     struct store *store = context;
@@ -441,7 +431,7 @@ static void store_clear(struct store *store)
 
 int store_new(struct store **out, const struct store_config *config)
 {
-    struct store *store = calloc(1, sizeof(*store));
+    struct store *store = calloc(1, sizeof *store);
     const struct connection_config connection = {
         .loop = config->loop,
         .target = config->target,

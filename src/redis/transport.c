@@ -41,7 +41,7 @@ struct output {
 
 static struct transport *transport_new(const struct transport_callbacks *callbacks, void *context)
 {
-    struct transport *transport = calloc(1, sizeof(*transport));
+    struct transport *transport = calloc(1, sizeof *transport);
 
     if (transport == NULL)
         return NULL;
@@ -65,8 +65,6 @@ void transport_drop(struct transport *transport)
     uv_close(&transport->uv.handle, on_closed);
 }
 
-/* ---- connecting ---- */
-
 static void on_connect(uv_connect_t *request, int status)
 {
     struct transport *transport = request->data;
@@ -83,7 +81,7 @@ static void set_tcp_options(uv_tcp_t *tcp, unsigned timeout_ms)
     uv_tcp_nodelay(tcp, 1);
     uv_tcp_keepalive(tcp, 1, KEEPALIVE_SECONDS);
     if (uv_fileno((const uv_handle_t *)tcp, &fd) == 0)
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
 }
 
 static int begin_tcp(struct transport *transport, const struct sockaddr *address,
@@ -130,8 +128,6 @@ int transport_connect(struct transport **out, uv_loop_t *loop, const struct sock
     return 0;
 }
 
-/* ---- reading ---- */
-
 static void end(struct transport *transport, const char *why)
 {
     transport->callbacks->on_end(transport->context, why);
@@ -160,7 +156,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     struct transport *transport = handle->data;
 
     (void)suggested;
-    *buffer = uv_buf_init(transport->input, sizeof(transport->input));
+    *buffer = uv_buf_init(transport->input, sizeof transport->input);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
@@ -173,7 +169,7 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
     if (length == UV_EOF) {
         end(transport, "the server closed it");
     } else if (length < 0) {
-        end(transport, uv_strerror_r((int)length, text, sizeof(text)));
+        end(transport, uv_strerror_r((int)length, text, sizeof text));
     } else {
         reader_feed(transport->reader, buffer->base, (size_t)length);
         deliver(transport);
@@ -188,8 +184,6 @@ int transport_start_reading(struct transport *transport)
         return error;
     return uv_read_start(&transport->uv.stream, on_alloc, on_read);
 }
-
-/* ---- writing ---- */
 
 static void on_written(uv_write_t *request, int status)
 {
@@ -215,7 +209,7 @@ int transport_write(struct transport *transport, const char *data, size_t length
     if ((size_t)written == length)
         return 0;
     length -= (size_t)written;
-    output = malloc(sizeof(*output) + length);
+    output = malloc(sizeof *output + length);
     if (output == NULL)
         return UV_ENOMEM;
     output->request.data = output;

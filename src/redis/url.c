@@ -121,7 +121,7 @@ static const char *take_tcp(const UriUriA *uri, struct redis_url *url)
         port = parse_number(uri->portText.first, uri->portText.afterLast, 65535);
         if (port < 1)
             return bad_port;
-        snprintf(url->port, sizeof(url->port), "%hu", (unsigned short)port);
+        snprintf(url->port, sizeof url->port, "%hu", (unsigned short)port);
     }
     if (path == NULL || (path->next == NULL && range_is_empty(&path->text)))
         return NULL;
@@ -255,7 +255,7 @@ int redis_url_parse(const char *text, struct redis_url *url, char *error, size_t
     UriUriA uri;
     const char *why = check_scheme(text);
 
-    memset(url, 0, sizeof(*url));
+    memset(url, 0, sizeof *url);
     if (why == NULL && uriParseSingleUriA(&uri, text, NULL) == URI_SUCCESS) {
         why = uri.fragment.first != NULL ? check_characters(strstr(text, "://") + 3)
                                          : take_all(&uri, url);
@@ -296,7 +296,7 @@ void redis_url_clear(struct redis_url *url)
     free(url->user);
     free(url->host);
     free(url->path);
-    memset(url, 0, sizeof(*url));
+    memset(url, 0, sizeof *url);
 }
 
 char *redis_url_show(const struct redis_url *url, char *buffer, size_t size)

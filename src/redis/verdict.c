@@ -59,7 +59,7 @@ static void copy_text(const redisReply *field, char *buffer, size_t size)
 
 static int parse_verdict(const redisReply *field, enum verdict_of of, enum lease_verdict *verdict)
 {
-    for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+    for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
         if (verdicts[i].of == of && strlen(verdicts[i].text) == field->len &&
             memcmp(verdicts[i].text, field->str, field->len) == 0) {
             *verdict = (enum lease_verdict)verdicts[i].value;
@@ -87,16 +87,16 @@ static int parse_record(redisReply *const *field, struct lease_record *record)
         parse_number(field[FIELD_HOLD], DURATION_MAX_MS, &record->hold_ms) != 0)
         return -1;
     /* A cut version or ident would compare unequal for ever. */
-    if (field[FIELD_VERSION]->len >= sizeof(record->version) ||
-        field[FIELD_IDENT]->len >= sizeof(record->ident))
+    if (field[FIELD_VERSION]->len >= sizeof record->version ||
+        field[FIELD_IDENT]->len >= sizeof record->ident)
         return -1;
     record->token = (uint64_t)token;
-    copy_text(field[FIELD_ID], record->id, sizeof(record->id));
-    copy_text(field[FIELD_NAME], record->name, sizeof(record->name));
-    copy_text(field[FIELD_VERSION], record->version, sizeof(record->version));
-    copy_text(field[FIELD_IDENT], record->ident, sizeof(record->ident));
-    copy_text(field[FIELD_COMMAND], record->command, sizeof(record->command));
-    copy_text(field[FIELD_FOREIGN], record->foreign, sizeof(record->foreign));
+    copy_text(field[FIELD_ID], record->id, sizeof record->id);
+    copy_text(field[FIELD_NAME], record->name, sizeof record->name);
+    copy_text(field[FIELD_VERSION], record->version, sizeof record->version);
+    copy_text(field[FIELD_IDENT], record->ident, sizeof record->ident);
+    copy_text(field[FIELD_COMMAND], record->command, sizeof record->command);
+    copy_text(field[FIELD_FOREIGN], record->foreign, sizeof record->foreign);
     return 0;
 }
 
@@ -128,9 +128,9 @@ int verdict_parse(const redisReply *reply, enum verdict_of of, struct lease_repl
     answer->verdict = verdict;
     answer->record = record;
     answer->before = before;
-    copy_text(reply->element[FIELD_WARNING], warning, sizeof(warning));
+    copy_text(reply->element[FIELD_WARNING], warning, sizeof warning);
     answer->warning[0] = '\0';
     if (warning[0] != '\0')
-        error_explain(warning, answer->warning, sizeof(answer->warning));
+        error_explain(warning, answer->warning, sizeof answer->warning);
     return 0;
 }

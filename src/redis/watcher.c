@@ -108,8 +108,6 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
-/* ---- what the connection says ---- */
-
 static void on_open(void *context)
 {
     struct watcher *watcher = context;
@@ -169,11 +167,9 @@ static void on_message(void *context, const redisReply *message)
     }
 }
 
-/* ---- life ---- */
-
 int watcher_new(struct watcher **out, const struct watcher_config *config)
 {
-    struct watcher *watcher = calloc(1, sizeof(*watcher));
+    struct watcher *watcher = calloc(1, sizeof *watcher);
     const struct connection_config connection = {
         .loop = config->loop,
         .target = config->target,
@@ -188,7 +184,7 @@ int watcher_new(struct watcher **out, const struct watcher_config *config)
         return -ENOMEM;
     watcher->config = *config;
     watcher->backoff_ms = BACKOFF_MIN_MS;
-    store_channel(config->key, config->target->url.database, channel, sizeof(channel));
+    store_channel(config->key, config->target->url.database, channel, sizeof channel);
     watcher->channel = strdup(channel);
     if (watcher->channel != NULL)
         error = connection_new(&watcher->connection, &connection);

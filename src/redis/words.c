@@ -29,7 +29,7 @@ int state_parse(const char *text, size_t length, enum lease_state *state)
         [LEASE_HOLD] = "hold", [LEASE_VACANT] = "vacant",
     };
 
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strlen(words[i]) == length && memcmp(words[i], text, length) == 0) {
             *state = (enum lease_state)i;
             return 0;

@@ -45,7 +45,7 @@ static inline void fake_on_written(uv_write_t *request, int status)
 
 static inline void fake_server_say_bytes(struct fake_server *fake, const char *data, size_t length)
 {
-    struct fake_output *output = malloc(sizeof(*output));
+    struct fake_output *output = malloc(sizeof *output);
     uv_buf_t buffer;
 
     output->data = malloc(length);
@@ -81,7 +81,7 @@ static inline void fake_on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf
     struct fake_server *fake = handle->data;
 
     (void)size;
-    *buffer = uv_buf_init(fake->input, sizeof(fake->input));
+    *buffer = uv_buf_init(fake->input, sizeof fake->input);
 }
 
 static inline void fake_answer(struct fake_server *fake, const redisReply *command)
@@ -90,8 +90,8 @@ static inline void fake_answer(struct fake_server *fake, const redisReply *comma
     size_t used = 0;
 
     fake->last[0] = '\0';
-    for (size_t i = 0; i < command->elements && used < sizeof(fake->last) - 1; i++) {
-        snprintf(fake->last + used, sizeof(fake->last) - used, "%s%s", i > 0 ? " " : "",
+    for (size_t i = 0; i < command->elements && used < sizeof fake->last - 1; i++) {
+        snprintf(fake->last + used, sizeof fake->last - used, "%s%s", i > 0 ? " " : "",
                  command->element[i]->str);
         used += strlen(fake->last + used);
     }
@@ -132,7 +132,7 @@ static inline void fake_on_client(uv_stream_t *listener, int status)
     if (status != 0)
         return;
     fake_server_hang_up(fake);
-    fake->client = malloc(sizeof(*fake->client));
+    fake->client = malloc(sizeof *fake->client);
     assert_non_null(fake->client);
     assert_int_equal(uv_tcp_init(listener->loop, fake->client), 0);
     fake->client->data = fake;
@@ -150,9 +150,9 @@ static inline void fake_on_client(uv_stream_t *listener, int status)
 static inline void fake_server_start(struct fake_server *fake, uv_loop_t *loop)
 {
     struct sockaddr_in address;
-    int size = sizeof(address);
+    int size = sizeof address;
 
-    memset(fake, 0, sizeof(*fake));
+    memset(fake, 0, sizeof *fake);
     assert_int_equal(uv_tcp_init(loop, &fake->listener), 0);
     fake->listener.data = fake;
     uv_ip4_addr("127.0.0.1", 0, &address);

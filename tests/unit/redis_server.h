@@ -111,10 +111,10 @@ static inline void redis_server_kill(struct redis_server *server)
 
 static inline void redis_server_start(struct redis_server *server)
 {
-    memset(server, 0, sizeof(*server));
-    snprintf(server->directory, sizeof(server->directory), "/tmp/leaderwrap-test-XXXXXX");
+    memset(server, 0, sizeof *server);
+    snprintf(server->directory, sizeof server->directory, "/tmp/leaderwrap-test-XXXXXX");
     assert_non_null(mkdtemp(server->directory));
-    snprintf(server->socket, sizeof(server->socket), "%s/s", server->directory);
+    snprintf(server->socket, sizeof server->socket, "%s/s", server->directory);
     redis_server_run(server);
 }
 
@@ -123,7 +123,7 @@ static inline void redis_server_stop(struct redis_server *server)
     char file[128];
 
     redis_server_kill(server);
-    snprintf(file, sizeof(file), "%s/dump.rdb", server->directory);
+    snprintf(file, sizeof file, "%s/dump.rdb", server->directory);
     unlink(file);
     rmdir(server->directory);
 }
@@ -162,7 +162,7 @@ static inline const char *redis_server_ask(struct redis_server *server, const ch
     va_end(args);
     if (reply == NULL)
         fail_msg("%s: %s", format, server->admin->errstr);
-    redis_server_show(reply, answer, sizeof(answer));
+    redis_server_show(reply, answer, sizeof answer);
     freeReplyObject(reply);
     return answer;
 }

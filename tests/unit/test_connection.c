@@ -55,8 +55,7 @@ static void on_reply(void *context, const redisReply *reply)
         return;
     }
     f->replies++;
-    snprintf(f->reply, sizeof(f->reply), "%d %s", reply->type,
-             reply->str != NULL ? reply->str : "");
+    snprintf(f->reply, sizeof f->reply, "%d %s", reply->type, reply->str != NULL ? reply->str : "");
     if (f->close_on_reply)
         connection_close(f->connection);
     if (f->reopen_on_reply)
@@ -95,7 +94,7 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
 
     f->closed++;
     f->failure = failure;
-    snprintf(f->why, sizeof(f->why), "%s", why);
+    snprintf(f->why, sizeof f->why, "%s", why);
     assert_false(connection_is_open(f->connection));
     if (f->free_on_closed) {
         connection_free(f->connection);
@@ -116,7 +115,7 @@ static void on_message(void *context, const redisReply *message)
 
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof(*f));
+    struct fixture *f = calloc(1, sizeof *f);
 
     assert_non_null(f);
     assert_int_equal(uv_loop_init(&f->loop), 0);
@@ -150,7 +149,7 @@ static void make(struct fixture *f, const char *address)
 
     if (f->wants_messages)
         config.callbacks.on_message = on_message;
-    if (redis_url_parse(address, &f->target.url, error, sizeof(error)) != 0)
+    if (redis_url_parse(address, &f->target.url, error, sizeof error) != 0)
         fail_msg("%s: %s", address, error);
     assert_int_equal(connection_new(&f->connection, &config), 0);
 }
@@ -160,7 +159,7 @@ static void make_fake(struct fixture *f, const char *format)
 {
     char address[128];
 
-    snprintf(address, sizeof(address), format, f->fake.port);
+    snprintf(address, sizeof address, format, f->fake.port);
     make(f, address);
 }
 
@@ -310,9 +309,9 @@ static void keeps_the_order_when_the_socket_is_full(void **state)
     struct fixture *f = *state;
     static char text[20000];
     const char *argv[] = {"ECHO", text};
-    const size_t lengths[] = {4, sizeof(text)};
+    const size_t lengths[] = {4, sizeof text};
 
-    memset(text, 'x', sizeof(text));
+    memset(text, 'x', sizeof text);
     make_fake(f, "redis://127.0.0.1:%d");
     /* Where the machine does not let us run for five seconds the kernel gives the full socket up,
      * as it was told to; then again. */
@@ -367,7 +366,7 @@ static void huge_bulk_closes_before_it_fills_the_memory(void **state)
     static char block[65536];
     int sent = 0;
 
-    memset(block, 'x', sizeof(block));
+    memset(block, 'x', sizeof block);
     f->fake.answers[0] = "$536870911\r\n";
     f->ping_on_open = true;
     make_fake(f, "redis://127.0.0.1:%d");
@@ -377,7 +376,7 @@ static void huge_bulk_closes_before_it_fills_the_memory(void **state)
         uv_run(&f->loop, UV_RUN_ONCE);
         if (f->fake.client != NULL && f->fake.commands > 0 &&
             uv_stream_get_write_queue_size((uv_stream_t *)f->fake.client) == 0) {
-            fake_server_say_bytes(&f->fake, block, sizeof(block));
+            fake_server_say_bytes(&f->fake, block, sizeof block);
             sent++;
         }
     }
@@ -540,9 +539,9 @@ static void random_bytes_never_crash(void **state)
 
         while (f->fake.client == NULL)
             uv_run(&f->loop, UV_RUN_ONCE);
-        for (size_t i = 0; i < sizeof(noise); i++)
-            noise[i] = alphabet[(size_t)rand_r(&seed) % (sizeof(alphabet) - 1)];
-        fake_server_say_bytes(&f->fake, noise, sizeof(noise));
+        for (size_t i = 0; i < sizeof noise; i++)
+            noise[i] = alphabet[(size_t)rand_r(&seed) % (sizeof alphabet - 1)];
+        fake_server_say_bytes(&f->fake, noise, sizeof noise);
         f->closed = 0;
         if (!loop_wait(&f->loop, is_closed, f, 5))
             connection_open(f->connection);
@@ -600,9 +599,9 @@ static void who_hung_up_before_the_request_has_said_why(void **state)
     int listener = socket(AF_UNIX, SOCK_STREAM, 0), client;
 
     assert_non_null(mkdtemp(name));
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s/s", name);
-    snprintf(url, sizeof(url), "unix://%s", address.sun_path);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/s", name);
+    snprintf(url, sizeof url, "unix://%s", address.sun_path);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(listener, 1), 0);
     f->ping_on_open = true;
     make(f, url);
@@ -649,7 +648,7 @@ static void write_file(char path[64], const char *text, size_t length)
     static const char pattern[] = "/tmp/leaderwrap-test-XXXXXX";
     int fd;
 
-    memcpy(path, pattern, sizeof(pattern));
+    memcpy(path, pattern, sizeof pattern);
     fd = mkstemp(path);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, length), (ssize_t)length);
@@ -715,8 +714,8 @@ static void endless_password_file_is_configuration(void **state)
     char path[64];
     static char text[100000];
 
-    memset(text, 'x', sizeof(text));
-    write_file(path, text, sizeof(text));
+    memset(text, 'x', sizeof text);
+    write_file(path, text, sizeof text);
     expect_bad_password_file(*state, path, "64 KiB");
     unlink(path);
 }
@@ -755,7 +754,7 @@ static void refused_connection_names_the_address(void **state)
     connection_open(f->connection);
     assert_int_equal(f->closed, 0);
     loop_until(&f->loop, is_closed, f);
-    snprintf(part, sizeof(part), "cannot connect to redis at 127.0.0.1:%d: ", port);
+    snprintf(part, sizeof part, "cannot connect to redis at 127.0.0.1:%d: ", port);
     assert_why(f, LEASE_FAILURE_TRANSIENT, part);
     assert_non_null(strstr(f->why, "refused"));
 }
@@ -1067,7 +1066,7 @@ static void socket_is_close_on_exec(void **state)
     loop_until(&f->loop, is_open, f);
     for (int fd = 3; fd < 256; fd++) {
         struct sockaddr_in peer = {0};
-        socklen_t size = sizeof(peer);
+        socklen_t size = sizeof peer;
 
         if (getpeername(fd, (struct sockaddr *)&peer, &size) != 0 || peer.sin_family != AF_INET)
             continue;
@@ -1086,7 +1085,7 @@ static void the_kernel_is_as_patient_as_its_owner(void **state)
     } rows[] = {{0, 5000}, {500, 5000}, {10000, 20000}, {INT64_MAX, 3600000}};
     struct fixture *f = *state;
 
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         int found = 0;
 
         connection_free(f->connection);
@@ -1098,7 +1097,7 @@ static void the_kernel_is_as_patient_as_its_owner(void **state)
         loop_until(&f->loop, is_open, f);
         for (int fd = 3; fd < 256; fd++) {
             unsigned patience_ms = 0;
-            socklen_t size = sizeof(patience_ms);
+            socklen_t size = sizeof patience_ms;
 
             if (getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, &size) == 0)
                 found += patience_ms == rows[i].patience_ms;

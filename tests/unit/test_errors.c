@@ -96,7 +96,7 @@ static const struct row rows[] = {
 static void classifies(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (error_class(rows[i].text) != rows[i].failure)
             fail_msg("class of: %s", rows[i].text);
     }
@@ -105,9 +105,9 @@ static void classifies(void **state)
 static void explains(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char buffer[LEASE_TEXT_SIZE];
-        const char *said = error_explain(rows[i].text, buffer, sizeof(buffer));
+        const char *said = error_explain(rows[i].text, buffer, sizeof buffer);
 
         assert_ptr_equal(said, buffer);
         assert_int_equal(strncmp(said, rows[i].text, strcspn(rows[i].text, " ")), 0);
@@ -123,8 +123,8 @@ static void a_long_error_is_cut_in_front_of_its_advice(void **state)
     char buffer[LEASE_TEXT_SIZE], long_text[400] = "DENIED ";
 
     (void)state;
-    memset(long_text + 7, 'x', sizeof(long_text) - 8);
-    error_explain(long_text, buffer, sizeof(buffer));
+    memset(long_text + 7, 'x', sizeof long_text - 8);
+    error_explain(long_text, buffer, sizeof buffer);
     assert_true(strlen(buffer) < 200);
     assert_non_null(strstr(buffer, "xxx...; set a password"));
 }
@@ -150,8 +150,8 @@ static void leaves_out_the_arguments_of_an_unknown_command(void **state)
     char buffer[LEASE_TEXT_SIZE];
 
     (void)state;
-    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-        error_explain(errors[i], buffer, sizeof(buffer));
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        error_explain(errors[i], buffer, sizeof buffer);
         assert_null(strstr(buffer, "secret"));
         assert_non_null(strstr(buffer, "leaderwrap needs it"));
     }
@@ -160,11 +160,11 @@ static void leaves_out_the_arguments_of_an_unknown_command(void **state)
 static void fits_any_buffer(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         for (size_t size = 1; size < 300; size++) {
             char buffer[301];
 
-            memset(buffer, 'x', sizeof(buffer));
+            memset(buffer, 'x', sizeof buffer);
             error_explain(rows[i].text, buffer, size);
             assert_true(strlen(buffer) < size);
             assert_int_equal(buffer[size], 'x');

@@ -51,7 +51,7 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
 
     c->closed++;
     c->failure = failure;
-    snprintf(c->why, sizeof(c->why), "%s", why);
+    snprintf(c->why, sizeof c->why, "%s", why);
 }
 
 static void on_reply(void *context, const struct lease_reply *answer)
@@ -83,7 +83,7 @@ static bool is_answered(void *context)
 
 static void prepare(struct candidate *c, const char *id)
 {
-    memset(c, 0, sizeof(*c));
+    memset(c, 0, sizeof *c);
     assert_int_equal(uv_loop_init(&c->loop), 0);
     c->target.url.is_unix = true;
     c->target.url.path = strdup(server.socket);
@@ -127,7 +127,7 @@ static const char *fresh_nonce(struct candidate *c)
 {
     static unsigned counter;
 
-    snprintf(c->nonce, sizeof(c->nonce), "%016x", ++counter);
+    snprintf(c->nonce, sizeof c->nonce, "%016x", ++counter);
     return c->nonce;
 }
 
@@ -140,7 +140,7 @@ static void await(struct candidate *c)
     assert_int_equal(c->answers, 1);
     assert_true(c->answer.request == c->requests);
     if (c->answer.verdict == LEASE_GRANTED || c->answer.verdict == LEASE_RENEWED)
-        memcpy(c->version, c->answer.record.version, sizeof(c->version));
+        memcpy(c->version, c->answer.record.version, sizeof c->version);
 }
 
 /* What is observed has been so for the TTL, where nothing else is said. */
@@ -227,7 +227,7 @@ static void set_field(const char *field, const char *value)
 
 static int setup(void **state)
 {
-    struct candidate *pair = calloc(2, sizeof(*pair));
+    struct candidate *pair = calloc(2, sizeof *pair);
 
     assert_non_null(pair);
     ask("FLUSHALL");
@@ -395,7 +395,7 @@ static void unknown_outcome_shows_in_the_record(void **state)
     uint64_t token = take(anna);
     char nonce[LEASE_NONCE_SIZE];
 
-    memcpy(nonce, anna->nonce, sizeof(nonce));
+    memcpy(nonce, anna->nonce, sizeof nonce);
     assert_int_equal(acquire(anna), LEASE_REFUSED);
     assert_string_equal(anna->answer.record.id, ANNA);
     assert_string_equal(anna->answer.record.version, nonce);
@@ -556,7 +556,7 @@ static void broken_records_are_survived(void **state)
     struct candidate *anna = *state;
     struct candidate *bert = anna + 1;
 
-    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         uint64_t token;
 
         ask("FLUSHALL");
@@ -578,7 +578,7 @@ static void renewal_writes_a_new_version(void **state)
     uint64_t token = take(anna);
     char before[LEASE_NONCE_SIZE];
 
-    memcpy(before, anna->nonce, sizeof(before));
+    memcpy(before, anna->nonce, sizeof before);
     ask("PEXPIRE %s 5000", KEY);
     assert_int_equal(renew(anna, token), LEASE_RENEWED);
     assert_true(anna->answer.record.token == token);
@@ -595,7 +595,7 @@ static void lost_data_is_written_again(void **state)
     struct candidate *anna = *state;
     uint64_t token = take(anna);
 
-    for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
+    for (size_t i = 0; i < sizeof losses / sizeof losses[0]; i++) {
         ask(losses[i]);
         assert_int_equal(renew(anna, token), LEASE_RENEWED);
         assert_string_equal(ask("GET %s", KEY), ANNA);
@@ -646,7 +646,7 @@ static void older_term_on_record_is_overwritten(void **state)
     char text[32];
 
     /* rolled back to the term before */
-    snprintf(text, sizeof(text), "%llu", (unsigned long long)first);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)first);
     set_field("tok", text);
     set_field("id", BERT);
     ask("SET %s %s", KEY, BERT);
@@ -725,7 +725,7 @@ static void claim_needs_the_record_as_the_grant_left_it(void **state)
     uint64_t token = take(anna);
     char ident[LEASE_IDENT_SIZE];
 
-    memcpy(ident, anna->answer.record.ident, sizeof(ident));
+    memcpy(ident, anna->answer.record.ident, sizeof ident);
     assert_int_equal(claim(anna, token + 1), LEASE_LOST);
     assert_int_equal(claim(anna, token - 1), LEASE_LOST);
     assert_int_equal(claim(bert, token), LEASE_LOST);
@@ -786,7 +786,7 @@ static void release_of_a_version_that_is_not_ours_does_nothing(void **state)
     uint64_t token = take(anna);
     char version[LEASE_NONCE_SIZE];
 
-    memcpy(version, anna->answer.record.version, sizeof(version));
+    memcpy(version, anna->answer.record.version, sizeof version);
     /* A renewal that was held up has written the dead term again. */
     set_field("ver", "ffff");
     assert_int_equal(release(anna, token), LEASE_NOT_HELD);
@@ -1120,7 +1120,7 @@ static void restart_makes_the_record_vacant(void **state)
     uint64_t token = take(anna);
     char ident[LEASE_IDENT_SIZE];
 
-    memcpy(ident, anna->answer.record.ident, sizeof(ident));
+    memcpy(ident, anna->answer.record.ident, sizeof ident);
     ask("SAVE");
     redis_server_kill(&server);
     loop_until(&anna->loop, is_closed, anna);
@@ -1173,7 +1173,7 @@ static void make_user(const char *change)
 {
     char command[512];
 
-    snprintf(command, sizeof(command),
+    snprintf(command, sizeof command,
              "ACL SETUSER lw reset on >pw ~job ~{job}:* &{job}:* " RIGHTS " %s", change);
     assert_string_equal(ask(command), "OK");
 }
@@ -1222,20 +1222,20 @@ static void missing_right_is_named(void **state)
     char change[32];
     char says[32];
 
-    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
         ask("FLUSHALL");
-        snprintf(change, sizeof(change), "-%s", needed[i]);
-        snprintf(says, sizeof(says), "SETUSER <user> +%s", needed[i]);
+        snprintf(change, sizeof change, "-%s", needed[i]);
+        snprintf(says, sizeof says, "SETUSER <user> +%s", needed[i]);
         make_user(change);
         log_in(anna, "lw", "pw");
         assert_text(first_refusal(anna), says);
         assert_int_equal(anna->answer.verdict, LEASE_FAILED);
         assert_int_equal(anna->answer.failure, LEASE_FAILURE_CONFIGURATION);
     }
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         ask("FLUSHALL");
-        snprintf(change, sizeof(change), "-%s", wanted[i]);
-        snprintf(says, sizeof(says), "SETUSER <user> +%s", wanted[i]);
+        snprintf(change, sizeof change, "-%s", wanted[i]);
+        snprintf(says, sizeof says, "SETUSER <user> +%s", wanted[i]);
         make_user(change);
         log_in(anna, "lw", "pw");
         assert_text(first_refusal(anna), says);
@@ -1257,11 +1257,11 @@ static void a_refused_write_leaves_nothing_behind(void **state)
     const struct store_acquire fresh = {.never_saw_record = true};
     struct candidate *pair = *state;
 
-    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
         char change[32], before[1024], after[1024];
 
         /* No record, or a free one: the grant is refused in the middle. */
-        snprintf(change, sizeof(change), "-%s", needed[i]);
+        snprintf(change, sizeof change, "-%s", needed[i]);
         for (int free = 0; free < 2; free++) {
             make_user("");
             ask("FLUSHALL");
@@ -1274,9 +1274,9 @@ static void a_refused_write_leaves_nothing_behind(void **state)
             pair[1].target.url.user = strdup("lw");
             pair[1].target.url.password = strdup("pw");
             connect_up(&pair[1]);
-            read_data(before, sizeof(before));
+            read_data(before, sizeof before);
             assert_int_equal(acquire_with(&pair[1], fresh), LEASE_FAILED);
-            read_data(after, sizeof(after));
+            read_data(after, sizeof after);
             assert_string_equal(after, before);
         }
     }
@@ -1301,16 +1301,16 @@ static void whoever_asks_first_hears_what_a_term_would_lack(void **state)
     take(&pair[0]);
     acquire(&pair[1]);
     seen = pair[1].answer.record;
-    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-        snprintf(change, sizeof(change), "-%s", needed[i]);
-        snprintf(says, sizeof(says), "SETUSER <user> +%s", needed[i]);
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+        snprintf(change, sizeof change, "-%s", needed[i]);
+        snprintf(says, sizeof says, "SETUSER <user> +%s", needed[i]);
         make_user(change);
         log_in(&pair[1], "lw", "pw");
-        read_data(before, sizeof(before));
+        read_data(before, sizeof before);
         assert_int_equal(acquire(&pair[1]), LEASE_FAILED);
         assert_int_equal(pair[1].answer.failure, LEASE_FAILURE_CONFIGURATION);
         assert_text(pair[1].answer.text, says);
-        read_data(after, sizeof(after));
+        read_data(after, sizeof after);
         assert_string_equal(after, before);
         /* Who has stood by for a while goes on standing by. */
         assert_int_equal(
@@ -1332,9 +1332,9 @@ static void a_first_ask_changes_no_key(void **state)
     acquire(&pair[1]);
     assert_string_equal(ask("EXISTS %s", KEY), "0");
     take(&pair[0]);
-    read_data(before, sizeof(before));
+    read_data(before, sizeof before);
     acquire(&pair[1]);
-    read_data(after, sizeof(after));
+    read_data(after, sizeof after);
     assert_string_equal(after, before);
     ask("SET %s intruder", KEY);
     acquire(&pair[1]);
@@ -1437,14 +1437,14 @@ struct stage {
 
 static int setup_fake(void **state)
 {
-    struct stage *stage = calloc(1, sizeof(*stage));
+    struct stage *stage = calloc(1, sizeof *stage);
 
     assert_non_null(stage);
     prepare(&stage->anna, ANNA);
     fake_server_start(&stage->fake, &stage->anna.loop);
     redis_target_clear(&stage->anna.target);
     stage->anna.target.url.host = strdup("127.0.0.1");
-    snprintf(stage->anna.target.url.port, sizeof(stage->anna.target.url.port), "%hu",
+    snprintf(stage->anna.target.url.port, sizeof stage->anna.target.url.port, "%hu",
              (unsigned short)stage->fake.port);
     connect_up(&stage->anna);
     *state = stage;
@@ -1497,16 +1497,16 @@ static void the_first_line_is_left_out_on_one_connection_only(void **state)
     char first[64], second[64];
 
     stage->fake.answers[0] = "-LOADING later\r\n";
-    begin_anew(stage, first, sizeof(first));
+    begin_anew(stage, first, sizeof first);
     stage->fake.answers[0] = "-ERR Error compiling script (new function): near '#'\r\n";
     stage->fake.answers[1] = stage->fake.answers[2] = "-LOADING later\r\n";
-    begin_anew(stage, second, sizeof(second));
+    begin_anew(stage, second, sizeof second);
     assert_string_not_equal(first, second);
     assert_int_equal(acquire(&stage->anna), LEASE_FAILED);
     assert_string_equal(stage->fake.last, second);
 
     stage->fake.answers[0] = "-LOADING later\r\n";
-    begin_anew(stage, second, sizeof(second));
+    begin_anew(stage, second, sizeof second);
     assert_string_equal(first, second);
 }
 
@@ -1521,7 +1521,7 @@ static void hanging_up_behind_each_answer_keeps_no_script_from_running(void **st
     struct stage *stage = *state;
 
     stage->fake.hangs_up = true;
-    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
         stage->fake.answers[0] = answers[i];
         connect_up(&stage->anna);
         store_send_acquire(stage->anna.store,
@@ -1560,7 +1560,7 @@ static void a_request_that_was_given_up_is_not_sent_again(void **state)
     struct stage *stage = *state;
     struct candidate *anna = &stage->anna;
 
-    for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
         stage->fake.answers[0] = stage->fake.answers[1] = unknown[i];
         stage->fake.answers[2] = stage->fake.answers[3] = "-LOADING later\r\n";
         connect_up(anna);
@@ -1607,23 +1607,22 @@ static void checks_keys(void **state)
     char longest[STORE_KEY_SIZE];
 
     (void)state;
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         assert_null(store_check_key(good[i]));
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_non_null(store_check_key(bad[i]));
-    memset(key, 'k', sizeof(key));
+    memset(key, 'k', sizeof key);
     key[513] = '\0';
     assert_non_null(store_check_key(key));
     key[512] = '\0';
     assert_null(store_check_key(key));
-    assert_string_equal(store_channel("job", 0, channel, sizeof(channel)), "{job}:events");
-    assert_string_equal(store_channel("job", 15, channel, sizeof(channel)), "{job}:events:15");
-    assert_string_equal(store_channel("{job}", 0, channel, sizeof(channel)), "{job}::events");
-    assert_string_equal(store_channel("a{b}", 1, channel, sizeof(channel)), "a{b}::events:1");
-    assert_string_equal(store_term_key("job", channel, sizeof(channel)), TERM);
+    assert_string_equal(store_channel("job", 0, channel, sizeof channel), "{job}:events");
+    assert_string_equal(store_channel("job", 15, channel, sizeof channel), "{job}:events:15");
+    assert_string_equal(store_channel("{job}", 0, channel, sizeof channel), "{job}::events");
+    assert_string_equal(store_channel("a{b}", 1, channel, sizeof channel), "a{b}::events:1");
+    assert_string_equal(store_term_key("job", channel, sizeof channel), TERM);
     memset(key, 'k', 512);
-    assert_int_equal(strlen(store_term_key(key, longest, sizeof(longest))),
-                     512 + strlen("{}:term"));
+    assert_int_equal(strlen(store_term_key(key, longest, sizeof longest)), 512 + strlen("{}:term"));
     store_free(NULL);
 }
 

@@ -62,12 +62,12 @@ static void same_text(const char *actual, const char *expected)
 static void parses_good_addresses(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         struct redis_url url;
         char error[256] = "";
         char shown[128];
 
-        if (redis_url_parse(good[i].text, &url, error, sizeof(error)) != 0)
+        if (redis_url_parse(good[i].text, &url, error, sizeof error) != 0)
             fail_msg("%s: %s", good[i].text, error);
         assert_int_equal(url.is_unix, good[i].url.is_unix);
         same_text(url.host, good[i].url.host);
@@ -76,7 +76,7 @@ static void parses_good_addresses(void **state)
         same_text(url.user, good[i].url.user);
         same_text(url.password, good[i].url.password);
         assert_int_equal(url.database, good[i].url.database);
-        assert_string_equal(redis_url_show(&url, shown, sizeof(shown)), good[i].shown);
+        assert_string_equal(redis_url_show(&url, shown, sizeof shown), good[i].shown);
         redis_url_clear(&url);
         redis_url_clear(&url);
     }
@@ -142,11 +142,11 @@ static void refuses_bad_addresses(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct redis_url url;
         char error[512] = "";
 
-        if (redis_url_parse(bad[i].text, &url, error, sizeof(error)) == 0)
+        if (redis_url_parse(bad[i].text, &url, error, sizeof error) == 0)
             fail_msg("accepted: %s", bad[i].text);
         if (strstr(error, bad[i].part) == NULL)
             fail_msg("%s: \"%s\" does not say \"%s\"", bad[i].text, error, bad[i].part);
@@ -164,10 +164,10 @@ static void cuts_what_does_not_fit(void **state)
     char shown[4];
 
     (void)state;
-    assert_int_equal(redis_url_parse("nonsense", &url, error, sizeof(error)), -1);
-    assert_int_equal(strlen(error), sizeof(error) - 1);
-    assert_int_equal(redis_url_parse("redis://host", &url, error, sizeof(error)), 0);
-    assert_string_equal(redis_url_show(&url, shown, sizeof(shown)), "hos");
+    assert_int_equal(redis_url_parse("nonsense", &url, error, sizeof error), -1);
+    assert_int_equal(strlen(error), sizeof error - 1);
+    assert_int_equal(redis_url_parse("redis://host", &url, error, sizeof error), 0);
+    assert_string_equal(redis_url_show(&url, shown, sizeof shown), "hos");
     redis_url_clear(&url);
 }
 

@@ -42,10 +42,10 @@ static redisReply *make(const char *const *fields, size_t count)
     void *reply = NULL;
 
     assert_non_null(reader);
-    snprintf(head, sizeof(head), "*%zu\r\n", count);
+    snprintf(head, sizeof head, "*%zu\r\n", count);
     redisReaderFeed(reader, head, strlen(head));
     for (size_t i = 0; i < count; i++) {
-        snprintf(head, sizeof(head), "$%zu\r\n", strlen(fields[i]));
+        snprintf(head, sizeof head, "$%zu\r\n", strlen(fields[i]));
         redisReaderFeed(reader, head, strlen(head));
         redisReaderFeed(reader, fields[i], strlen(fields[i]));
         redisReaderFeed(reader, "\r\n", 2);
@@ -63,11 +63,11 @@ static int parse_with(int field, const char *value, enum verdict_of of, struct l
     redisReply *reply;
     int result;
 
-    memcpy(fields, sample, sizeof(fields));
+    memcpy(fields, sample, sizeof fields);
     if (field >= 0)
         fields[field] = value;
     reply = make(fields, FIELDS);
-    memset(answer, 0, sizeof(*answer));
+    memset(answer, 0, sizeof *answer);
     result = verdict_parse(reply, of, answer);
     freeReplyObject(reply);
     return result;
@@ -81,11 +81,11 @@ static int parse_verdict(const char *verdict, const char *before, enum verdict_o
     redisReply *reply;
     int result;
 
-    memcpy(fields, sample, sizeof(fields));
+    memcpy(fields, sample, sizeof fields);
     fields[0] = verdict;
     fields[12] = before;
     reply = make(fields, FIELDS);
-    memset(answer, 0, sizeof(*answer));
+    memset(answer, 0, sizeof *answer);
     result = verdict_parse(reply, of, answer);
     freeReplyObject(reply);
     return result;
@@ -149,7 +149,7 @@ static void knows_each_verdict_of_its_own_script_only(void **state)
     struct lease_reply answer;
 
     (void)state;
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         const char *before = words[i].verdict == LEASE_GRANTED ? "free" : "";
 
         for (int of = VERDICT_OF_ACQUIRE; of <= VERDICT_OF_RELEASE; of++) {
@@ -209,7 +209,7 @@ static void refuses_broken_fields(void **state)
     struct lease_reply answer;
 
     (void)state;
-    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         if (parse_with(broken[i].field, broken[i].value, VERDICT_OF_ACQUIRE, &answer) != -1)
             fail_msg("field %d: %s", broken[i].field, broken[i].value);
     }
@@ -239,7 +239,7 @@ static void refuses_a_term_without_a_token(void **state)
     redisReply *reply;
 
     (void)state;
-    memcpy(fields, sample, sizeof(fields));
+    memcpy(fields, sample, sizeof fields);
     fields[0] = "GRANTED";
     fields[4] = "0";
     fields[12] = "free";
@@ -259,8 +259,8 @@ static void cuts_long_texts(void **state)
     struct lease_reply answer;
 
     (void)state;
-    memset(text, 'x', sizeof(text) - 1);
-    text[sizeof(text) - 1] = '\0';
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
     assert_int_equal(parse_with(2, text, VERDICT_OF_ACQUIRE, &answer), 0);
     assert_int_equal(strlen(answer.record.id), LEASE_ID_SIZE - 1);
     assert_int_equal(parse_with(3, text, VERDICT_OF_ACQUIRE, &answer), 0);
@@ -310,9 +310,9 @@ static void refuses_other_shapes(void **state)
     redisReply *reply;
 
     (void)state;
-    for (size_t i = 0; i < sizeof(wires) / sizeof(wires[0]); i++)
+    for (size_t i = 0; i < sizeof wires / sizeof wires[0]; i++)
         assert_int_equal(parse_wire(wires[i], strlen(wires[i])), -1);
-    memcpy(many, sample, sizeof(sample));
+    memcpy(many, sample, sizeof sample);
     many[FIELDS] = "";
     reply = make(many, FIELDS + 1);
     assert_int_equal(verdict_parse(reply, VERDICT_OF_ACQUIRE, &answer), -1);

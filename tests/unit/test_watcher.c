@@ -63,7 +63,7 @@ static void on_listening(void *context)
 
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof(*f));
+    struct fixture *f = calloc(1, sizeof *f);
 
     assert_non_null(f);
     assert_int_equal(uv_loop_init(&f->loop), 0);
@@ -99,7 +99,7 @@ static int teardown(void **state)
 static void watch_fake(struct fixture *f)
 {
     f->target.url.host = strdup("127.0.0.1");
-    snprintf(f->target.url.port, sizeof(f->target.url.port), "%hu", (unsigned short)f->fake.port);
+    snprintf(f->target.url.port, sizeof f->target.url.port, "%hu", (unsigned short)f->fake.port);
     assert_int_equal(watcher_new(&f->watcher, &f->config), 0);
 }
 
@@ -173,7 +173,7 @@ static void refuses_other_payloads(void **state)
     struct lease_event event = {.token = 77};
 
     (void)state;
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         if (parse(bad[i], &event) != -1)
             fail_msg("accepted: %s", bad[i]);
     }
@@ -194,7 +194,7 @@ static void random_payloads_never_crash(void **state)
         struct lease_event event;
 
         for (size_t i = 0; i < length; i++)
-            payload[i] = alphabet[(size_t)rand_r(&seed) % sizeof(alphabet)];
+            payload[i] = alphabet[(size_t)rand_r(&seed) % sizeof alphabet];
         event_parse(payload, length, &event);
         free(payload);
     }
@@ -357,7 +357,7 @@ static int count_in_log(struct fixture *f, const char *word, bool (*condition)(v
     loop_until(&f->loop, condition, f);
     dup2(saved, STDERR_FILENO);
     close(saved);
-    length = pread(fd, text, sizeof(text) - 1, 0);
+    length = pread(fd, text, sizeof text - 1, 0);
     close(fd);
     assert_true(length >= 0);
     text[length] = '\0';
@@ -534,7 +534,7 @@ static void hears_what_the_scripts_do(void **state)
     open_store(f);
     store_send_acquire(f->store, &acquire);
     await_event(f, LEASE_VACANT);
-    memcpy(ident, f->answer.record.ident, sizeof(ident));
+    memcpy(ident, f->answer.record.ident, sizeof ident);
     acquire = (struct store_acquire){.request = 2,
                                      .nonce = "a2",
                                      .observed_ident = ident,
