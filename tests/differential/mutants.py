@@ -23,23 +23,43 @@ HERE = "tests/differential"
 SIM = "tests/sim"
 SCRIPTS = "src/redis/scripts"
 LUA = [f"{SCRIPTS}/{name}.lua" for name in ("prelude", "acquire", "renew", "release")]
-SOURCES = [
-    f"{HERE}/{name}.c"
-    for name in ("main", "generator", "request", "compare", "covered", "model", "real", "words")
-] + [
-    f"{SIM}/{name}.c"
-    for name in (
-        "schedule", "faults", "host", "network", "server", "script", "elector", "link", "keeper",
-        "tree", "hooks", "queue", "trace",
-    )
-] + sorted(glob.glob("src/election/*.c", root_dir=ROOT)) + [
-    "src/base/check.c", "src/base/clock.c", "src/base/duration.c", "src/base/siphash.c",
-    "src/redis/errors.c",
-]
+SOURCES = (
+    [
+        f"{HERE}/{name}.c"
+        for name in ("main", "generator", "request", "compare", "covered", "model", "real", "words")
+    ]
+    + [
+        f"{SIM}/{name}.c"
+        for name in (
+            "schedule",
+            "faults",
+            "host",
+            "network",
+            "server",
+            "script",
+            "elector",
+            "link",
+            "keeper",
+            "tree",
+            "hooks",
+            "queue",
+            "trace",
+        )
+    ]
+    + sorted(glob.glob("src/election/*.c", root_dir=ROOT))
+    + [
+        "src/base/check.c",
+        "src/base/clock.c",
+        "src/base/duration.c",
+        "src/base/siphash.c",
+        "src/redis/errors.c",
+    ]
+)
 FLAGS = "-std=gnu11 -D_GNU_SOURCE -O1 -g -w"
 LIBRARIES = ["-lhiredis"]
 SECONDS = 20
 
+# fmt: off
 # (what is wrong, file, text, replacement[, more texts and replacements])
 MUTANTS = [
     # the model
@@ -167,6 +187,7 @@ MUTANTS = [
      "text(record.tok), text(record.ttl), text(listeners)",
      "text(record.tok), text(record.at), text(listeners)"),
 ]
+# fmt: on
 
 
 class Builder(mutants.Builder):

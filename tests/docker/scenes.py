@@ -94,7 +94,9 @@ class Scene:
         for."""
         beats = self.beats()
         late = [
-            b for b in beats if stale and b.token == stale.token and b.at_ns >= boottime_of(asked_ns)
+            b
+            for b in beats
+            if stale and b.token == stale.token and b.at_ns >= boottime_of(asked_ns)
         ]
         for beat in late:
             beats.remove(beat)

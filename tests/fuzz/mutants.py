@@ -20,6 +20,7 @@ from tests.lib.mutants import ROOT, Caught
 
 SECONDS = 60
 
+# fmt: off
 # (what is wrong, target, file, text, replacement)
 MUTANTS = [
     ("a port may be any number", "url", "src/redis/url.c",
@@ -148,21 +149,28 @@ MUTANTS = [
      "        prepare_sweep(link);\n    set_timer(link, 0);\n"
      "    link->callbacks.on_lost(link->context, link->why);"),
 ]
+# fmt: on
 
 
 def commands(build):
     """How each source file is compiled, by its path in the tree."""
     with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
-        return {os.path.relpath(os.path.join(build, entry["file"]), ROOT): entry["command"]
-                for entry in json.load(file) if "/libleaderwrap.a.p/" in entry["output"]
-                or "libleaderwrap.a.p/" in entry["output"]}
+        return {
+            os.path.relpath(os.path.join(build, entry["file"]), ROOT): entry["command"]
+            for entry in json.load(file)
+            if "/libleaderwrap.a.p/" in entry["output"] or "libleaderwrap.a.p/" in entry["output"]
+        }
 
 
 def link_command(build, target):
     """The last command that ninja would run for the target."""
     name = f"tests/fuzz/fuzz_{target}"
-    lines = subprocess.run(["ninja", "-C", build, "-t", "commands", name], stdout=subprocess.PIPE,
-                           text=True, check=True).stdout.splitlines()
+    lines = subprocess.run(
+        ["ninja", "-C", build, "-t", "commands", name],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
     return next(line for line in reversed(lines) if f" -o {name} " in line)
 
 

@@ -14,6 +14,7 @@ import time
 from . import processes
 from .waiting import PATIENCE_S, boottime_ns, boottime_of, wait_until
 
+
 def unread(stream):
     """Bytes that wait in a pipe."""
     count = array.array("i", [0])
@@ -90,8 +91,7 @@ class Worker:
                 if left <= 0 or not self._reading():
                     why = "not within %g s" % timeout if left <= 0 else "its log has ended"
                     raise AssertionError(
-                        "%s: no event %s %s: %s"
-                        % (self.name, "/".join(names), fields or "", why)
+                        "%s: no event %s %s: %s" % (self.name, "/".join(names), fields or "", why)
                     )
                 self._news.wait(min(left, 1))
 

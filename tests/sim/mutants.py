@@ -16,15 +16,34 @@ from tests.lib.mutants import ROOT, Caught
 
 SIM = "tests/sim"
 ELECTION = "src/election"
-SOURCES = [
-    SIM + "/" + name
-    for name in (
-        "main.c", "schedule.c", "faults.c", "host.c", "network.c", "server.c", "script.c",
-        "elector.c", "link.c", "keeper.c", "tree.c", "hooks.c", "queue.c", "trace.c",
-    )
-] + sorted(glob.glob(ELECTION + "/*.c", root_dir=ROOT)) + [
-    "src/base/check.c", "src/base/clock.c", "src/base/duration.c", "src/base/siphash.c",
-]
+SOURCES = (
+    [
+        SIM + "/" + name
+        for name in (
+            "main.c",
+            "schedule.c",
+            "faults.c",
+            "host.c",
+            "network.c",
+            "server.c",
+            "script.c",
+            "elector.c",
+            "link.c",
+            "keeper.c",
+            "tree.c",
+            "hooks.c",
+            "queue.c",
+            "trace.c",
+        )
+    ]
+    + sorted(glob.glob(ELECTION + "/*.c", root_dir=ROOT))
+    + [
+        "src/base/check.c",
+        "src/base/clock.c",
+        "src/base/duration.c",
+        "src/base/siphash.c",
+    ]
+)
 # Replaced by a stub: what a mutant breaks has to be seen in the world.
 INVARIANTS = ELECTION + "/invariants.c"
 UNCHECKED = SIM + "/unchecked.c"
@@ -32,6 +51,7 @@ FLAGS = "-std=gnu11 -D_GNU_SOURCE -O2 -w"
 SCHEDULES = 400000
 SECONDS = 120
 
+# fmt: off
 # (what is wrong, file, text, replacement[, more texts and replacements])
 MUTANTS = [
     # time
@@ -241,6 +261,7 @@ MUTANTS = [
     ("a write counts without its replicas", SIM + "/server.c",
      "server->detached && wrote", "server->detached && wrote && false"),
 ]
+# fmt: on
 
 
 class Builder(mutants.Builder):

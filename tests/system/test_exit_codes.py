@@ -60,7 +60,6 @@ COMMANDS = {
 }
 
 
-
 def without_loader():
     """A program whose loader (PT_INTERP) is not there, which only execve(2) finds out."""
     program = pathlib.Path(shutil.which("true")).read_bytes()

@@ -61,7 +61,6 @@ def test_the_longest_names_fit_a_line(arena, redis):
         assert max(map(len, lines)) <= 250, done.stderr
 
 
-
 def test_text_lines(arena, redis):
     lines = run(arena, redis)
     assert len(lines) == 8

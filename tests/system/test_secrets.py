@@ -176,7 +176,7 @@ def test_no_password_stays_on_the_command_line(arena, locked, form):
 def test_what_belongs_to_the_command_is_left_alone(arena, redis):
     url = "redis://:%s@elsewhere" % SECRET
     done = arena.run(
-        *("--redis", redis.url(), "--assume-fresh", "--key", "test", "--counter-key", "k"),
+        *("--redis", redis.url(), "--assume-fresh", "--key", "test"),
         *("--on-lose", "echo %s" % url, "--", "echo", url),
     )
     assert (done.returncode, done.stdout) == (0, url + "\n")

@@ -95,8 +95,10 @@ def test_after_a_restart_a_dead_leader_is_succeeded_one_ttl_later(arena, data):
     pair.wait_renewed()
     redis.kill()
     if too_late:
-        # This one lives, but its term is over; it has to wait like the other.
+        # This one lives, but its term is over, and so is its lease, which it could have released; it
+        # has to wait like the other.
         pair.leader.wait_event("tree_dead")
+        wait_until_ns(pair.lease_end_ns())
     else:
         pair.leader.crash()
     marks = pair.marks()

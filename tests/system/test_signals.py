@@ -131,7 +131,9 @@ def test_a_signal_in_the_last_moment_does_not_change_the_status(lead):
 @pytest.mark.parametrize("others", [("INT", "INT"), ("TERM", "QUIT")])
 def test_a_signal_that_is_handed_on_is_one_wish(arena, sleeper, others):
     # As from a terminal and from a parent in the same group, which passes on what it got.
-    script = "trap 'sleep 0.2; echo tidy >done; exit 3' INT; echo ready; while :; do sleep 0.1; done"
+    script = (
+        "trap 'sleep 0.2; echo tidy >done; exit 3' INT; echo ready; while :; do sleep 0.1; done"
+    )
     worker = sleeper("--grace", "20s", command=["bash", "-c", script])
     worker.wait_output("ready")
     worker.send(signal.SIGINT)
@@ -218,7 +220,9 @@ def test_a_fault_of_the_wrapper_leaves_neither_a_tree_nor_a_lease(redis, lead):
     # A sanitizer would take them for bugs.
     calm = ":".join("handle_%s=0" % name for name in ("segv", "sigbus", "sigill", "sigfpe"))
     for number in sorted(said("leaderwrap ends")):
-        worker = lead(prefix=["sh", "-c", 'ulimit -c 0; exec "$@"', "sh"], env={"ASAN_OPTIONS": calm})
+        worker = lead(
+            prefix=["sh", "-c", 'ulimit -c 0; exec "$@"', "sh"], env={"ASAN_OPTIONS": calm}
+        )
         keeper, child = worker.keeper, worker.child
         worker.send(number)
         assert worker.wait() == 128 + number

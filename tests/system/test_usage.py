@@ -191,7 +191,6 @@ def test_a_bad_variable_is_named(refuse, variable, value):
     "command, status",
     [
         (["leaderwrap-no-such-program"], 127),
-        ([""], 127),
         (["/nowhere/program"], 127),
         (["/etc/passwd"], 126),
         (["/"], 126),
@@ -575,7 +574,9 @@ def test_check_of_a_script_without_its_interpreter(arena, redis):
     script.chmod(0o755)
     done = check(arena, redis.url(), "--", script)
     assert done.returncode == 127
-    told = "cannot execute %s: its first line asks for the interpreter /no/such/interpreter: No such"
+    told = (
+        "cannot execute %s: its first line asks for the interpreter /no/such/interpreter: No such"
+    )
     assert told % script in done.stdout
 
 
@@ -607,7 +608,15 @@ def test_check_of_a_key_with_a_foreign_value(arena, redis, database):
 def test_check_without_a_reader(arena, redis):
     with open("/dev/full", "w", encoding="ascii") as full:
         process = arena.spawn(
-            [*arena.leaderwrap_command(), "--check", "--redis", redis.url(), "--key", "test", "true"],
+            [
+                *arena.leaderwrap_command(),
+                "--check",
+                "--redis",
+                redis.url(),
+                "--key",
+                "test",
+                "true",
+            ],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

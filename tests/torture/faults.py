@@ -251,7 +251,9 @@ class Faults:
             running = [p for p in victim.processes() if p.state not in "TtZX"]
             if not running:
                 break
-            for process in sorted(running, key=lambda p: p.name in ("lw-keeper", "lw-guard", "leaderwrap")):
+            for process in sorted(
+                running, key=lambda p: p.name in ("lw-keeper", "lw-guard", "leaderwrap")
+            ):
                 if process.pid not in frozen:
                     frozen[process.pid] = processes.Handle(process)
                 frozen[process.pid].send(signal.SIGSTOP)
