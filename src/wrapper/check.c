@@ -149,8 +149,6 @@ static void on_open(void *context)
     struct check *check = context;
 
     check->opened = true;
-    /* Not before: what refuses a connection would be told twice. */
-    watcher_start(check->watcher);
     take_step(check);
 }
 
