@@ -480,6 +480,16 @@ void election_init(struct election *election, const struct election_config *conf
     release_init(&election->release);
 }
 
+void election_inherit(struct election *election, const struct election_config *config,
+                      const struct election_legacy *legacy, int64_t now_ns)
+{
+    election_init(election, config, now_ns);
+    election->state = ELECTION_RELEASING;
+    election->end = END_KILLED;
+    term_inherit(&election->term, legacy);
+    release_inherit(election);
+}
+
 void election_step(struct election *election, const struct election_event *event,
                    struct election_actions *actions)
 {

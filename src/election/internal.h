@@ -84,6 +84,8 @@ void term_init(struct term *term);
 void term_granted(struct election *election, const struct lease_reply *reply, int64_t sent_ns);
 /* Leads under it. */
 void term_begin(struct election *election, struct election_actions *actions);
+/* Notes the term of another process. */
+void term_inherit(struct term *term, const struct election_legacy *legacy);
 enum term_next term_check_deadlines(struct election *election, struct election_actions *actions);
 enum term_next term_end(struct election *election, struct election_actions *actions,
                         enum election_end end);
@@ -120,6 +122,8 @@ void release_hook_over(struct release *release, enum election_hook hook);
 /* Begins for a lease that no tree runs under; `ran`: one did. */
 enum release_next release_begin(struct election *election, struct election_actions *actions,
                                 bool ran);
+/* The same for a term that another process led. */
+void release_inherit(struct election *election);
 /* It may hold up the end of the process for a bounded time from now. */
 void release_hurry(struct election *election);
 enum release_next release_reply(struct election *election, struct election_actions *actions,

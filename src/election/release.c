@@ -56,6 +56,13 @@ static int64_t hooks_end_ns(const struct election *election)
     return min_ns(election->now_ns + grace_ns, election->term.deadlines.kill_at_ns);
 }
 
+void release_inherit(struct election *election)
+{
+    int64_t most_ms = min_ns(election->config.timing.ttl_ms, RELEASE_MOST_MS);
+
+    election->release.until_ns = election->now_ns + ms_to_ns(most_ms);
+}
+
 enum release_next release_begin(struct election *election, struct election_actions *actions,
                                 bool ran)
 {
@@ -77,39 +84,40 @@ enum release_next release_begin(struct election *election, struct election_actio
     return RELEASE_ON;
 }
 
-bool election_is_unheard_renewal(const struct lease_record *record, const char *id, uint64_t token,
-                                 const char *version)
-{
-    return record->state == LEASE_HELD && record->token == token && strcmp(record->id, id) == 0 &&
-           strcmp(record->version, version) != 0;
-}
-
-bool election_may_restore(const struct lease_record *record, const char *id, uint64_t token)
-{
-    bool mine = record->state == LEASE_HELD && strcmp(record->id, id) == 0;
-
-    if (record->foreign[0] != '\0' || record->token > token)
-        return false;
-    return record->token < token || record->state == LEASE_VACANT || mine;
-}
-
-/* Nobody else can have led since this term was last known to be good. */
+/* As long as the term has not expired, and no earlier release of it may have been executed, nobody
+ * else can have led since it was last known to be good. */
 static bool nobody_can_have_led(const struct election *election)
 {
     return !election->release.in_doubt && election->now_ns < election->term.deadlines.expires_at_ns;
 }
 
-static bool is_unheard_renewal(const struct election *election, const struct lease_record *record)
+static bool is_ours(const struct election *election, const struct lease_record *record)
 {
-    return election_is_unheard_renewal(record, election->config.id, election->term.token,
-                                       election->term.version) &&
-           nobody_can_have_led(election);
+    return record->state == LEASE_HELD && strcmp(record->id, election->config.id) == 0;
 }
 
+/* The record is this term's after all, written by a renewal whose answer was lost. Whenever that
+ * ran, it ran in time, and what it wrote may be released instead; else it might have been written
+ * over the lost record of a later holder. */
+static bool is_unheard_renewal(const struct election *election, const struct lease_record *record)
+{
+    const struct term *term = &election->term;
+
+    return is_ours(election, record) && record->token == term->token &&
+           strcmp(record->version, term->version) != 0 && nobody_can_have_led(election);
+}
+
+/* The record has to be written again before it can be released, for --hold and whoever waits to see
+ * it: Redis was restarted, or has lost data, since the last renewal. */
 static bool may_restore(const struct election *election, const struct lease_record *record)
 {
-    return election_may_restore(record, election->config.id, election->term.token) &&
-           nobody_can_have_led(election) && election->end != END_LOST;
+    uint64_t token = election->term.token;
+
+    bool uncertain = record->token < token || record->state == LEASE_VACANT;
+
+    if (record->foreign[0] != '\0' || record->token > token || election->end == END_LOST)
+        return false;
+    return (uncertain || is_ours(election, record)) && nobody_can_have_led(election);
 }
 
 /* The version that the next release may end. */

@@ -4,6 +4,7 @@
  * The deadlines are the keeper's to enforce; they are watched here as well, so that the two of them
  * have to fail at once, and so that the story told is the same.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "internal.h"
@@ -41,6 +42,15 @@ void term_granted(struct election *election, const struct lease_reply *reply, in
     term->deadlines = timing_deadlines(&election->config.timing, sent_ns);
     term->renew_at_ns = sent_ns + ms_to_ns(election->config.timing.renew_ms);
     memcpy(term->version, reply->record.version, sizeof term->version);
+}
+
+void term_inherit(struct term *term, const struct election_legacy *legacy)
+{
+    term->token = legacy->token;
+    snprintf(term->version, sizeof term->version, "%s", legacy->version);
+    term->granted_ns = legacy->begun_ns;
+    term->deadlines.expires_at_ns = legacy->valid_until_ns;
+    term->run = 1;
 }
 
 static void run_hook(struct election *election, struct election_actions *actions,
@@ -410,6 +420,7 @@ bool term_is_the_last(const struct election *election)
     case END_BUSY:
     case END_FOREIGN:
     case END_UNREACHABLE:
+    case END_KILLED:
         return true;
     }
     return true;
@@ -434,6 +445,7 @@ enum election_end term_final_end(const struct election *election)
     case END_BUSY:
     case END_FOREIGN:
     case END_UNREACHABLE:
+    case END_KILLED:
         return election->end;
     }
     return election->end;
@@ -468,6 +480,7 @@ void term_stand_back(struct election *election, struct election_actions *actions
     case END_BUSY:
     case END_FOREIGN:
     case END_UNREACHABLE:
+    case END_KILLED:
         return;
     }
     election->follow.stand_back_until_ns = election->now_ns + ms_to_ns(penalty_ms);

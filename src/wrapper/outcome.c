@@ -28,6 +28,8 @@ const char *outcome_reason(enum election_end end)
         return "failed";
     case END_UNHEALTHY:
         return "unhealthy";
+    case END_KILLED:
+        return "wrapper killed";
     case END_CONFIGURATION:
     case END_BUSY:
     case END_FOREIGN:
@@ -106,6 +108,7 @@ int outcome_status(const struct outcome *outcome)
     case END_UNHEALTHY:
     case END_CONFIGURATION:
     case END_FOREIGN:
+    case END_KILLED:
     case END_NONE:
         break;
     }

@@ -282,6 +282,7 @@ static void tell_ending(enum election_end end, const struct lease_reply *reply)
     case END_BUSY:
     case END_FOREIGN:
     case END_UNREACHABLE:
+    case END_KILLED:
         break;
     }
 }

@@ -1,9 +1,7 @@
-/* One release, with a loop of its own. */
+/* The election's machine, begun at the release, with a loop of its own. */
 #include "will.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/random.h>
 #include <uv.h>
 
@@ -11,155 +9,119 @@
 #include "leaderwrap/base/log.h"
 #include "leaderwrap/election/election.h"
 #include "leaderwrap/redis/store.h"
-
-#define LIMIT_MS     5000
-#define TRY_AGAIN_MS 100
-
-/* As many renewals as may have been under way when the wrapper was killed; a server that shows yet
- * another version each time is no good one. */
-#define TAKEN_UP_MOST 4
+#include "outcome.h"
 
 struct will {
+    uv_loop_t loop;
+    struct election election;
     struct store *store;
-    uv_timer_t again;
-    uv_timer_t limit;
-    const char *id;
-    uint64_t token;
-    int64_t hold_until_ns;
-    int64_t valid_until_ns;
-    char version[LEASE_NONCE_SIZE];
-    char nonce[LEASE_NONCE_SIZE]; /* of the last request */
-    uint64_t request;
-    int taken_up;   /* versions, after the one it began with */
-    bool releasing; /* a release has got no answer so far */
-    bool in_doubt;  /* and will get none, or got an error: it may have been executed */
-    bool restoring; /* the record has to be written again before it can be released */
-    bool done;
+    uv_timer_t timer;
+    bool released;
 };
 
-static void make_nonce(char *nonce)
+static void perform(struct will *will, const struct election_action *action)
 {
-    uint64_t random;
-
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
-        random = (uint64_t)clock_boottime_ns();
-    snprintf(nonce, LEASE_NONCE_SIZE, "%016" PRIx64, random);
+    switch (action->kind) {
+    case ACTION_OPEN:
+        store_open(will->store);
+        break;
+    case ACTION_RENEW:
+        store_send_renew(will->store, action->request, action->nonce, action->token, action->claim);
+        break;
+    case ACTION_RELEASE: {
+        const struct store_release release = {
+            .token = action->token,
+            .version = action->version,
+            .hold_ms = action->hold_ms,
+            .reason = outcome_reason(action->end),
+        };
+        store_send_release(will->store, action->request, action->nonce, &release);
+        break;
+    }
+    case ACTION_TELL:
+        will->released = will->released || action->note == NOTE_RELEASED;
+        break;
+    case ACTION_EXIT:
+        uv_stop(&will->loop);
+        break;
+    /* There is nothing left to run, to stop or to wait for. */
+    case ACTION_ACQUIRE:
+    case ACTION_WATCH:
+    case ACTION_UNWATCH:
+    case ACTION_START:
+    case ACTION_EXTEND:
+    case ACTION_STOP_TREE:
+    case ACTION_KILL_TREE:
+    case ACTION_ABANDON_KEEPER:
+    case ACTION_RUN_HOOK:
+    case ACTION_KILL_HOOK:
+    case ACTION_KILL_HOOKS:
+        break;
+    }
 }
 
-static void send_renew(struct will *will)
+static void on_timer(uv_timer_t *timer);
+
+static void arm(struct will *will)
 {
-    make_nonce(will->nonce);
-    store_send_renew(will->store, ++will->request, will->nonce, will->token, false);
+    int64_t wake_ns = election_wake_at_ns(&will->election);
+
+    if (wake_ns == INT64_MAX) {
+        uv_timer_stop(&will->timer);
+        return;
+    }
+    int64_t wait_ns = max_ns(0, wake_ns - clock_boottime_ns());
+    uv_update_time(&will->loop);
+    uv_timer_start(&will->timer, on_timer, (uint64_t)(wait_ns / NS_PER_MS + 1), 0);
 }
 
-static void send_release(struct will *will)
+static void feed(struct will *will, struct election_event *event)
 {
-    int64_t hold_ms = (will->hold_until_ns - clock_boottime_ns()) / NS_PER_MS;
-    const struct store_release release = {
-        .token = will->token,
-        .version = will->version,
-        .hold_ms = hold_ms > 0 ? hold_ms : 0,
-        .reason = "wrapper killed",
-    };
+    struct election_actions actions;
 
-    make_nonce(will->nonce);
-    will->releasing = true;
-    store_send_release(will->store, ++will->request, will->nonce, &release);
+    event->now_ns = clock_boottime_ns();
+    election_step(&will->election, event, &actions);
+    for (size_t i = 0; i < actions.count; i++)
+        perform(will, &actions.list[i]);
+    arm(will);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    feed(timer->data, &(struct election_event){.kind = EVENT_TICK});
 }
 
 static void on_open(void *context)
 {
-    send_release(context);
-}
-
-static void again(uv_timer_t *timer)
-{
-    struct will *will = timer->data;
-    store_open(will->store);
-}
-
-static void try_again(struct will *will, const char *why)
-{
-    will->in_doubt = will->in_doubt || will->releasing;
-    will->releasing = false;
-    will->restoring = false;
-    log_line(LOG_LEVEL_DEBUG, "will_retry", "last will: %s", why);
-    uv_update_time(will->again.loop);
-    uv_timer_start(&will->again, again, TRY_AGAIN_MS, 0);
+    feed(context, &(struct election_event){.kind = EVENT_OPENED});
 }
 
 static void on_closed(void *context, enum lease_failure failure, const char *why)
 {
-    (void)failure;
-    try_again(context, why);
-}
-
-static void take_up(struct will *will, const char *version)
-{
-    will->taken_up++;
-    snprintf(will->version, sizeof will->version, "%s", version);
-    send_release(will);
-}
-
-/* The wrapper may have been killed before it heard of its last renewal, or Redis may have been
- * restarted after that. Returns false where nothing can be done about it. */
-static bool is_mended(struct will *will, const struct lease_reply *reply)
-{
-    const struct lease_record *record = &reply->record;
-
-    if (will->in_doubt || will->taken_up == TAKEN_UP_MOST ||
-        clock_boottime_ns() >= will->valid_until_ns)
-        return false;
-    if (will->restoring) {
-        will->restoring = false;
-        if (reply->verdict != LEASE_RENEWED || strcmp(record->version, will->nonce) != 0)
-            return false;
-        take_up(will, will->nonce);
-    } else if (reply->verdict != LEASE_NOT_HELD) {
-        return false;
-    } else if (election_is_unheard_renewal(record, will->id, will->token, will->version)) {
-        take_up(will, record->version);
-    } else if (election_may_restore(record, will->id, will->token)) {
-        will->restoring = true;
-        send_renew(will);
-    } else {
-        return false;
-    }
-    return true;
+    log_line(LOG_LEVEL_DEBUG, "will_retry", "last will: %s", why);
+    feed(context, &(struct election_event){.kind = EVENT_CLOSED, .failure = failure});
 }
 
 static void on_reply(void *context, const struct lease_reply *reply)
 {
-    struct will *will = context;
-
-    if (reply->verdict == LEASE_FAILED) {
-        store_close(will->store);
-        try_again(will, reply->text);
-        return;
-    }
-    will->releasing = false;
-    if (is_mended(will, reply))
-        return;
-    will->done = reply->verdict == LEASE_RELEASED;
-    uv_stop(will->again.loop);
+    if (reply->verdict == LEASE_FAILED)
+        log_line(LOG_LEVEL_DEBUG, "will_retry", "last will: %s", reply->text);
+    feed(context, &(struct election_event){.kind = EVENT_REPLY, .reply = reply});
 }
 
-static void give_up(uv_timer_t *timer)
+/* Returns 0, or -1 where there is no memory or no randomness for it. */
+static int begin(struct will *will, const struct options *options, const char *id,
+                 const struct keeper_term *term)
 {
-    uv_stop(timer->loop);
-}
-
-void will_execute(const struct options *options, const char *id, const struct keeper_term *term)
-{
-    uv_loop_t loop;
-    struct will will = {
-        .id = id,
+    struct election_config config = {.timing = options->timing, .hold_ms = options->hold_ms};
+    const struct election_legacy legacy = {
         .token = term->token,
-        .hold_until_ns = term->begun_ns + options->hold_ms * NS_PER_MS,
+        .version = term->version,
+        .begun_ns = term->begun_ns,
         .valid_until_ns = term->valid_until_ns,
     };
-    struct store_config config = {
-        .loop = &loop,
+    const struct store_config store = {
+        .loop = &will->loop,
         .target = &options->redis,
         .key = options->key,
         .id = id,
@@ -168,23 +130,30 @@ void will_execute(const struct options *options, const char *id, const struct ke
         .timeout_ms = options->timing.request_timeout_ms,
         .server_clock = options->server_clock,
         .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_reply = on_reply},
-        .context = &will,
+        .context = will,
     };
-    uint64_t limit_ms =
-        options->timing.ttl_ms < LIMIT_MS ? (uint64_t)options->timing.ttl_ms : LIMIT_MS;
 
-    snprintf(will.version, sizeof will.version, "%s", term->version);
-    if (uv_loop_init(&loop) != 0 || store_new(&will.store, &config) != 0) {
+    snprintf(config.id, sizeof config.id, "%s", id);
+    if (getrandom(config.nonce_key, sizeof config.nonce_key, 0) != sizeof config.nonce_key ||
+        uv_loop_init(&will->loop) != 0 || store_new(&will->store, &store) != 0)
+        return -1;
+    uv_timer_init(&will->loop, &will->timer);
+    will->timer.data = will;
+    election_inherit(&will->election, &config, &legacy, clock_boottime_ns());
+    return 0;
+}
+
+void will_execute(const struct options *options, const char *id, const struct keeper_term *term)
+{
+    struct will will = {.released = false};
+
+    if (begin(&will, options, id, term) != 0) {
         log_line(LOG_LEVEL_ERROR, "will_failed", "the wrapper was killed and its lease is left");
         return;
     }
-    uv_timer_init(&loop, &will.again);
-    uv_timer_init(&loop, &will.limit);
-    will.again.data = &will;
-    uv_timer_start(&will.limit, give_up, limit_ms, 0);
-    store_open(will.store);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    if (will.done)
+    feed(&will, &(struct election_event){.kind = EVENT_TICK});
+    uv_run(&will.loop, UV_RUN_DEFAULT);
+    if (will.released)
         log_line(LOG_LEVEL_WARNING, "will_done",
                  "the wrapper was killed; its command is dead and the lease released");
     else

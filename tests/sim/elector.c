@@ -98,7 +98,11 @@ static void send_request(struct world *world, struct process *process,
     struct host *host = &world->hosts[process->host];
     int64_t at = network_arrival(world, host, &process->connection, OUT);
 
-    if (kind == MESSAGE_RELEASE && (tree_alive(&process->tree) || hook_is_greeting(process)))
+    /* Hooks have a keeper of their own, which kills them when the elector dies; the last will does
+     * not wait for that. */
+    bool greets = hook_is_greeting(process) && !process->heir;
+
+    if (kind == MESSAGE_RELEASE && (tree_alive(&process->tree) || greets))
         VIOLATE(world, VIOLATION_RELEASE, "c%u releases while its command or hook is alive",
                 process->id);
     if (at < 0) {
@@ -431,9 +435,41 @@ void elector_die(struct world *world, struct process *process)
     process->elector = false;
     process->watching = false;
     process->subscribed = 0;
+    if (process->heir) {
+        process->used = false;
+        return;
+    }
+    hook_kill_all(world, process);
     if (process->keeper.alive)
         queue_event(world, world->now + 50000, HAPPEN_HANGUP, number_of(world, process), 0);
     else if (!tree_alive(&process->tree))
         process->used = false;
     host_start_later(world, process->host, world->plan.ttl_ns);
+}
+
+void elector_inherit(struct world *world, struct process *process)
+{
+    struct election_config config = process->election.config;
+    struct election_event tick = {.kind = EVENT_TICK};
+    char version[LEASE_NONCE_SIZE];
+    const struct host *host = &world->hosts[process->host];
+    const struct election_legacy legacy = {
+        .token = process->keeper.token,
+        .version = version,
+        .begun_ns = process->keeper.begun_ns,
+        .valid_until_ns = process->keeper.kill_at_ns,
+    };
+
+    if (tree_alive(&process->tree))
+        VIOLATE(world, VIOLATION_RELEASE, "the last will of c%u, whose command is alive",
+                process->id);
+    TRACE(world, process, "last will");
+    world->statistics->wills++;
+    write_hex(version, process->keeper.version);
+    for (size_t i = 0; i < sizeof config.nonce_key; i++)
+        config.nonce_key[i] = (uint8_t)draw(world);
+    process->elector = process->heir = true;
+    process->armed_at = NEVER;
+    election_inherit(&process->election, &config, &legacy, host_clock(world, host));
+    elector_feed(world, process, &tick);
 }

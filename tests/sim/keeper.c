@@ -4,7 +4,6 @@
 
 #define PASSING_NS   INT64_C(100000)
 #define LEFTOVERS_NS (1000 * NS_PER_MS)
-#define WILL_NS      (5000 * NS_PER_MS)
 #define STUCK_NS     (1000 * NS_PER_MS)
 #define KIND_SHIFT   24
 
@@ -97,19 +96,14 @@ static void leftovers(struct world *world, struct process *process)
 static void end(struct world *world, struct process *process)
 {
     struct keeper *keeper = &process->keeper;
-    const struct host *host = host_of(world, process);
-    int64_t limit_ns = min_ns(WILL_NS, host->timing.ttl_ms * NS_PER_MS);
+    bool inherits = keeper->orphaned && !host_of(world, process)->no_release;
 
     keeper->alive = false;
-    if (!keeper->orphaned || host->no_release) {
+    if (inherits)
+        queue_event(world, world->now + between(world, 1, 5) * NS_PER_MS, HAPPEN_WILL,
+                    number_of(world, process), 0);
+    else
         process->used = false;
-        return;
-    }
-    process->will_until = world->now + limit_ns;
-    world->statistics->wills++;
-    queue_event(world, world->now + between(world, 1, 5) * NS_PER_MS, HAPPEN_WILL,
-                number_of(world, process), 0);
-    queue_event(world, process->will_until, HAPPEN_WILL, number_of(world, process), 0);
 }
 
 static void finish(struct world *world, struct process *process)
@@ -193,6 +187,7 @@ static void begin(struct world *world, struct process *process, const struct mes
     struct keeper *keeper = &process->keeper;
 
     keeper->run = message->run;
+    keeper->begun_ns = clock_of(world, process);
     keeper->token = message->token;
     keeper->version = message->version;
     keeper->stop_at_ns = message->stop_at_ns;
@@ -294,42 +289,4 @@ void keeper_kill(struct world *world, struct process *process)
     if (process->tree.main)
         queue_event(world, world->now + between(world, 0, NS_PER_MS), HAPPEN_MAIN_EXIT,
                     number_of(world, process), process->tree.serial);
-}
-
-/* One request of the short-lived process that releases the lease of a dead elector. */
-void keeper_will(struct world *world, struct process *process)
-{
-    struct host *host = &world->hosts[process->host];
-    struct connection connection = {0};
-
-    if (process->will_until == 0)
-        return;
-    if (world->now >= process->will_until) {
-        process->used = false;
-        return;
-    }
-    if (!world->servers[world->master].up) {
-        queue_event(world, world->now + 100 * NS_PER_MS, HAPPEN_WILL, number_of(world, process), 0);
-        return;
-    }
-    if (tree_alive(&process->tree))
-        VIOLATE(world, VIOLATION_RELEASE, "the last will of c%u, whose command is alive",
-                process->id);
-    int64_t at = network_arrival(world, host, &connection, OUT);
-    if (at < 0)
-        return;
-    bool restores = process->keeper.will_restores;
-    uint16_t number = message_new(world, restores ? MESSAGE_RENEW : MESSAGE_RELEASE);
-    struct message *message = &world->messages[number];
-    message->process = number_of(world, process);
-    message->serial = process->serial;
-    message->will = true;
-    message->incarnation = world->servers[world->master].incarnation;
-    message->nonce = draw(world);
-    message->token = process->keeper.token;
-    message->version = process->keeper.version;
-    message->id = process->id;
-    message->ttl_ms = host->timing.ttl_ms;
-    TRACE(world, process, "last will: %s", restores ? "renew" : "release");
-    queue_message(world, at, HAPPEN_EXECUTE, NOBODY, number);
 }

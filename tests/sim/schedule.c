@@ -356,7 +356,7 @@ static void handle_keeper(struct world *world, struct process *process, const st
             hook_exit(world, process);
         break;
     case HAPPEN_WILL:
-        keeper_will(world, process);
+        elector_inherit(world, process);
         break;
     default:
         break;

@@ -69,7 +69,7 @@ static void send_answer(struct world *world, uint16_t number)
 {
     const struct message *message = &world->messages[number];
     struct process *process = &world->processes[message->process];
-    bool gone = process->serial != message->serial || !process->elector || message->will;
+    bool gone = process->serial != message->serial || !process->elector;
 
     if (!gone && message->epoch == process->connection.epoch) {
         int64_t at =
@@ -153,55 +153,6 @@ static void execute(struct world *world, struct server *server, struct message *
         trace_answer(world, message);
 }
 
-/* What a last will does about the answer; false where it is at its end. */
-static bool will_goes_on(struct world *world, struct process *process,
-                         const struct message *message)
-{
-    struct keeper *keeper = &process->keeper;
-    const struct record *record = &message->record;
-    bool held = record->state == LEASE_HELD && record->id == process->id && !record->missing;
-    bool mine = held && record->token == keeper->token;
-    bool valid = host_clock(world, &world->hosts[process->host]) < keeper->kill_at_ns;
-    bool in_time = valid && !keeper->will_in_doubt;
-
-    if (message->verdict == LEASE_NOT_HELD && in_time && mine &&
-        record->version != keeper->version) {
-        keeper->version = record->version;
-        return true;
-    }
-    if (message->verdict == LEASE_NOT_HELD && in_time && !message->foreign &&
-        (record->missing || record->token < keeper->token ||
-         (record->token == keeper->token && (mine || record->state == LEASE_VACANT)))) {
-        keeper->will_restores = true;
-        return true;
-    }
-    if (message->verdict == LEASE_RENEWED && valid) {
-        keeper->version = message->nonce;
-        keeper->will_restores = false;
-        return true;
-    }
-    return false;
-}
-
-/* A last will asks again until it has an answer. */
-static void answer_will(struct world *world, const struct message *message)
-{
-    struct process *process = &world->processes[message->process];
-    struct keeper *keeper = &process->keeper;
-
-    if (process->serial != message->serial || !process->used)
-        return;
-    if (message->verdict == LEASE_FAILED) {
-        keeper->will_in_doubt = keeper->will_in_doubt || message->kind == MESSAGE_RELEASE;
-        keeper->will_restores = false;
-        queue_event(world, world->now + 100 * NS_PER_MS, HAPPEN_WILL, message->process, 0);
-    } else if (will_goes_on(world, process, message)) {
-        queue_event(world, world->now, HAPPEN_WILL, message->process, 0);
-    } else {
-        process->used = false;
-    }
-}
-
 void server_execute(struct world *world, const struct event *event)
 {
     struct message *message = &world->messages[event->message];
@@ -215,8 +166,6 @@ void server_execute(struct world *world, const struct event *event)
         answer_error(message, LEASE_FAILURE_TRANSIENT);
     else
         execute(world, server, message);
-    if (message->will)
-        answer_will(world, message);
     if (server == NULL)
         message_free(world, event->message);
     else if (world->plan.wait_replicas)

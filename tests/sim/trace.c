@@ -21,6 +21,7 @@ static const char *const ends[] = {
     [END_BUSY] = "busy",
     [END_FOREIGN] = "a foreign value",
     [END_UNREACHABLE] = "unreachable",
+    [END_KILLED] = "killed",
 };
 static const char *const notes[] = {
     [NOTE_WAITING] = "waits",
@@ -127,6 +128,6 @@ void trace_answer(const struct world *world, const struct message *message)
                record->ident >> 32, record->ident & 0xFFFFFFFF,
                message->foreign ? ", K is somebody else's" : "");
     if (process->serial != message->serial || message->epoch != process->connection.epoch)
-        printf("%s", message->will ? ", for the last will" : ", for nobody any more");
+        printf(", for nobody any more");
     putchar('\n');
 }

@@ -199,7 +199,6 @@ struct record {
 struct message {
     enum message_kind kind;
     uint8_t process;
-    bool will; /* from a last will: nobody waits for the answer */
     uint32_t serial;
     uint32_t epoch;       /* of the connection */
     uint32_t incarnation; /* of the server process */
@@ -343,15 +342,14 @@ struct keeper {
     bool orphaned;
     bool latched;
     bool exit_told;
-    bool will_in_doubt; /* a release of its last will may have been executed */
-    bool will_restores; /* its last will writes the record again before it releases it */
-    int64_t ready_at;   /* true time; later than now: frozen */
+    int64_t ready_at; /* true time; later than now: frozen */
     int64_t armed_at;
     enum run_state state;
     uint32_t run;
     uint64_t token;
     uint64_t version;
-    int64_t stop_at_ns; /* these three by the host's clock */
+    int64_t begun_ns; /* these by the host's clock */
+    int64_t stop_at_ns;
     int64_t kill_at_ns;
     int64_t sweep_at_ns;
 };
@@ -404,6 +402,7 @@ struct keeper_end {
 struct process {
     bool used;
     bool elector; /* alive */
+    bool heir;    /* it is the last will of the one that was */
     bool watching;
     uint8_t host;
     uint32_t serial;
@@ -423,7 +422,6 @@ struct process {
     uint64_t confirmed_token; /* of the last positive answer that was delivered */
     uint64_t delayed_token;   /* of the last grant after an unclean end */
     int64_t delayed_until;    /* no command of that term starts before */
-    int64_t will_until;
     struct election_actions stalled;
     size_t stalled_from;
 };
@@ -570,6 +568,8 @@ void elector_freeze(struct world *world, struct process *process, int64_t until)
 bool elector_may_freeze(const struct world *world, const struct process *process);
 bool keeper_may_freeze(const struct world *world, const struct process *process);
 void elector_die(struct world *world, struct process *process);
+/* The last will: the same machine, begun at the release. */
+void elector_inherit(struct world *world, struct process *process);
 int64_t process_margin_ns(const struct world *world, const struct process *process);
 
 /* ---- link.c: the elector's end of the keeper ---- */
@@ -589,7 +589,6 @@ void keeper_request(struct world *world, struct process *process, uint16_t numbe
 void keeper_hangup(struct world *world, struct process *process);
 void keeper_wake(struct world *world, struct process *process);
 void keeper_kill(struct world *world, struct process *process);
-void keeper_will(struct world *world, struct process *process);
 
 /* ---- tree.c ---- */
 

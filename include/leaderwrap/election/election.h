@@ -57,6 +57,7 @@ enum election_end {
     END_BUSY,          /* --once: another one has the lease, and --wait is over */
     END_FOREIGN,       /* --once: the key has a value that no leaderwrap wrote; --wait is over */
     END_UNREACHABLE,   /* --once: no answer from Redis, and --wait is over */
+    END_KILLED,        /* the process that led was: see election_inherit */
 };
 
 /* What a person wants to be run beside the command, once in a term. */
@@ -276,6 +277,20 @@ struct election {
 /* Sets up a candidate at `now_ns`. Its first step should be a tick at the same time. */
 void election_init(struct election *election, const struct election_config *config, int64_t now_ns);
 
+/* A term whose process is dead, and its tree with it. */
+struct election_legacy {
+    uint64_t token;
+    const char *version;    /* the last one that the term is known to have written */
+    int64_t begun_ns;       /* CLOCK_BOOTTIME; what --hold counts from */
+    int64_t valid_until_ns; /* until then nobody else can have led */
+};
+
+/* Sets up a machine that gives back the lease of `legacy`, for a bounded time, and does nothing
+ * else: the last will of its leader, whose `config.id` is meant. Of the actions only OPEN, RENEW,
+ * RELEASE, TELL and EXIT (END_KILLED) come. `config` needs a nonce_key of its own. */
+void election_inherit(struct election *election, const struct election_config *config,
+                      const struct election_legacy *legacy, int64_t now_ns);
+
 /* Feeds one event and overwrites `actions` with what is to be done, in order. */
 void election_step(struct election *election, const struct election_event *event,
                    struct election_actions *actions);
@@ -286,19 +301,5 @@ int64_t election_wake_at_ns(const struct election *election);
 /* When a candidate that was just refused with `record` may have the lease at the earliest, should
  * nobody write the record again; INT64_MAX where that is no matter of time. Pure. */
 int64_t election_takeover_at_ns(const struct election *election, const struct lease_record *record);
-
-/* Whether `record`, which came with LEASE_NOT_HELD, is the term's (`id`, `token`) after all,
- * written by a renewal later than `version` whose answer was lost. As long as the term has not
- * expired, and no earlier release of it may have been executed, nobody else can have led since; so
- * whenever that renewal ran, it ran in time, and what it wrote may be released instead. Otherwise
- * it may not: it may have been written over the lost record of a later holder. Pure. */
-bool election_is_unheard_renewal(const struct lease_record *record, const char *id, uint64_t token,
-                                 const char *version);
-
-/* Whether the term (`id`, `token`), whose release was answered LEASE_NOT_HELD with `record`, has to
- * write its record again before it can be released, for --hold and whoever waits to see it: because
- * Redis was restarted, or has lost data, since the last renewal. It is a renewal like any other,
- * and may be sent on the same terms as above. Pure. */
-bool election_may_restore(const struct lease_record *record, const char *id, uint64_t token);
 
 #endif
