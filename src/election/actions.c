@@ -54,5 +54,7 @@ struct election_action *request_send(struct election *election, struct election_
                                    action->nonce, election->now_ns);
     action->token = election->term.token;
     action->claim = kind == REQUEST_CLAIM;
+    if (kind == REQUEST_RENEW || kind == REQUEST_RELEASE)
+        memcpy(action->version, election->term.version, sizeof action->version);
     return action;
 }

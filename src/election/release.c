@@ -120,6 +120,12 @@ static bool may_restore(const struct election *election, const struct lease_reco
     return (uncertain || is_ours(election, record)) && nobody_can_have_led(election);
 }
 
+static bool is_released(const struct election *election, const struct lease_record *record)
+{
+    return (record->state == LEASE_FREE || record->state == LEASE_HOLD) &&
+           record->token == election->term.token && strcmp(record->id, election->config.id) == 0;
+}
+
 /* The version that the next release may end. */
 static void take_version(struct election *election, const struct lease_record *record)
 {
@@ -134,7 +140,8 @@ static enum release_next not_held(struct election *election, struct election_act
     } else if (may_restore(election, record)) {
         election->release.restoring = true;
     } else {
-        action_tell(actions, NOTE_NOT_HELD);
+        /* What is not held because an earlier release of it was executed is released. */
+        action_tell(actions, is_released(election, record) ? NOTE_RELEASED : NOTE_NOT_HELD);
         return RELEASE_OVER;
     }
     return RELEASE_ON;
@@ -271,7 +278,6 @@ enum release_next release_advance(struct election *election, struct election_act
         struct election_action *action = request_send(election, actions, REQUEST_RELEASE);
         action->end = election->end;
         action->hold_ms = hold_left_ms(election);
-        memcpy(action->version, election->term.version, sizeof action->version);
     }
     return RELEASE_ON;
 }

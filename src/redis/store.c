@@ -356,13 +356,13 @@ void store_send_acquire(struct store *store, const struct store_acquire *acquire
 }
 
 void store_send_renew(struct store *store, uint64_t request, const char *nonce, uint64_t token,
-                      bool claim)
+                      const char *version, bool claim)
 {
     char token_text[NUMBER_SIZE];
-    const char *own[] = {token_text, claim ? "1" : "0"};
+    const char *own[] = {token_text, claim ? "1" : "0", version};
 
     snprintf(token_text, sizeof token_text, "%" PRIu64, token);
-    start_script(store, request, &script_renew, VERDICT_OF_RENEW, nonce, 2, own);
+    start_script(store, request, &script_renew, VERDICT_OF_RENEW, nonce, 3, own);
 }
 
 void store_send_release(struct store *store, uint64_t request, const char *nonce,

@@ -110,7 +110,7 @@ static void take_step(struct check *check)
         store_send_acquire(check->store, &acquire);
         break;
     case STEP_RENEW:
-        store_send_renew(check->store, check->request, nonce, check->token, false);
+        store_send_renew(check->store, check->request, nonce, check->token, "", false);
         break;
     case STEP_RELEASE:
         store_send_release(check->store, check->request, nonce, &release);

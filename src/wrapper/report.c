@@ -78,9 +78,15 @@ static bool is_silent(const struct report *report, const struct lease_record *re
            record->age_ms > record->ttl_ms / 2;
 }
 
+/* Who stands by does not lead: it is the record of a term that is over. */
+static bool is_our_own(const struct election *election, const struct lease_record *record)
+{
+    return record->state == LEASE_HELD && strcmp(record->id, election->config.id) == 0;
+}
+
 /* Who keeps us waiting, without the numbers that change at each look. */
-static void describe_holder(const struct report *report, const struct lease_record *record,
-                            char *buffer, size_t size)
+static void describe_holder(const struct report *report, const struct election *election,
+                            const struct lease_record *record, char *buffer, size_t size)
 {
     if (record->foreign[0] != '\0')
         snprintf(buffer, size, "the key holds \"%.*s%s\", which no leaderwrap wrote", FOREIGN_SHOWN,
@@ -92,6 +98,8 @@ static void describe_holder(const struct report *report, const struct lease_reco
                  "redis was restarted or has lost data, and an earlier leader may still run");
     else if (record->state == LEASE_HOLD)
         snprintf(buffer, size, "%s has left and keeps the lease closed", record->name);
+    else if (is_our_own(election, record))
+        snprintf(buffer, size, "a term of our own that is over still has the lease");
     else if (is_silent(report, record))
         snprintf(buffer, size, "%s does not renew any more", record->name);
     else if (record->state == LEASE_HELD)
@@ -111,15 +119,16 @@ static void describe_hold(const struct lease_record *record, char *buffer, size_
              left);
 }
 
-static void tell_busy(struct report *report, const struct election_action *action,
-                      const struct lease_reply *reply)
+static void tell_busy(struct report *report, const struct election *election,
+                      const struct election_action *action, const struct lease_reply *reply)
 {
     char advice[160];
 
     if (reply != NULL && reply->record.foreign[0] == '\0' && reply->record.state == LEASE_HOLD)
         describe_hold(&reply->record, report->told_waiting, sizeof report->told_waiting);
     else if (reply != NULL)
-        describe_holder(report, &reply->record, report->told_waiting, sizeof report->told_waiting);
+        describe_holder(report, election, &reply->record, report->told_waiting,
+                        sizeof report->told_waiting);
     if (action->end == END_FOREIGN)
         log_line(LOG_LEVEL_ERROR, "foreign", "not running the command: %s; %s",
                  report->told_waiting, occupant_advice(report->options, advice, sizeof advice));
@@ -138,7 +147,9 @@ static void describe_rest(const struct report *report, const struct election *el
     char heard[64] = "", time[32];
     size_t used;
 
-    if (record->state == LEASE_HELD && !is_silent(report, record)) {
+    bool own = is_our_own(election, record);
+
+    if (record->state == LEASE_HELD && !own && !is_silent(report, record)) {
         duration_format(time, sizeof time, record->ttl_ms - record->age_ms);
         snprintf(buffer, size, "; its lease has %s left", time);
         return;
@@ -148,7 +159,7 @@ static void describe_rest(const struct report *report, const struct election *el
         snprintf(buffer, size, " for another %s", time);
         return;
     }
-    if (record->state == LEASE_HELD) {
+    if (record->state == LEASE_HELD && !own) {
         duration_format(time, sizeof time, record->age_ms);
         snprintf(heard, sizeof heard, " (last heard %s ago)", time);
     }
@@ -165,7 +176,7 @@ static void tell_waiting(struct report *report, const struct election *election,
     bool foreign = record->foreign[0] != '\0';
     char holder[sizeof report->told_waiting], rest[160] = "; ";
 
-    describe_holder(report, record, holder, sizeof holder);
+    describe_holder(report, election, record, holder, sizeof holder);
     if (foreign)
         occupant_advice(report->options, rest + 2, sizeof rest - 2);
     else
@@ -386,7 +397,7 @@ void report_note(struct report *report, const struct election *election,
             tell_waiting(report, election, &reply->record);
         break;
     case NOTE_BUSY:
-        tell_busy(report, action, reply);
+        tell_busy(report, election, action, reply);
         break;
     case NOTE_ELECTED:
     case NOTE_LOCK_DELAY:

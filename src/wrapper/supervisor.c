@@ -131,7 +131,7 @@ static void perform(struct supervisor *supervisor, const struct election_action 
         break;
     case ACTION_RENEW:
         store_send_renew(supervisor->store, action->request, action->nonce, action->token,
-                         action->claim);
+                         action->version, action->claim);
         break;
     case ACTION_RELEASE:
         send_release(supervisor, action);

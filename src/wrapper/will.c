@@ -26,7 +26,8 @@ static void perform(struct will *will, const struct election_action *action)
         store_open(will->store);
         break;
     case ACTION_RENEW:
-        store_send_renew(will->store, action->request, action->nonce, action->token, action->claim);
+        store_send_renew(will->store, action->request, action->nonce, action->token,
+                         action->version, action->claim);
         break;
     case ACTION_RELEASE: {
         const struct store_release release = {

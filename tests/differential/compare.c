@@ -95,6 +95,7 @@ static void append_call(struct test *test, const struct message *request)
         arguments[count++] = request->assume_fresh ? "1" : "0";
     } else if (request->kind == MESSAGE_RENEW) {
         arguments[count++] = request->claim ? "1" : "0";
+        arguments[count++] = version;
     } else {
         arguments[count++] = hold;
         arguments[count++] = "a reason";
@@ -121,7 +122,7 @@ static void append_data(struct test *test)
     redisContext *commands = test->real.commands;
 
     redisAppendCommand(commands, "HLEN %s", REAL_TERM);
-    redisAppendCommand(commands, "HMGET %s st id name tok ver ident ttl at until hold cmd",
+    redisAppendCommand(commands, "HMGET %s st id name tok ver ident ttl at until hold cmd base",
                        REAL_TERM);
     redisAppendCommand(commands, "GET %s", REAL_KEY);
     redisAppendCommand(commands, "PTTL %s", REAL_KEY);
@@ -130,7 +131,7 @@ static void append_data(struct test *test)
 static size_t real_record_text(const redisReply *length, const redisReply *fields, char *text)
 {
     static const char *const names[] = {"st",   " id", " name",  " tok",  " ver", " ident",
-                                        " ttl", " at", " until", " hold", " cmd"};
+                                        " ttl", " at", " until", " hold", " cmd", " base"};
     size_t used = 0;
 
     if (length->integer == 0)

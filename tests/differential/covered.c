@@ -87,6 +87,11 @@ const char *const covered_names[COVERED] = {
     [RELEASE_TOKEN_ONLY] = "not held: by the token only",
     [RELEASE_IDENT_ONLY] = "not held: by the incarnation only",
     [RELEASE_VERSION_ONLY] = "not held: by the version only",
+    [RELEASE_OTHER_BASE] = "not held: it goes back to another version",
+    [RELEASED_BASE] = "released: it goes back to that version",
+    [RENEWED_BASE] = "renewed: the version before is known",
+    [RENEWED_SAME_BASE] = "renewed: it goes back to the version that is known",
+    [RENEWED_GAP] = "renewed: mine, what is known is another version",
     [NOT_MASTER_SERVER] = "error: not a master, says the server",
     [NOT_MASTER_SCRIPT] = "error: not a master, says the script",
     [SET_REFUSED] = "error: SET is refused, nothing is written",
@@ -305,6 +310,13 @@ static void cover_renewed(const struct met *met, const struct message *request)
     cover_if(met, record->missing, RENEWED_MISSING);
     cover_if(met, lower, met->certain ? RENEWED_LOWER : RENEWED_LOWER_UNCERTAIN);
     cover_if(met, same && met->certain, held ? RENEWED_MINE : RENEWED_VACANT);
+    if (same && met->certain && held && request->version != 0) {
+        bool known = record->version == request->version;
+        bool goes_back = record->base == request->version;
+        cover_if(met, known, RENEWED_BASE);
+        cover_if(met, goes_back, RENEWED_SAME_BASE);
+        cover_if(met, !known && !goes_back, RENEWED_GAP);
+    }
     cover_if(met, same && !met->certain && held, RENEWED_UNCERTAIN_MINE);
     cover_if(met, same && !met->certain && record->state == LEASE_VACANT, RENEWED_UNCERTAIN_VACANT);
 }
@@ -336,6 +348,7 @@ static void cover_released(const struct met *met, const struct message *request)
     cover(met->test, by_listeners[met->test->real.listening]);
     cover_if(met, met->holder == 0, RELEASED_HOLDER_GONE);
     cover_if(met, met->foreign, RELEASED_HOLDER_OTHER);
+    cover_if(met, met->record.version != request->version, RELEASED_BASE);
 }
 
 static void cover_not_held(const struct met *met, const struct message *request)
@@ -358,6 +371,7 @@ static void cover_not_held(const struct met *met, const struct message *request)
     cover_if(met, token, RELEASE_TOKEN_ONLY);
     cover_if(met, ident, RELEASE_IDENT_ONLY);
     cover_if(met, version, RELEASE_VERSION_ONLY);
+    cover_if(met, version && record->base != 0, RELEASE_OTHER_BASE);
 }
 
 /* ---- all ---- */

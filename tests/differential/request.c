@@ -119,6 +119,8 @@ static void draw_term(struct test *test, struct message *request)
         request->token = beside(test, request->token);
     if (request->token == 0)
         request->token = (uint64_t)model_now_us(test);
+    if (record->base != 0 && one_in(test, 2))
+        request->version = record->base;
     if (one_in(test, 6))
         request->version = seen->version;
 }

@@ -128,17 +128,19 @@ static int record_text(const struct test *test, char *text)
     char version[LEASE_NONCE_SIZE];
     char name[LEASE_NAME_MAX + 1];
     char command[LEASE_COMMAND_SIZE];
+    char base[LEASE_NONCE_SIZE];
 
     if (record->missing)
         return snprintf(text, TEXT_SIZE, "no record");
     version_text(record->version, version);
+    version_text(record->base, base);
     return snprintf(text, TEXT_SIZE,
                     "st='%s' id='%s' name='%s' tok='%" PRIu64 "' ver='%s' ident='%s' ttl='%" PRId64
-                    "' at='%" PRId64 "' until='%" PRId64 "' hold='%" PRId64 "' cmd='%s'",
+                    "' at='%" PRId64 "' until='%" PRId64 "' hold='%" PRId64 "' cmd='%s' base='%s'",
                     state_text(record->state), id_text(record->id), name_text(record->id, name),
                     record->token, version, ident_text(test, record->ident), record->ttl_ms,
                     record->at_ms, record->hold_until_ms, record->hold_ms,
-                    command_text(record->id, command));
+                    command_text(record->id, command), base);
 }
 
 void data_text(const struct test *test, char *text)
@@ -160,7 +162,7 @@ void request_text(const struct test *test, const struct message *request, char *
 {
     char version[LEASE_NONCE_SIZE];
 
-    version_text(request->kind == MESSAGE_RELEASE ? request->version : request->observed_version,
+    version_text(request->kind == MESSAGE_ACQUIRE ? request->observed_version : request->version,
                  version);
     int used = snprintf(
         text, TEXT_SIZE, "%s by %s, ttl %" PRId64 " ms%s, nonce %016" PRIx64 ", token %" PRIu64,
@@ -178,7 +180,7 @@ void request_text(const struct test *test, const struct message *request, char *
                  ident_text(test, request->observed_ident), request->observed_ms,
                  request->seen_hold_ms, request->assume_fresh ? ", assume fresh" : "");
     else if (request->kind == MESSAGE_RENEW)
-        snprintf(rest, left, "%s", request->claim ? ", claim" : "");
+        snprintf(rest, left, ", version '%s'%s", version, request->claim ? ", claim" : "");
     else
         snprintf(rest, left, ", version '%s', hold %" PRId64 " ms", version, request->hold_ms);
 }

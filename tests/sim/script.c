@@ -67,10 +67,11 @@ static void stamp(struct call *call, enum lease_state state)
     call->record.at_ms = call->now_ms;
     call->record.hold_until_ms = 0;
     call->record.hold_ms = 0;
+    call->record.base = 0;
 }
 
 /* Returns false where the script ends with an error, having done nothing. */
-static bool own(struct call *call, uint64_t token)
+static bool own(struct call *call, uint64_t token, uint64_t base)
 {
     if (call->set_refused)
         return false;
@@ -78,6 +79,7 @@ static bool own(struct call *call, uint64_t token)
     call->record.id = call->message->id;
     call->record.token = token;
     call->record.ttl_ms = call->message->ttl_ms;
+    call->record.base = base;
     save(call);
     call->server->data.holder = call->message->id;
     call->server->data.holder_expires_ms = call->now_ms + call->message->ttl_ms;
@@ -227,7 +229,7 @@ static void acquire(struct call *call)
     enum lease_state before = record->state;
     uint64_t token = higher(record->token + 1, call->message->token + 1);
     token = higher(token, call->microseconds);
-    if (!own(call, token)) {
+    if (!own(call, token, 0)) {
         fail(call);
         return;
     }
@@ -254,6 +256,16 @@ static bool is_lost(const struct call *call)
            (record->state == LEASE_HELD && !mine);
 }
 
+static uint64_t base_of(const struct call *call)
+{
+    const struct record *record = &call->record;
+    uint64_t known = call->message->version;
+    bool mine = is_certain(call) && record->state == LEASE_HELD &&
+                record->id == call->message->id && record->token == call->message->token;
+
+    return mine && (record->version == known || record->base == known) ? known : 0;
+}
+
 static void renew(struct call *call)
 {
     call->foreign = foreign_value(call);
@@ -261,7 +273,7 @@ static void renew(struct call *call)
         answer(call, LEASE_LOST);
         return;
     }
-    if (!own(call, call->message->token)) {
+    if (!own(call, call->message->token, base_of(call))) {
         fail(call);
         return;
     }
@@ -283,6 +295,14 @@ static int64_t count_listeners(const struct call *call)
     return count;
 }
 
+static bool is_known(const struct call *call)
+{
+    const struct record *record = &call->record;
+    uint64_t version = call->message->version;
+
+    return version != 0 && (record->version == version || record->base == version);
+}
+
 static void release(struct call *call)
 {
     struct record *record = &call->record;
@@ -290,8 +310,7 @@ static void release(struct call *call)
 
     call->foreign = foreign_value(call);
     if (record->missing || record->state != LEASE_HELD || record->id != message->id ||
-        record->token != message->token || record->ident != call->ident ||
-        record->version != message->version) {
+        record->token != message->token || record->ident != call->ident || !is_known(call)) {
         answer(call, LEASE_NOT_HELD);
         return;
     }

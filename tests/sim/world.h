@@ -194,6 +194,7 @@ struct record {
     int64_t at_ms;
     int64_t hold_until_ms;
     int64_t hold_ms; /* how long that was as it began */
+    uint64_t base;   /* the version that this one goes back to without a gap; 0: none */
 };
 
 struct message {

@@ -63,6 +63,23 @@ def test_a_long_standstill_ends_the_term_before_the_lease(arena, redis, how):
 DATA = ["kept", "lost", "rolled back"]
 
 
+def test_renewals_that_waited_in_a_server_do_not_lock_anybody_out(arena, redis):
+    """It stands still until the term is over and thaws: the renewals of that time are carried out
+    then, and what they have written is released all the same."""
+    leader = arena.worker("--assume-fresh", command=arena.beat(*ALONE), redis=redis, ttl="4s", key=KEY)
+    won = leader.wait_event("elected")
+    known = record(redis)["ver"]
+    redis.freeze()
+    over = leader.wait_event("deadline")
+    # By then nothing of it counts any more.
+    wait_until(lambda: boottime_ns() > over.at_ns + 4 * SECOND_NS, what="the end of the lease")
+    redis.thaw()
+    leader.wait_event("released", after=over)
+    leader.wait_event("elected", after=over)
+    assert not leader.find("not_held", after=won) and not leader.find("waiting", after=won)
+    assert record(redis)["ver"] != known
+
+
 def redis_with(arena, data):
     """A server that, once killed and started again, will have such data."""
     redis = arena.redis(*(["appendonly yes"] if data == "kept" else []))

@@ -136,6 +136,37 @@ static void a_renewal_that_could_not_be_sent_in_time_is_not_sent(void **state)
     expect_none(&candidate, ACTION_RENEW);
 }
 
+/* The answer to the first release was lost. */
+static void what_an_earlier_release_has_done_is_told_as_a_release(void **state)
+{
+    (void)state;
+    for (int other = 0; other <= 1; other++) {
+        struct candidate candidate = releasing();
+        fails(&candidate, LEASE_FAILURE_TRANSIENT);
+        at(&candidate, wake_ms(&candidate) + 1);
+        is_not_held(&candidate, LEASE_HOLD, other ? OTHER : ME, 100, "v9");
+        assert_int_equal(was_told(&candidate, NOTE_RELEASED), !other);
+        assert_int_equal(was_told(&candidate, NOTE_NOT_HELD), other);
+    }
+}
+
+/* So that what it writes, should it be executed late, can be told to go back to that. */
+static void a_renewal_names_the_version_that_is_known(void **state)
+{
+    char nonce[LEASE_NONCE_SIZE];
+    (void)state;
+    struct candidate candidate = leader();
+    snprintf(nonce, sizeof nonce, "%s", candidate.election.term.version);
+    at(&candidate, wake_ms(&candidate));
+    assert_string_equal(expect(&candidate, ACTION_RENEW)->version, nonce);
+    at(&candidate, wake_ms(&candidate) + 1);
+    assert_string_equal(expect(&candidate, ACTION_RENEW)->version, nonce);
+    snprintf(nonce, sizeof nonce, "%s", candidate.election.session.pending.nonce);
+    is_renewed(&candidate);
+    at(&candidate, wake_ms(&candidate));
+    assert_string_equal(expect(&candidate, ACTION_RENEW)->version, nonce);
+}
+
 static void the_next_term_renews_as_usual(void **state)
 {
     (void)state;
@@ -164,6 +195,8 @@ int main(void)
         cmocka_unit_test(a_restoring_renewal_that_fails_is_sent_again),
         cmocka_unit_test(nothing_is_written_again_once_the_lease_may_be_another_ones),
         cmocka_unit_test(a_renewal_that_could_not_be_sent_in_time_is_not_sent),
+        cmocka_unit_test(what_an_earlier_release_has_done_is_told_as_a_release),
+        cmocka_unit_test(a_renewal_names_the_version_that_is_known),
         cmocka_unit_test(the_next_term_renews_as_usual),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

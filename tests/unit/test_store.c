@@ -182,7 +182,7 @@ static uint64_t take(struct candidate *c)
 
 static enum lease_verdict renew(struct candidate *c, uint64_t token)
 {
-    store_send_renew(c->store, ++c->requests, fresh_nonce(c), token, false);
+    store_send_renew(c->store, ++c->requests, fresh_nonce(c), token, "", false);
     await(c);
     return c->answer.verdict;
 }
@@ -190,7 +190,7 @@ static enum lease_verdict renew(struct candidate *c, uint64_t token)
 /* Takes up a grant whose answer was lost. */
 static enum lease_verdict claim(struct candidate *c, uint64_t token)
 {
-    store_send_renew(c->store, ++c->requests, fresh_nonce(c), token, true);
+    store_send_renew(c->store, ++c->requests, fresh_nonce(c), token, "", true);
     await(c);
     return c->answer.verdict;
 }
@@ -1064,7 +1064,7 @@ static void lost_connection_ends_the_wait_and_may_have_been_executed(void **stat
     uint64_t token = take(anna);
 
     ask("CLIENT PAUSE 200 WRITE");
-    store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, false);
+    store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, "", false);
     /* Give it the time to leave, but not to be answered. */
     uv_run(&anna->loop, UV_RUN_NOWAIT);
     ask("CLIENT KILL TYPE normal SKIPME yes");
@@ -1085,14 +1085,14 @@ static void close_with_requests_pending(void **state)
     struct candidate *anna = *state;
     uint64_t token = take(anna);
 
-    store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, false);
-    store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, false);
+    store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, "", false);
+    store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, "", false);
     store_close(anna->store);
     anna->answers = 0;
     connect_up(anna);
     assert_int_equal(anna->answers, 0);
     assert_int_equal(renew(anna, token), LEASE_RENEWED);
-    store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, false);
+    store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, "", false);
 }
 
 static void replica_is_no_place_for_a_lease(void **state)

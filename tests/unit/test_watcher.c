@@ -544,7 +544,7 @@ static void hears_what_the_scripts_do(void **state)
     await_event(f, LEASE_HELD);
     assert_int_equal(f->event.listeners, -1);
     assert_string_equal(f->event.name, "an|na");
-    store_send_renew(f->store, 3, "a3", f->answer.record.token, false);
+    store_send_renew(f->store, 3, "a3", f->answer.record.token, "", false);
     await_event(f, LEASE_HELD);
     release = (struct store_release){
         .token = f->answer.record.token, .version = "a3", .reason = "stopped"};

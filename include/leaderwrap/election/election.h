@@ -125,7 +125,7 @@ enum election_action_kind {
     ACTION_OPEN,    /* (re)open the connection, dropping any that is there */
     ACTION_ACQUIRE, /* send; `request`, `nonce`, `token` = floor, `observed`, `observed_ms`,
                        `hold_ms` */
-    ACTION_RENEW,   /* send; `request`, `nonce`, `token`, `claim` */
+    ACTION_RENEW,   /* send; `request`, `nonce`, `token`, `version` (or ""), `claim` */
     ACTION_RELEASE, /* send; `request`, `nonce`, `token`, `version`, `end`, `hold_ms` */
     ACTION_WATCH,   /* begin to listen to the events channel */
     ACTION_UNWATCH,

@@ -82,10 +82,10 @@ void store_free(struct store *store);
  * while not open or for which there was no memory. Each `nonce` must be fresh, 1 to 16 letters and
  * digits. */
 void store_send_acquire(struct store *store, const struct store_acquire *acquire);
-/* `claim`: the term is a grant whose answer was lost; it is taken up only where the record still is
- * as the grant left it. */
+/* `version`: as of struct store_release, or "". `claim`: the term is a grant whose answer was lost;
+ * it is taken up only where the record still is as the grant left it. */
 void store_send_renew(struct store *store, uint64_t request, const char *nonce, uint64_t token,
-                      bool claim);
+                      const char *version, bool claim);
 void store_send_release(struct store *store, uint64_t request, const char *nonce,
                         const struct store_release *release);
 

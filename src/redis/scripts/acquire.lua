@@ -88,7 +88,7 @@ end
 -- Returns the state that it ends.
 local function grant(record)
     local before = {st = record.st, id = record.id, name = record.name, tok = record.tok}
-    own(record, math.max(record.tok + 1, FLOOR + 1, MICROSECONDS))
+    own(record, math.max(record.tok + 1, FLOOR + 1, MICROSECONDS), '')
     if before.st == 'held' then
         remember('end', before, 'expired')
     end

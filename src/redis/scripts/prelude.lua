@@ -140,9 +140,9 @@ end
 
 local function load_record()
     local field = call('HMGET', TERM, 'st', 'id', 'name', 'tok', 'ver', 'ident', 'ttl', 'at', 'until',
-        'hold', 'cmd')
+        'hold', 'cmd', 'base')
     local missing = true
-    for i = 1, 11 do
+    for i = 1, 12 do
         missing = missing and not field[i]
     end
     return {
@@ -158,6 +158,7 @@ local function load_record()
         hold_until = number(field[9], MOST_TOKEN),
         hold = number(field[10], MOST_TTL),
         cmd = field[11] or '',
+        base = field[12] or '',
     }
 end
 
@@ -183,19 +184,19 @@ local function save(record)
     call('HSET', TERM, 'st', record.st, 'id', record.id, 'name', record.name,
         'tok', text(record.tok), 'ver', record.ver, 'ident', record.ident,
         'ttl', text(record.ttl), 'at', text(record.at), 'until', text(record.hold_until),
-        'hold', text(record.hold), 'cmd', record.cmd)
+        'hold', text(record.hold), 'cmd', record.cmd, 'base', record.base)
 end
 
 -- The record as of now, by the asker.
 local function stamp(record, state)
     record.st, record.ver, record.ident, record.at = state, NONCE, IDENT, NOW
-    record.hold_until, record.hold = 0, 0
+    record.hold_until, record.hold, record.base = 0, 0, ''
 end
 
 -- Does all that a term depends on, or nothing: whoever may not write both keys must not leave half
 -- of a term behind. To write the token once more tries the right and changes nothing; where there
 -- was no record, what it has begun goes again.
-local function own(record, token)
+local function own(record, token, base)
     call('HSET', TERM, 'tok', text(record.tok))
     local reply = redis.pcall('SET', K, ME, 'PX', text(MY_TTL))
     if is_error(reply) then
@@ -206,7 +207,7 @@ local function own(record, token)
     end
     stamp(record, 'held')
     record.id, record.name, record.tok, record.ttl = ME, MY_NAME, token, MY_TTL
-    record.cmd = MY_COMMAND
+    record.cmd, record.base = MY_COMMAND, base
     save(record)
 end
 

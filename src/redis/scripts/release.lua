@@ -2,7 +2,8 @@
 -- not as the term left it.
 --
 -- ARGV  8 token of the term    9 ms to keep the lease closed for, or 0    10 reason, for the history
---       11 ver that the term is known to have written while it was good
+--       11 ver that the term is known to have written while it was good; it is the record's, or the
+--       one that the record goes back to (see renew.lua)
 --
 -- Why the version: a renewal that the network held up until the data was lost writes a dead term
 -- again, while a later holder lives whose record was lost too. To release that would let a third in.
@@ -17,12 +18,16 @@ local function count_listeners()
     return type(reply) == 'table' and tonumber(reply[2]) or -1
 end
 
+local function is_known(record)
+    return VERSION ~= '' and (record.ver == VERSION or record.base == VERSION)
+end
+
 return run(function()
     look_around()
     local record = load_record()
     local foreign, value = foreign_value(record)
     if not (record.st == 'held' and record.id == ME and record.tok == TOKEN and
-        record.ident == IDENT and record.ver == VERSION) then
+        record.ident == IDENT and is_known(record)) then
         return answer('NOT_HELD', record, foreign)
     end
     -- Refused either, the lease is left to its TTL.

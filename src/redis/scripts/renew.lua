@@ -3,8 +3,14 @@
 --
 -- ARGV  8 token of the term    9 '1': the asker is not inside a deadline of its own, but takes up a
 --       grant whose answer was lost; only a record that is as the grant left it will do
+--       10 ver that the term is known to have written while it was good, or ''
+--
+-- Where a server stands still, renewals wait in it until long after their term. What they write is
+-- known by its base: the ver that it goes back to without a gap, each renewal having found what the
+-- one before it had left. Nobody else can have had the lease in between, so that it may be released.
 
 local TOKEN, CLAIM = number(ARGV[8], MOST_TOKEN), ARGV[9] == '1'
+local KNOWN = ARGV[10]
 
 local function is_lost(record)
     local mine = record.id == ME and record.tok == TOKEN
@@ -23,6 +29,12 @@ local function is_lost(record)
     return record.st == 'free' or record.st == 'hold' or record.st == 'held' and not mine
 end
 
+local function base_of(record)
+    local mine = is_certain(record) and record.st == 'held' and record.id == ME and
+        record.tok == TOKEN
+    return mine and (record.ver == KNOWN or record.base == KNOWN) and KNOWN or ''
+end
+
 return run(function()
     look_around()
     local record = load_record()
@@ -30,7 +42,7 @@ return run(function()
     if foreign ~= '' or is_lost(record) then
         return answer('LOST', record, foreign)
     end
-    own(record, TOKEN)
+    own(record, TOKEN, base_of(record))
     announce(record, -1)
     return answer('RENEWED', record, '')
 end)
