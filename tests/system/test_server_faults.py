@@ -66,7 +66,9 @@ DATA = ["kept", "lost", "rolled back"]
 def test_renewals_that_waited_in_a_server_do_not_lock_anybody_out(arena, redis):
     """It stands still until the term is over and thaws: the renewals of that time are carried out
     then, and what they have written is released all the same."""
-    leader = arena.worker("--assume-fresh", command=arena.beat(*ALONE), redis=redis, ttl="4s", key=KEY)
+    leader = arena.worker(
+        "--assume-fresh", command=arena.beat(*ALONE), redis=redis, ttl="4s", key=KEY
+    )
     won = leader.wait_event("elected")
     # A server that does not know the script of renewals yet would carry out none.
     leader.wait_event("renewed")
