@@ -7,7 +7,6 @@ Prints a table of what caught which mutant (tests/lib/mutants.py), and after how
 any fault, unless they are up to date.
 """
 
-import concurrent.futures
 import glob
 import os
 import re
@@ -215,7 +214,7 @@ class Builder(mutants.Builder):
         subprocess.run([*embed, output + ".c", *scripts], check=True)
         self.compile(output + ".c", SCRIPTS, output + ".o")
 
-    def build_all(self, pool):
+    def build_program(self, pool):
         headers = ("include/leaderwrap/*/*.h", "src/election/*.h", "src/redis/*.h", f"{SIM}/*.h")
         if self.is_current("differential", SOURCES, (*headers, f"{HERE}/*.[ch]", f"{SCRIPTS}/*")):
             return
@@ -225,6 +224,8 @@ class Builder(mutants.Builder):
         subprocess.run([*self.compiler, "-shared", "-fPIC", *frozen], check=True)
         objects = [self.object(path) for path in SOURCES] + [self.path("scripts.o")]
         self.link(objects, self.path("differential"), LIBRARIES)
+
+    prepare = build_program
 
     def build(self, number, mutant):
         """Returns the program of that mutant; the other objects are everybody's."""
@@ -266,22 +267,4 @@ def hunt(program):
     return None
 
 
-def main():
-    parser = mutants.parser(__doc__)
-    parser.add_argument("--cc", default=os.environ.get("CC", "cc"))
-    parser.add_argument("--build-only", action="store_true")
-    options = parser.parse_args()
-    builder = Builder(options)
-    if options.build_only:
-        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            builder.build_all(pool)
-        return 0
-    return mutants.try_all(
-        MUTANTS,
-        options,
-        lambda number, mutant: hunt(builder.build(number, mutant)),
-        before=builder.build_all,
-    )
-
-
-sys.exit(main())
+sys.exit(mutants.main(__doc__, MUTANTS, Builder, hunt))

@@ -75,6 +75,27 @@ def try_all(mutants, options, hunt, label="mutants", before=lambda pool: None):
     return 0 if passed == len(chosen) and passed > 0 else 1
 
 
+def main(description, mutants, make_builder, hunt):
+    """The whole program, for mutants that a Builder makes: `build_program(pool)` makes what has no
+    fault, `prepare(pool)` what all mutants share, and `build(number, mutant)` returns a mutant's
+    program, which hunt(program) judges."""
+    options = parser(description)
+    options.add_argument("--cc", default=os.environ.get("CC", "cc"))
+    options.add_argument("--build-only", action="store_true", help="only what has no fault")
+    options = options.parse_args()
+    builder = make_builder(options)
+    if options.build_only:
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            builder.build_program(pool)
+        return 0
+    return try_all(
+        mutants,
+        options,
+        lambda number, mutant: hunt(builder.build(number, mutant)),
+        before=builder.prepare,
+    )
+
+
 class Builder:
     """Compiles sources of the checkout, and copies of them, into a folder: an object each, which all
     programs share that are not about it."""

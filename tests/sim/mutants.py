@@ -5,9 +5,7 @@ Prints a table of what caught which mutant (tests/lib/mutants.py), and after how
 With --build-only it makes BUILD_DIRECTORY/sim, without any fault, unless that is up to date.
 """
 
-import concurrent.futures
 import glob
-import os
 import subprocess
 import sys
 
@@ -273,11 +271,14 @@ class Builder(mutants.Builder):
     def __init__(self, options):
         super().__init__(options.cc, FLAGS, ("include", "src"), options.directory)
 
-    def build_sim(self, pool):
+    def build_program(self, pool):
         patterns = ("include/leaderwrap/*/*.h", ELECTION + "/*.h", SIM + "/*.h")
         if not self.is_current("sim", SOURCES, patterns):
             self.compile_all(pool, SOURCES)
             self.link([self.object(path) for path in SOURCES], self.path("sim"))
+
+    def prepare(self, pool):
+        self.compile_all(pool, SOURCES + [UNCHECKED])
 
     def build(self, number, mutant):
         """Returns the program of that mutant; the other objects are everybody's."""
@@ -304,22 +305,4 @@ def hunt(program):
     return None if result.returncode == 0 else Caught(violation, schedules + " schedules")
 
 
-def main():
-    parser = mutants.parser(__doc__)
-    parser.add_argument("--cc", default=os.environ.get("CC", "cc"))
-    parser.add_argument("--build-only", action="store_true")
-    options = parser.parse_args()
-    builder = Builder(options)
-    if options.build_only:
-        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            builder.build_sim(pool)
-        return 0
-    return mutants.try_all(
-        MUTANTS,
-        options,
-        lambda number, mutant: hunt(builder.build(number, mutant)),
-        before=lambda pool: builder.compile_all(pool, SOURCES + [UNCHECKED]),
-    )
-
-
-sys.exit(main())
+sys.exit(mutants.main(__doc__, MUTANTS, Builder, hunt))

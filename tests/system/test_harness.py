@@ -1,5 +1,6 @@
 """The tests' own tools, tested: a check that cannot fail proves nothing."""
 
+import argparse
 import os
 import signal
 import subprocess
@@ -14,11 +15,13 @@ from tests.lib import (
     beat_problems,
     boottime_ns,
     check_terms,
+    mutants,
     processes,
     read_beats,
     wait_gone,
     wait_until,
 )
+from tests.lib.programs import ROOT
 
 # Speaks like leaderwrap and has its family: an elector, a guard, a keeper, a
 # command.
@@ -309,3 +312,34 @@ def test_links_between_hosts_can_be_cut_and_healed(arena):
     far.reject(near)
     assert b"PONG" not in ask()
     assert not os.path.exists("/sys/class/net/switch")
+
+
+# Mutants
+
+
+LICENSE = "license: 'MIT'"
+
+
+def test_a_mutant_is_its_text_and_nothing_else():
+    text = mutants.mutated("wrong", "meson.build", LICENSE, "license: 'other'", "gnu11", "c11")
+    whole = (ROOT / "meson.build").read_text(encoding="utf-8")
+    assert text == whole.replace(LICENSE, "license: 'other'").replace("gnu11", "c11") != whole
+
+
+@pytest.mark.parametrize("text, count", [("no such text", "0 times"), ("subdir(", " times")])
+def test_a_mutant_wants_its_text_once(text, count):
+    with pytest.raises(SystemExit, match="'wrong': .*%s in meson.build, not once" % count):
+        mutants.mutated("wrong", "meson.build", text, "")
+
+
+def try_all(capsys, caught):
+    rows = [(name, "meson.build", LICENSE, "") for name in "ab"]
+    options = argparse.Namespace(only="", jobs=2)
+    status = mutants.try_all(rows, options, lambda number, row: caught[number])
+    return status, capsys.readouterr().out.splitlines()[-1]
+
+
+def test_mutants_that_nobody_notices_are_counted(capsys):
+    noticed = mutants.Caught("somebody", "a while")
+    assert try_all(capsys, [noticed, noticed]) == (0, "mutants: 2 passed, 0 failed")
+    assert try_all(capsys, [noticed, None]) == (1, "mutants: 1 passed, 1 failed")
