@@ -43,19 +43,27 @@ enum mode {
     MODE_HELP,
 };
 
+/* One row; of what follows after the help, what has to be said is named. */
+#define ROW(section_, name_, letter_, argument_, help_, ...)                                       \
+    {                                                                                              \
+        .section = (section_), .name = (name_), .letter = (letter_), .argument = (argument_),      \
+        .help = (help_), __VA_ARGS__                                                               \
+    }
+
 static const struct cli_option rows[LAMP_COUNT] = {
-    [LAMP_NAME] = {"Which", "name", 'n', "NAME", "of the lamp", .single = "one lamp at a time"},
-    [LAMP_COLOR] = {NULL, "color", 0, "white|red", "of its light"},
-    [LAMP_LEVEL] = {NULL, "level", 'l', "N", "from 1 to 9"},
-    [LAMP_SOCKET] = {NULL, "socket", 0, "N", "where it is; default 0"},
-    [LAMP_AFTER] = {"When", "switch-on-after", 0, "TIME", "stays dark so long"},
-    [LAMP_FOR] = {NULL, "for", 0, "TIME", "shines so long"},
-    [LAMP_UNTIL] = {NULL, "wait", 0, "TIME|forever",
-                    "for somebody to come, however late that may be, and whoever it then turns out "
-                    "to be in the end"},
-    [LAMP_STYLE] = {NULL, "style", 0, "steady|blink", "how it shines"},
-    [LAMP_QUIET] = {NULL, "quiet", 'q', NULL, "says nothing"},
-    [LAMP_HELP] = {NULL, "help", 'h', NULL, "prints this", .line_only = true},
+    [LAMP_NAME] = ROW("Which", "name", 'n', "NAME", "of the lamp", .single = "one lamp at a time"),
+    [LAMP_COLOR] = ROW(NULL, "color", 0, "white|red", "of its light"),
+    [LAMP_LEVEL] = ROW(NULL, "level", 'l', "N", "from 1 to 9"),
+    [LAMP_SOCKET] = ROW(NULL, "socket", 0, "N", "where it is; default 0"),
+    [LAMP_AFTER] = ROW("When", "switch-on-after", 0, "TIME", "stays dark so long"),
+    [LAMP_FOR] = ROW(NULL, "for", 0, "TIME", "shines so long"),
+    [LAMP_UNTIL] =
+        ROW(NULL, "wait", 0, "TIME|forever",
+            "for somebody to come, however late that may be, and whoever it then turns out "
+            "to be in the end"),
+    [LAMP_STYLE] = ROW(NULL, "style", 0, "steady|blink", "how it shines"),
+    [LAMP_QUIET] = ROW(NULL, "quiet", 'q', NULL, "says nothing"),
+    [LAMP_HELP] = ROW(NULL, "help", 'h', NULL, "prints this", .line_only = true),
 };
 
 static const struct cli_table table = {
