@@ -34,10 +34,10 @@ struct handshake_refusal {
     char why[HANDSHAKE_WHY_SIZE];
 };
 
-/* Writes all that is to be said at once into `*words`, `*length` bytes, NULL where that is nothing;
+/* Writes all that is to be said at once into `*bytes`, `*length` bytes, NULL where that is nothing;
  * they belong to the caller (handshake_free_words). The password file is read anew. Returns 0, or
  * -1 and fills `*refusal`. */
-int handshake_begin(struct handshake *handshake, const struct redis_target *target, char **words,
+int handshake_begin(struct handshake *handshake, const struct redis_target *target, char **bytes,
                     size_t *length, struct handshake_refusal *refusal);
 
 /* Wipes and frees. NULL is fine. */
