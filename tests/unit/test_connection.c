@@ -589,12 +589,10 @@ static void full_server_refuses_the_connection_and_no_request(void **state)
     assert_int_equal(f->replies, 0);
 }
 
-/* The request finds nobody any more; what was said before counts, not the broken pipe. */
-static void who_hung_up_before_the_request_has_said_why(void **state)
+/* Connects to somebody who says something and has hung up before the request is sent. */
+static void expect_end_behind(struct fixture *f, const char *said, const char *why)
 {
-    struct fixture *f = *state;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    static const char said[] = "-ERR max number of clients reached\r\n";
     char name[] = "/tmp/leaderwrap-test-XXXXXX", url[128];
     int listener = socket(AF_UNIX, SOCK_STREAM, 0), client;
 
@@ -612,11 +610,25 @@ static void who_hung_up_before_the_request_has_said_why(void **state)
     assert_int_equal(write(client, said, strlen(said)), strlen(said));
     close(client);
     loop_until(&f->loop, is_closed, f);
-    assert_why(f, LEASE_FAILURE_TRANSIENT, "refused the connection: ERR max number of clients");
+    assert_why(f, LEASE_FAILURE_TRANSIENT, why);
     assert_int_equal(f->opened, 1);
+    assert_int_equal(f->replies, 0);
+    assert_int_equal(f->dropped, 1);
     close(listener);
     unlink(address.sun_path);
     rmdir(name);
+}
+
+/* What was said counts, not the broken pipe. */
+static void who_hung_up_before_the_request_has_said_why(void **state)
+{
+    expect_end_behind(*state, "-ERR max number of clients reached\r\n",
+                      "refused the connection: ERR max number of clients");
+}
+
+static void what_was_said_before_a_request_does_not_answer_it(void **state)
+{
+    expect_end_behind(*state, "+PONG\r\n", "lost the connection to redis at /tmp/");
 }
 
 static void wrong_database_is_configuration(void **state)
@@ -1138,6 +1150,7 @@ int main(void)
         TEST(full_server_is_no_password_trouble),
         TEST(full_server_refuses_the_connection_and_no_request),
         TEST(who_hung_up_before_the_request_has_said_why),
+        TEST(what_was_said_before_a_request_does_not_answer_it),
         TEST(wrong_database_is_configuration),
         TEST(strange_answer_to_auth_closes),
         TEST(password_file_is_read_at_each_connect),

@@ -1087,10 +1087,17 @@ static void close_with_requests_pending(void **state)
 
     store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, "", false);
     store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, "", false);
+    store_send_ping(anna->store, ++anna->requests);
     store_close(anna->store);
     anna->answers = 0;
+    /* While it is closed nothing is sent, and nothing is kept. */
+    store_send_ping(anna->store, ++anna->requests);
+    store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, "", false);
     connect_up(anna);
     assert_int_equal(anna->answers, 0);
+    store_send_ping(anna->store, ++anna->requests);
+    await(anna);
+    assert_int_equal(anna->answer.verdict, LEASE_RELEASED);
     assert_int_equal(renew(anna, token), LEASE_RENEWED);
     store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, "", false);
 }
