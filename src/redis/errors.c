@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SHOWN_MOST 128 /* bytes of an error that has an advice behind it */
+#define SHOWN_MOST 96 /* bytes of an error that has an advice behind it */
 
 static const char advice_keys[] = "grant the keys: ACL SETUSER <user> ~KEY ~{KEY}:*";
 static const char advice_channel[] = "grant the channel: ACL SETUSER <user> &{KEY}:*";
