@@ -15,12 +15,12 @@ struct election_action *action_add(struct election_actions *actions, enum electi
     return action;
 }
 
-struct election_action *action_tell(struct election_actions *actions, enum election_note note)
+struct election_note *action_tell(struct election_actions *actions, enum election_note_kind kind)
 {
     struct election_action *action = action_add(actions, ACTION_TELL);
 
-    action->note = note;
-    return action;
+    action->note.kind = kind;
+    return &action->note;
 }
 
 /* The name of the version that the next request writes. All who listen learn it, and none may be
@@ -38,23 +38,38 @@ bool request_can_leave(const struct election *election)
     return session_can_send(&election->session, &election->config.timing, election->now_ns);
 }
 
-struct election_action *request_send(struct election *election, struct election_actions *actions,
-                                     enum session_request kind)
+struct election_send *request_send(struct election *election, struct election_actions *actions,
+                                   enum session_request kind)
 {
-    static const enum election_action_kind action_of[] = {
-        [REQUEST_ACQUIRE] = ACTION_ACQUIRE,
-        [REQUEST_CLAIM] = ACTION_RENEW,
-        [REQUEST_RENEW] = ACTION_RENEW,
-        [REQUEST_RELEASE] = ACTION_RELEASE,
-    };
-    struct election_action *action = action_add(actions, action_of[kind]);
+    struct election_send *send = &action_add(actions, ACTION_SEND)->send;
+    struct lease_request *request = &send->request;
+    const struct term *term = &election->term;
 
-    make_nonce(election, action->nonce);
-    action->request = session_send(&election->session, &election->config.timing, kind,
-                                   action->nonce, election->now_ns);
-    action->token = election->term.token;
-    action->claim = kind == REQUEST_CLAIM;
-    if (kind == REQUEST_RENEW || kind == REQUEST_RELEASE)
-        memcpy(action->version, election->term.version, sizeof action->version);
-    return action;
+    make_nonce(election, request->nonce);
+    request->number = session_send(&election->session, &election->config.timing, kind,
+                                   request->nonce, election->now_ns);
+    switch (kind) {
+    case REQUEST_NONE:
+        break;
+    case REQUEST_ACQUIRE:
+        request->kind = LEASE_ACQUIRE;
+        break;
+    case REQUEST_CLAIM:
+        request->kind = LEASE_RENEW;
+        request->renew.token = term->token;
+        request->renew.claim = true;
+        break;
+    case REQUEST_RENEW:
+        request->kind = LEASE_RENEW;
+        request->renew.token = term->token;
+        memcpy(request->renew.version, term->version, sizeof request->renew.version);
+        break;
+    case REQUEST_RELEASE:
+        request->kind = LEASE_RELEASE;
+        request->release.token = term->token;
+        memcpy(request->release.version, term->version, sizeof request->release.version);
+        send->end = election->end;
+        break;
+    }
+    return send;
 }

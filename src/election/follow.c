@@ -350,18 +350,22 @@ static void ask(struct election *election, struct election_actions *actions)
 {
     const struct observation *observation = &election->observation;
     struct follow *follow = &election->follow;
-    struct election_action *action = request_send(election, actions, REQUEST_ACQUIRE);
+    struct lease_acquire *acquire =
+        &request_send(election, actions, REQUEST_ACQUIRE)->request.acquire;
     int64_t now_ns = election->now_ns;
 
     follow->free_hint = false;
     follow->asked_with_observation = now_ns >= ripe_at_ns(election);
-    action->token = follow->floor_token;
-    action->never_saw_record = !follow->saw_record;
-    action->observed = observation->seen;
-    if (observation->seen.since_ns >= 0)
-        action->observed_ms = (now_ns - observation->seen.since_ns) / NS_PER_MS;
+    acquire->floor_token = follow->floor_token;
+    acquire->never_saw_record = !follow->saw_record;
+    if (observation->seen.since_ns >= 0) {
+        memcpy(acquire->observed_ident, observation->seen.ident, sizeof acquire->observed_ident);
+        memcpy(acquire->observed_version, observation->seen.nonce,
+               sizeof acquire->observed_version);
+        acquire->observed_ms = (now_ns - observation->seen.since_ns) / NS_PER_MS;
+    }
     if (now_ns < observation->hold_until_ns)
-        action->hold_ms =
+        acquire->hold_left_ms =
             min_ns((observation->hold_until_ns - now_ns) / NS_PER_MS + 1, DURATION_MAX_MS);
 }
 

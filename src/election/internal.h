@@ -24,11 +24,12 @@
 /* Returns the new one at the end of the list, all zero but for its kind. */
 struct election_action *action_add(struct election_actions *actions,
                                    enum election_action_kind kind);
-struct election_action *action_tell(struct election_actions *actions, enum election_note note);
-/* Whether a request may leave now; and one, which then is under way. */
+struct election_note *action_tell(struct election_actions *actions, enum election_note_kind kind);
+/* Whether a request may leave now; and one of `kind`, which then is under way: all but what only
+ * its sender knows is filled in. */
 bool request_can_leave(const struct election *election);
-struct election_action *request_send(struct election *election, struct election_actions *actions,
-                                     enum session_request kind);
+struct election_send *request_send(struct election *election, struct election_actions *actions,
+                                   enum session_request kind);
 
 /* ---- follow.c ---- */
 

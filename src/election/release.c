@@ -275,9 +275,8 @@ enum release_next release_advance(struct election *election, struct election_act
     if (release->restoring && election->now_ns < election->term.deadlines.expires_at_ns) {
         request_send(election, actions, REQUEST_RENEW);
     } else {
-        struct election_action *action = request_send(election, actions, REQUEST_RELEASE);
-        action->end = election->end;
-        action->hold_ms = hold_left_ms(election);
+        request_send(election, actions, REQUEST_RELEASE)->request.release.hold_ms =
+            hold_left_ms(election);
     }
     return RELEASE_ON;
 }

@@ -58,24 +58,26 @@ static void run_hook(struct election *election, struct election_actions *actions
 {
     if (!election->config.hooks[hook])
         return;
-    struct election_action *run = action_add(actions, ACTION_RUN_HOOK);
-    run->hook = hook;
-    run->token = election->term.token;
-    run->end = election->end;
-    run->before = election->term.before;
-    run->deadlines = election->term.deadlines;
+    action_add(actions, ACTION_RUN_HOOK)->hook = (struct election_hook_run){
+        .hook = hook,
+        .token = election->term.token,
+        .before = election->term.before,
+        .end = election->end,
+        .deadlines = election->term.deadlines,
+    };
     release_expect_hook(&election->release, hook);
 }
 
 static void tell_run(const struct election *election, struct election_actions *actions,
                      enum election_action_kind kind)
 {
-    struct election_action *action = action_add(actions, kind);
+    const struct term *term = &election->term;
+    struct election_run *run = &action_add(actions, kind)->run;
 
-    action->run = election->term.run;
-    action->token = election->term.token;
-    action->deadlines = election->term.deadlines;
-    memcpy(action->version, election->term.version, sizeof action->version);
+    run->number = term->run;
+    run->token = term->token;
+    run->deadlines = term->deadlines;
+    memcpy(run->version, term->version, sizeof run->version);
 }
 
 /* Starts the tree, for the first time in this term or again. */
@@ -116,7 +118,7 @@ static void begin_first_run(struct election *election, struct election_actions *
     } else {
         begin_run(election, actions);
     }
-    struct election_action *note =
+    struct election_note *note =
         action_tell(actions, delay_ns > 0 ? NOTE_LOCK_DELAY : NOTE_ELECTED);
     note->token = term->token;
     note->delay_ms = delay_ns > 0 ? delay_ns / NS_PER_MS : 0;
@@ -149,7 +151,7 @@ static void kill_tree(struct election *election, struct election_actions *action
         return;
     term->kill_sent = true;
     term->abandon_at_ns = keeper_patience_ends_ns(election);
-    action_add(actions, ACTION_KILL_TREE)->run = term->run;
+    action_add(actions, ACTION_KILL_TREE)->run.number = term->run;
 }
 
 void term_hurry(struct election *election, struct election_actions *actions)
@@ -194,7 +196,7 @@ enum term_next term_end(struct election *election, struct election_actions *acti
     } else if (end == END_LOST) {
         kill_tree(election, actions);
     } else {
-        action_add(actions, ACTION_STOP_TREE)->run = term->run;
+        action_add(actions, ACTION_STOP_TREE)->run.number = term->run;
     }
     return TERM_STOPS;
 }
@@ -312,7 +314,7 @@ void term_unhealthy(struct election *election, struct election_actions *actions,
     term->failed = true;
     term->well_until_ns = well_until_ns;
     action_tell(actions, NOTE_TERM_ENDING)->end = END_UNHEALTHY;
-    action_add(actions, ACTION_STOP_TREE)->run = term->run;
+    action_add(actions, ACTION_STOP_TREE)->run.number = term->run;
 }
 
 /* What is to be ended and cannot be must not keep the lease for ever: after a TTL nothing more is
@@ -464,7 +466,7 @@ void term_stand_back(struct election *election, struct election_actions *actions
     case END_FAILED:
     case END_UNHEALTHY: {
         penalty_ms = election->config.penalty_ms;
-        struct election_action *note = action_tell(actions, NOTE_STAND_BACK);
+        struct election_note *note = action_tell(actions, NOTE_STAND_BACK);
         note->end = election->end;
         note->delay_ms = penalty_ms;
         break;

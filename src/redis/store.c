@@ -301,8 +301,9 @@ static void send_script(struct request *request, bool whole)
 }
 
 /* Puts the script's own arguments behind those that all scripts have, and sends it. */
-static void start_script(struct store *store, uint64_t number, const struct script *script,
-                         enum verdict_of of, const char *nonce, int argc, const char *const *own)
+static void start_script(struct store *store, const struct lease_request *asked,
+                         const struct script *script, enum verdict_of of, int argc,
+                         const char *const *own)
 {
     char ttl[NUMBER_SIZE];
     const char *argv[ARGS_MAX] = {
@@ -315,7 +316,7 @@ static void start_script(struct store *store, uint64_t number, const struct scri
         store->config.id,
         store->config.name,
         ttl,
-        nonce,
+        asked->nonce,
         store->config.command != NULL ? store->config.command : "",
     };
     const int common = 11;
@@ -324,7 +325,7 @@ static void start_script(struct store *store, uint64_t number, const struct scri
     snprintf(ttl, sizeof ttl, "%" PRId64, store->config.ttl_ms);
     for (int i = 0; i < argc; i++)
         argv[common + i] = own[i];
-    request = request_new(store, number, common + argc, argv);
+    request = request_new(store, asked->number, common + argc, argv);
     if (request == NULL)
         return;
     request->script = script;
@@ -332,13 +333,15 @@ static void start_script(struct store *store, uint64_t number, const struct scri
     send_script(request, store->whole);
 }
 
-void store_send_acquire(struct store *store, const struct store_acquire *acquire)
+static void send_acquire(struct store *store, const struct lease_request *asked)
 {
+    const struct lease_acquire *acquire = &asked->acquire;
+    const bool observed =
+        acquire->observed_ident[0] != '\0' && acquire->observed_version[0] != '\0';
+    const bool fresh = store->config.assume_fresh && acquire->never_saw_record;
     char floor_token[NUMBER_SIZE];
     char observed_ms[NUMBER_SIZE];
     char hold_left[NUMBER_SIZE];
-    const bool observed = acquire->observed_ident != NULL && acquire->observed_version != NULL;
-    const bool fresh = store->config.assume_fresh && acquire->never_saw_record;
     const char *own[] = {
         floor_token,
         observed ? acquire->observed_ident : "",
@@ -351,30 +354,45 @@ void store_send_acquire(struct store *store, const struct store_acquire *acquire
     snprintf(floor_token, sizeof floor_token, "%" PRIu64, acquire->floor_token);
     snprintf(observed_ms, sizeof observed_ms, "%" PRId64, observed ? acquire->observed_ms : 0);
     snprintf(hold_left, sizeof hold_left, "%" PRId64, observed ? acquire->hold_left_ms : 0);
-    start_script(store, acquire->request, &script_acquire, VERDICT_OF_ACQUIRE, acquire->nonce, 6,
-                 own);
+    start_script(store, asked, &script_acquire, VERDICT_OF_ACQUIRE, 6, own);
 }
 
-void store_send_renew(struct store *store, uint64_t request, const char *nonce, uint64_t token,
-                      const char *version, bool claim)
+static void send_renew(struct store *store, const struct lease_request *asked)
 {
-    char token_text[NUMBER_SIZE];
-    const char *own[] = {token_text, claim ? "1" : "0", version};
+    const struct lease_renew *renew = &asked->renew;
+    char token[NUMBER_SIZE];
+    const char *own[] = {token, renew->claim ? "1" : "0", renew->version};
 
-    snprintf(token_text, sizeof token_text, "%" PRIu64, token);
-    start_script(store, request, &script_renew, VERDICT_OF_RENEW, nonce, 3, own);
+    snprintf(token, sizeof token, "%" PRIu64, renew->token);
+    start_script(store, asked, &script_renew, VERDICT_OF_RENEW, 3, own);
 }
 
-void store_send_release(struct store *store, uint64_t request, const char *nonce,
-                        const struct store_release *release)
+static void send_release(struct store *store, const struct lease_request *asked)
 {
-    char token_text[NUMBER_SIZE];
-    char hold_text[NUMBER_SIZE];
-    const char *own[] = {token_text, hold_text, release->reason, release->version};
+    const struct lease_release *release = &asked->release;
+    char token[NUMBER_SIZE];
+    char hold[NUMBER_SIZE];
+    const char *own[] = {token, hold, release->reason != NULL ? release->reason : "",
+                         release->version};
 
-    snprintf(token_text, sizeof token_text, "%" PRIu64, release->token);
-    snprintf(hold_text, sizeof hold_text, "%" PRId64, release->hold_ms);
-    start_script(store, request, &script_release, VERDICT_OF_RELEASE, nonce, 4, own);
+    snprintf(token, sizeof token, "%" PRIu64, release->token);
+    snprintf(hold, sizeof hold, "%" PRId64, release->hold_ms);
+    start_script(store, asked, &script_release, VERDICT_OF_RELEASE, 4, own);
+}
+
+void store_send(struct store *store, const struct lease_request *request)
+{
+    switch (request->kind) {
+    case LEASE_ACQUIRE:
+        send_acquire(store, request);
+        break;
+    case LEASE_RENEW:
+        send_renew(store, request);
+        break;
+    case LEASE_RELEASE:
+        send_release(store, request);
+        break;
+    }
 }
 
 static void start_plain(struct store *store, uint64_t number, int argc, const char *const *argv,

@@ -98,22 +98,26 @@ static void look(struct check *check)
 
 static void take_step(struct check *check)
 {
-    char nonce[LEASE_NONCE_SIZE];
-    struct store_acquire acquire = {.nonce = nonce, .never_saw_record = true};
-    const struct store_release release = {
-        .token = check->token, .version = check->version, .reason = "check"};
+    struct lease_request request = {.number = ++check->request};
 
-    snprintf(nonce, sizeof nonce, "check%011" PRIu64, ++check->request);
-    acquire.request = check->request;
+    snprintf(request.nonce, sizeof request.nonce, "check%011" PRIu64, check->request);
     switch (check->step) {
     case STEP_ACQUIRE:
-        store_send_acquire(check->store, &acquire);
+        request.kind = LEASE_ACQUIRE;
+        request.acquire.never_saw_record = true;
+        store_send(check->store, &request);
         break;
     case STEP_RENEW:
-        store_send_renew(check->store, check->request, nonce, check->token, "", false);
+        request.kind = LEASE_RENEW;
+        request.renew.token = check->token;
+        store_send(check->store, &request);
         break;
     case STEP_RELEASE:
-        store_send_release(check->store, check->request, nonce, &release);
+        request.kind = LEASE_RELEASE;
+        request.release.token = check->token;
+        request.release.reason = "check";
+        memcpy(request.release.version, check->version, sizeof request.release.version);
+        store_send(check->store, &request);
         break;
     case STEP_PING:
         store_send_ping(check->store, check->request);

@@ -351,14 +351,14 @@ void companions_close(struct companions *companions)
         keeper_link_close(companions->list[i].link);
 }
 
-void companions_run_hook(struct companions *companions, const struct election_action *action,
+void companions_run_hook(struct companions *companions, const struct election_hook_run *run,
                          const char *reason)
 {
     const struct companion *companion = &companions->list[COMPANION_HOOKS];
-    struct hook_call call = {.hook = action->hook, .token = action->token};
+    struct hook_call call = {.hook = run->hook, .token = run->token};
 
     snprintf(call.reason, sizeof call.reason, "%s", reason);
-    companions->kill_at_ns = action->deadlines.kill_at_ns;
+    companions->kill_at_ns = run->deadlines.kill_at_ns;
     if (companion->link == NULL) {
         companions->hooks_over[call.hook]++;
         return;

@@ -91,9 +91,9 @@ int companions_open(struct companions *companions, uv_loop_t *loop, int64_t ack_
                     const struct companions_callbacks *callbacks, void *context);
 void companions_close(struct companions *companions);
 
-/* Runs the hook of `action`, an ACTION_RUN_HOOK, when no other runs any more. Hooks tell of a
+/* Runs the hook of `run` when no other runs any more. Hooks tell of a
  * state, so of several that wait only the last one is run. */
-void companions_run_hook(struct companions *companions, const struct election_action *action,
+void companions_run_hook(struct companions *companions, const struct election_hook_run *run,
                          const char *reason);
 /* Ends HOOK_ACQUIRE at once, if it runs. It cannot wait then: HOOK_LOSE has taken its place. */
 void companions_kill_hook(struct companions *companions);

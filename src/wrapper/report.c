@@ -120,7 +120,7 @@ static void describe_hold(const struct lease_record *record, char *buffer, size_
 }
 
 static void tell_busy(struct report *report, const struct election *election,
-                      const struct election_action *action, const struct lease_reply *reply)
+                      const struct election_note *note, const struct lease_reply *reply)
 {
     char advice[160];
 
@@ -129,7 +129,7 @@ static void tell_busy(struct report *report, const struct election *election,
     else if (reply != NULL)
         describe_holder(report, election, &reply->record, report->told_waiting,
                         sizeof report->told_waiting);
-    if (action->end == END_FOREIGN)
+    if (note->end == END_FOREIGN)
         log_line(LOG_LEVEL_ERROR, "foreign", "not running the command: %s; %s",
                  report->told_waiting, occupant_advice(report->options, advice, sizeof advice));
     else
@@ -206,25 +206,25 @@ static void set_leading(struct report *report, const struct election *election)
 }
 
 static void tell_elected(struct report *report, const struct election *election,
-                         const struct election_action *action)
+                         const struct election_note *note)
 {
     char delay[32];
 
-    log_set_token(action->token);
+    log_set_token(note->token);
     set_leading(report, election);
     report->told_waiting[0] = '\0';
-    if (action->note == NOTE_ELECTED) {
+    if (note->kind == NOTE_ELECTED) {
         log_line(LOG_LEVEL_INFO, "elected",
                  "elected: %s leads with token %" PRIu64 "; starting the command",
-                 report->options->name, action->token);
+                 report->options->name, note->token);
         return;
     }
-    duration_format(delay, sizeof delay, action->delay_ms);
+    duration_format(delay, sizeof delay, note->delay_ms);
     log_line(LOG_LEVEL_INFO, "elected",
              "elected: %s leads with token %" PRIu64
              "; the last term is not known to have ended with a release: starting the command in "
              "%s",
-             report->options->name, action->token, delay);
+             report->options->name, note->token, delay);
 }
 
 static void tell_lost(const struct lease_reply *reply)
@@ -243,18 +243,18 @@ static void tell_lost(const struct lease_reply *reply)
                  record->name[0] != '\0' ? record->name : "nobody", record->token);
 }
 
-static void tell_restart(struct report *report, const struct election_action *action)
+static void tell_restart(struct report *report, const struct election_note *note)
 {
     char delay[32];
 
-    duration_format(delay, sizeof delay, action->delay_ms);
+    duration_format(delay, sizeof delay, note->delay_ms);
     set_status(report,
-               action->note == NOTE_RESTART ? "leading; starting the command again in %s"
-                                            : "standing back for %s: the command fails",
+               note->kind == NOTE_RESTART ? "leading; starting the command again in %s"
+                                          : "standing back for %s: the command fails",
                delay);
-    if (action->note == NOTE_RESTART)
+    if (note->kind == NOTE_RESTART)
         log_line(LOG_LEVEL_WARNING, "restart", "starting the command again in %s", delay);
-    else if (action->end == END_UNHEALTHY)
+    else if (note->end == END_UNHEALTHY)
         log_line(LOG_LEVEL_ERROR, "stand_back",
                  "the command was unhealthy; standing back for %s so that another node may try",
                  delay);
@@ -299,9 +299,9 @@ static void tell_ending(enum election_end end, const struct lease_reply *reply)
 }
 
 /* The lease was given back, or not. */
-static void tell_release(const struct election_action *action)
+static void tell_release(const struct election_note *note)
 {
-    switch (action->note) {
+    switch (note->kind) {
     case NOTE_RELEASED:
         log_line(LOG_LEVEL_INFO, "released", "lease released; another may lead now");
         log_set_token(0);
@@ -387,21 +387,21 @@ static void hear_reply(struct report *report, const struct election *election,
 }
 
 void report_note(struct report *report, const struct election *election,
-                 const struct election_action *action, const struct lease_reply *reply)
+                 const struct election_note *note, const struct lease_reply *reply)
 {
     if (reply != NULL)
         hear_reply(report, election, reply);
-    switch (action->note) {
+    switch (note->kind) {
     case NOTE_WAITING:
         if (reply != NULL)
             tell_waiting(report, election, &reply->record);
         break;
     case NOTE_BUSY:
-        tell_busy(report, election, action, reply);
+        tell_busy(report, election, note, reply);
         break;
     case NOTE_ELECTED:
     case NOTE_LOCK_DELAY:
-        tell_elected(report, election, action);
+        tell_elected(report, election, note);
         break;
     case NOTE_RENEWED: {
         char ttl[32];
@@ -413,17 +413,17 @@ void report_note(struct report *report, const struct election *election,
     case NOTE_RENEWAL_FAILED:
     case NOTE_ASK_FAILED:
     case NOTE_RELEASE_FAILED:
-        trouble_failed(&report->trouble, election, action->note, reply);
+        trouble_failed(&report->trouble, election, note->kind, reply);
         break;
     case NOTE_RETRY:
-        tell_retry(report, election, action->delay_ms);
+        tell_retry(report, election, note->delay_ms);
         break;
     case NOTE_RESTART:
     case NOTE_STAND_BACK:
-        tell_restart(report, action);
+        tell_restart(report, note);
         break;
     case NOTE_TERM_ENDING:
-        tell_ending(action->end, reply);
+        tell_ending(note->end, reply);
         break;
     case NOTE_TERM_OVER:
         log_line(LOG_LEVEL_INFO, "tree_dead", "the command and all it started are gone");
@@ -432,7 +432,7 @@ void report_note(struct report *report, const struct election *election,
         tell_hook_alive(election);
         break;
     default:
-        tell_release(action);
+        tell_release(note);
         break;
     }
 }

@@ -29,7 +29,7 @@ void report_start(struct report *report);
 
 /* Tells `action`, an ACTION_TELL. `reply` is the answer that led to it, NULL if none did. */
 void report_note(struct report *report, const struct election *election,
-                 const struct election_action *action, const struct lease_reply *reply);
+                 const struct election_note *note, const struct lease_reply *reply);
 
 /* Tells what the keeper reported. */
 void report_keeper(struct report *report, const struct keeper_report *keeper);

@@ -53,14 +53,15 @@ static void ask_keeper(struct supervisor *supervisor, enum keeper_request_kind k
 static void start_tree(struct supervisor *supervisor, const struct election_action *action)
 {
     bool start = action->kind == ACTION_START;
+    const struct election_run *run = &action->run;
     struct keeper_request request = {
         .kind = start ? KEEPER_START : KEEPER_EXTEND,
-        .run = action->run,
-        .token = action->token,
-        .stop_at_ns = action->deadlines.stop_at_ns,
-        .kill_at_ns = action->deadlines.kill_at_ns,
+        .run = run->number,
+        .token = run->token,
+        .stop_at_ns = run->deadlines.stop_at_ns,
+        .kill_at_ns = run->deadlines.kill_at_ns,
     };
-    memcpy(request.version, action->version, sizeof request.version);
+    memcpy(request.version, run->version, sizeof request.version);
     if (start) {
         supervisor->outcome.child_status = -1;
         supervisor->outcome.child_signal = 0;
@@ -74,15 +75,16 @@ static void stop_tree(struct supervisor *supervisor, const struct election_actio
     int number = supervisor->outcome.stop_signal != 0 ? supervisor->outcome.stop_signal : SIGTERM;
 
     companions_command_ending(supervisor->companions);
-    ask_keeper(supervisor, kill ? KEEPER_KILL : KEEPER_STOP, action->run, kill ? SIGKILL : number);
+    ask_keeper(supervisor, kill ? KEEPER_KILL : KEEPER_STOP, action->run.number,
+               kill ? SIGKILL : number);
 }
 
-static void run_hook(struct supervisor *supervisor, const struct election_action *action)
+static void run_hook(struct supervisor *supervisor, const struct election_hook_run *run)
 {
     const char *reason =
-        action->hook == HOOK_LOSE ? outcome_reason(action->end) : outcome_grounds(action->before);
+        run->hook == HOOK_LOSE ? outcome_reason(run->end) : outcome_grounds(run->before);
 
-    companions_run_hook(supervisor->companions, action, reason);
+    companions_run_hook(supervisor->companions, run, reason);
 }
 
 static void leave_when_done(struct supervisor *supervisor)
@@ -91,32 +93,26 @@ static void leave_when_done(struct supervisor *supervisor)
         uv_stop(&supervisor->loop);
 }
 
-static void send_acquire(struct supervisor *supervisor, const struct election_action *action)
-{
-    bool observed = action->observed.since_ns >= 0;
-    struct store_acquire acquire = {
-        .request = action->request,
-        .nonce = action->nonce,
-        .floor_token = action->token,
-        .never_saw_record = action->never_saw_record,
-        .observed_ident = observed ? action->observed.ident : NULL,
-        .observed_version = observed ? action->observed.nonce : NULL,
-        .observed_ms = action->observed_ms,
-        .hold_left_ms = action->hold_ms,
-    };
-    store_send_acquire(supervisor->store, &acquire);
-}
-
-static void send_release(struct supervisor *supervisor, const struct election_action *action)
+static void send_request(struct supervisor *supervisor, const struct election_send *send)
 {
     char reason[OUTCOME_REASON_SIZE];
-    const struct store_release release = {
-        .token = action->token,
-        .version = action->version,
-        .hold_ms = action->hold_ms,
-        .reason = outcome_history(&supervisor->outcome, action->end, reason, sizeof reason),
-    };
-    store_send_release(supervisor->store, action->request, action->nonce, &release);
+    struct lease_request request = send->request;
+
+    if (request.kind == LEASE_RELEASE)
+        request.release.reason =
+            outcome_history(&supervisor->outcome, send->end, reason, sizeof reason);
+    store_send(supervisor->store, &request);
+}
+
+static void tell(struct supervisor *supervisor, const struct election_note *note,
+                 const struct lease_reply *reply)
+{
+    if (note->kind == NOTE_TERM_OVER)
+        outcome_note_end(&supervisor->outcome, note->end);
+    report_note(&supervisor->report, &supervisor->election, note, reply);
+    notify_status(&supervisor->notify, supervisor->report.status);
+    if (note->kind == NOTE_WAITING || note->kind == NOTE_ELECTED || note->kind == NOTE_LOCK_DELAY)
+        notify_ready(&supervisor->notify);
 }
 
 static void perform(struct supervisor *supervisor, const struct election_action *action,
@@ -126,15 +122,8 @@ static void perform(struct supervisor *supervisor, const struct election_action 
     case ACTION_OPEN:
         store_open(supervisor->store);
         break;
-    case ACTION_ACQUIRE:
-        send_acquire(supervisor, action);
-        break;
-    case ACTION_RENEW:
-        store_send_renew(supervisor->store, action->request, action->nonce, action->token,
-                         action->version, action->claim);
-        break;
-    case ACTION_RELEASE:
-        send_release(supervisor, action);
+    case ACTION_SEND:
+        send_request(supervisor, &action->send);
         break;
     case ACTION_WATCH:
         watcher_start(supervisor->watcher);
@@ -145,7 +134,7 @@ static void perform(struct supervisor *supervisor, const struct election_action 
     case ACTION_START:
     case ACTION_EXTEND:
         start_tree(supervisor, action);
-        companions_extend(supervisor->companions, &action->deadlines);
+        companions_extend(supervisor->companions, &action->run.deadlines);
         break;
     case ACTION_STOP_TREE:
     case ACTION_KILL_TREE:
@@ -155,7 +144,7 @@ static void perform(struct supervisor *supervisor, const struct election_action 
         keeper_link_abandon(supervisor->keeper, "the keeper did not end the command in time");
         break;
     case ACTION_RUN_HOOK:
-        run_hook(supervisor, action);
+        run_hook(supervisor, &action->hook);
         break;
     case ACTION_KILL_HOOK:
         companions_kill_hook(supervisor->companions);
@@ -164,13 +153,7 @@ static void perform(struct supervisor *supervisor, const struct election_action 
         companions_kill_hooks(supervisor->companions);
         break;
     case ACTION_TELL:
-        if (action->note == NOTE_TERM_OVER)
-            outcome_note_end(&supervisor->outcome, action->end);
-        report_note(&supervisor->report, &supervisor->election, action, reply);
-        notify_status(&supervisor->notify, supervisor->report.status);
-        if (action->note == NOTE_WAITING || action->note == NOTE_ELECTED ||
-            action->note == NOTE_LOCK_DELAY)
-            notify_ready(&supervisor->notify);
+        tell(supervisor, &action->note, reply);
         break;
     case ACTION_EXIT:
         supervisor->outcome.end = action->end;

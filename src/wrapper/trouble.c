@@ -159,7 +159,7 @@ void trouble_retry(struct trouble *trouble, const struct election *election, int
 }
 
 /* What failed, in a word for machines and in words for people. */
-static void name_request(enum election_note note, const char **event, const char **what)
+static void name_request(enum election_note_kind note, const char **event, const char **what)
 {
     *event = note == NOTE_RENEWAL_FAILED   ? "renew_failed"
              : note == NOTE_RELEASE_FAILED ? "release_failed"
@@ -170,7 +170,7 @@ static void name_request(enum election_note note, const char **event, const char
 }
 
 void trouble_failed(struct trouble *trouble, const struct election *election,
-                    enum election_note note, const struct lease_reply *reply)
+                    enum election_note_kind note, const struct lease_reply *reply)
 {
     const char *why = reply == NULL ? "no answer from redis; it may have been executed all the same"
                       : reply->verdict == LEASE_FAILED

@@ -49,7 +49,7 @@ void trouble_retry(struct trouble *trouble, const struct election *election, int
 
 /* A request failed: `note` is one of NOTE_*_FAILED. `reply` says how, NULL: without an answer. */
 void trouble_failed(struct trouble *trouble, const struct election *election,
-                    enum election_note note, const struct lease_reply *reply);
+                    enum election_note_kind note, const struct lease_reply *reply);
 
 /* There was no answer from Redis, and there is no more waiting for one. */
 void trouble_unreachable(const struct trouble *trouble);

@@ -25,28 +25,20 @@ static void perform(struct will *will, const struct election_action *action)
     case ACTION_OPEN:
         store_open(will->store);
         break;
-    case ACTION_RENEW:
-        store_send_renew(will->store, action->request, action->nonce, action->token,
-                         action->version, action->claim);
-        break;
-    case ACTION_RELEASE: {
-        const struct store_release release = {
-            .token = action->token,
-            .version = action->version,
-            .hold_ms = action->hold_ms,
-            .reason = outcome_reason(action->end),
-        };
-        store_send_release(will->store, action->request, action->nonce, &release);
+    case ACTION_SEND: {
+        struct lease_request request = action->send.request;
+        if (request.kind == LEASE_RELEASE)
+            request.release.reason = outcome_reason(action->send.end);
+        store_send(will->store, &request);
         break;
     }
     case ACTION_TELL:
-        will->released = will->released || action->note == NOTE_RELEASED;
+        will->released = will->released || action->note.kind == NOTE_RELEASED;
         break;
     case ACTION_EXIT:
         uv_stop(&will->loop);
         break;
     /* There is nothing left to run, to stop or to wait for. */
-    case ACTION_ACQUIRE:
     case ACTION_WATCH:
     case ACTION_UNWATCH:
     case ACTION_START:

@@ -55,7 +55,7 @@ static struct {
 
     struct {
         bool pending;
-        enum election_action_kind kind;
+        enum lease_request_kind kind;
         bool claim;
         uint64_t number;
         uint64_t token;
@@ -103,42 +103,42 @@ static void before_read(unsigned serial, const uint8_t *data, size_t length)
 
 static void step(enum election_event_kind kind, struct election_event event);
 
-static void check_deadlines(const struct election_action *action)
+static void check_deadlines(const struct election_run *run)
 {
     struct deadlines due = timing_deadlines(&world.election.config.timing, world.asked.sent_ns);
 
-    ORACLE(memcmp(&due, &action->deadlines, sizeof due) == 0);
+    ORACLE(memcmp(&due, &run->deadlines, sizeof due) == 0);
     ORACLE(world.now_ns < due.stop_at_ns);
 }
 
-static void begin(const struct election_action *action)
+static void begin(const struct election_run *run)
 {
-    bool claim = world.asked.kind == ACTION_RENEW && world.asked.claim;
+    bool claim = world.asked.kind == LEASE_RENEW && world.asked.claim;
 
-    ORACLE(!world.tree_alive && action->token > world.token && world.open);
-    ORACLE(claim || world.asked.kind == ACTION_ACQUIRE);
-    ORACLE(strcmp(action->version, world.asked.nonce) == 0);
+    ORACLE(!world.tree_alive && run->token > world.token && world.open);
+    ORACLE(claim || world.asked.kind == LEASE_ACQUIRE);
+    ORACLE(strcmp(run->version, world.asked.nonce) == 0);
     ORACLE(was_answered(&world.said, ID, world.asked.nonce, claim ? "RENEWED" : "GRANTED",
-                        action->token));
-    check_deadlines(action);
+                        run->token));
+    check_deadlines(run);
     world.tree_alive = true;
-    world.token = action->token;
-    world.run = action->run;
-    world.kill_at_ns = action->deadlines.kill_at_ns;
+    world.token = run->token;
+    world.run = run->number;
+    world.kill_at_ns = run->deadlines.kill_at_ns;
 }
 
-static void extend(const struct election_action *action)
+static void extend(const struct election_run *run)
 {
-    ORACLE(world.tree_alive && action->run == world.run && world.open);
-    ORACLE(world.asked.kind == ACTION_RENEW && !world.asked.claim &&
+    ORACLE(world.tree_alive && run->number == world.run && world.open);
+    ORACLE(world.asked.kind == LEASE_RENEW && !world.asked.claim &&
            world.asked.token == world.token);
     ORACLE(was_answered(&world.said, ID, world.asked.nonce, "RENEWED", world.token));
-    check_deadlines(action);
-    ORACLE(action->deadlines.kill_at_ns >= world.kill_at_ns);
-    world.kill_at_ns = action->deadlines.kill_at_ns;
+    check_deadlines(run);
+    ORACLE(run->deadlines.kill_at_ns >= world.kill_at_ns);
+    world.kill_at_ns = run->deadlines.kill_at_ns;
 }
 
-static void note_request(const struct election_action *action)
+static void note_request(const struct lease_request *request)
 {
     const int64_t timeout_ns = world.election.config.timing.request_timeout_ms * NS_PER_MS;
     /* Who runs out of time does not wait for so long, but for a moment at least. */
@@ -152,40 +152,23 @@ static void note_request(const struct election_action *action)
     ORACLE(world.open);
     ORACLE(!world.asked.pending || world.now_ns >= world.asked.sent_ns + least_ns);
     world.asked.pending = true;
-    world.asked.kind = action->kind;
-    world.asked.claim = action->claim;
-    world.asked.number = action->request;
-    world.asked.token = action->token;
+    world.asked.kind = request->kind;
+    world.asked.claim = request->kind == LEASE_RENEW && request->renew.claim;
+    world.asked.number = request->number;
+    world.asked.token = request->kind == LEASE_RENEW ? request->renew.token : 0;
     world.asked.sent_ns = world.now_ns;
-    memcpy(world.asked.nonce, action->nonce, sizeof world.asked.nonce);
+    memcpy(world.asked.nonce, request->nonce, sizeof world.asked.nonce);
 }
 
-static void send_acquire(const struct election_action *action)
+static void send_request(const struct election_send *send)
 {
-    bool observed = action->observed.since_ns >= 0;
-    const struct store_acquire acquire = {
-        .request = action->request,
-        .nonce = action->nonce,
-        .floor_token = action->token,
-        .never_saw_record = action->never_saw_record,
-        .observed_ident = observed ? action->observed.ident : NULL,
-        .observed_version = observed ? action->observed.nonce : NULL,
-        .observed_ms = action->observed_ms,
-        .hold_left_ms = action->hold_ms,
-    };
+    struct lease_request request = send->request;
 
-    note_request(action);
-    store_send_acquire(world.store, &acquire);
-}
-
-static void send_release(const struct election_action *action)
-{
-    const struct store_release release = {
-        .token = action->token, .version = action->version, .reason = "fuzz"};
-
-    ORACLE(!world.tree_alive);
-    note_request(action);
-    store_send_release(world.store, action->request, action->nonce, &release);
+    ORACLE(request.kind != LEASE_RELEASE || !world.tree_alive);
+    if (request.kind == LEASE_RELEASE)
+        request.release.reason = "fuzz";
+    note_request(&request);
+    store_send(world.store, &request);
 }
 
 static void open_store(void)
@@ -206,16 +189,8 @@ static void perform(const struct election_action *action)
     case ACTION_OPEN:
         open_store();
         break;
-    case ACTION_ACQUIRE:
-        send_acquire(action);
-        break;
-    case ACTION_RENEW:
-        note_request(action);
-        store_send_renew(world.store, action->request, action->nonce, action->token,
-                         action->version, action->claim);
-        break;
-    case ACTION_RELEASE:
-        send_release(action);
+    case ACTION_SEND:
+        send_request(&action->send);
         break;
     case ACTION_WATCH:
         world.watching = true;
@@ -226,10 +201,10 @@ static void perform(const struct election_action *action)
         watcher_stop(world.watcher);
         break;
     case ACTION_START:
-        begin(action);
+        begin(&action->run);
         break;
     case ACTION_EXTEND:
-        extend(action);
+        extend(&action->run);
         break;
     case ACTION_EXIT:
         world.done = true;

@@ -92,9 +92,42 @@ bool keeper_may_freeze(const struct world *world, const struct process *process)
 
 /* ---- actions ---- */
 
-static void send_request(struct world *world, struct process *process,
-                         const struct election_action *action, enum message_kind kind)
+static void fill_in(struct message *message, const struct host *host,
+                    const struct lease_request *request)
 {
+    switch (request->kind) {
+    case LEASE_ACQUIRE:
+        message->token = request->acquire.floor_token;
+        message->assume_fresh = host->assume_fresh && request->acquire.never_saw_record;
+        if (request->acquire.observed_version[0] == '\0')
+            break;
+        message->observed_ident = read_hex(request->acquire.observed_ident);
+        message->observed_version = read_hex(request->acquire.observed_version);
+        message->observed_ms = request->acquire.observed_ms;
+        message->seen_hold_ms = request->acquire.hold_left_ms;
+        break;
+    case LEASE_RENEW:
+        message->token = request->renew.token;
+        message->version = read_hex(request->renew.version);
+        message->claim = request->renew.claim;
+        break;
+    case LEASE_RELEASE:
+        message->token = request->release.token;
+        message->version = read_hex(request->release.version);
+        message->hold_ms = request->release.hold_ms;
+        break;
+    }
+}
+
+static void send_request(struct world *world, struct process *process,
+                         const struct lease_request *request)
+{
+    static const enum message_kind kinds[] = {
+        [LEASE_ACQUIRE] = MESSAGE_ACQUIRE,
+        [LEASE_RENEW] = MESSAGE_RENEW,
+        [LEASE_RELEASE] = MESSAGE_RELEASE,
+    };
+    enum message_kind kind = kinds[request->kind];
     struct host *host = &world->hosts[process->host];
     int64_t at = network_arrival(world, host, &process->connection, OUT);
 
@@ -115,22 +148,12 @@ static void send_request(struct world *world, struct process *process,
     message->serial = process->serial;
     message->epoch = process->connection.epoch;
     message->incarnation = process->connection.incarnation;
-    message->request = action->request;
-    message->nonce = read_hex(action->nonce);
-    message->token = action->token;
-    if (action->observed.since_ns >= 0) {
-        message->observed_ident = read_hex(action->observed.ident);
-        message->observed_version = read_hex(action->observed.nonce);
-        message->observed_ms = action->observed_ms;
-        message->seen_hold_ms = action->hold_ms;
-    }
-    message->version = read_hex(action->version);
-    message->claim = action->claim;
+    message->request = request->number;
+    message->nonce = read_hex(request->nonce);
     message->id = process->id;
     message->ttl_ms = host->timing.ttl_ms;
-    message->hold_ms = action->hold_ms;
     message->server_clock = host->server_clock;
-    message->assume_fresh = host->assume_fresh && action->never_saw_record;
+    fill_in(message, host, request);
     message->may_not_set = host->may_not_set;
     queue_message(world, at, HAPPEN_EXECUTE, NOBODY, number);
 }
@@ -151,9 +174,9 @@ static void note_leader(struct world *world, const struct process *process)
 static void start_tree(struct world *world, struct process *process,
                        const struct election_action *action)
 {
-    if (action->kind == ACTION_START && action->token != process->confirmed_token)
+    if (action->kind == ACTION_START && action->run.token != process->confirmed_token)
         VIOLATE(world, VIOLATION_UNKNOWN, "c%u starts with token %llu that it was never granted",
-                process->id, (unsigned long long)action->token);
+                process->id, (unsigned long long)action->run.token);
     if (action->kind == ACTION_EXTEND)
         world->statistics->renewals++;
     note_leader(world, process);
@@ -164,7 +187,7 @@ static void start_tree(struct world *world, struct process *process,
 static void check_lost(struct world *world, const struct process *process,
                        const struct election_action *action, const struct lease_reply *reply)
 {
-    if (action->note != NOTE_TERM_ENDING || action->end != END_LOST || reply == NULL)
+    if (action->note.kind != NOTE_TERM_ENDING || action->note.end != END_LOST || reply == NULL)
         return;
     if (reply->record.foreign[0] == '\0' && reply->record.token <= process->tree.token)
         VIOLATE(world, VIOLATION_LOST, "c%u gives its term up for nothing", process->id);
@@ -177,7 +200,7 @@ static void check_left(struct world *world, const struct process *process,
 {
     const struct election *election = &process->election;
 
-    if (action->note != NOTE_NOT_HELD || reply == NULL || election->release.in_doubt ||
+    if (action->note.kind != NOTE_NOT_HELD || reply == NULL || election->release.in_doubt ||
         election->end == END_LOST || election->now_ns >= election->term.deadlines.expires_at_ns)
         return;
     if (reply->record.foreign[0] == '\0' && reply->record.token <= election->term.token)
@@ -193,8 +216,7 @@ static void check_pace(struct world *world, struct process *process,
     if (world->now - pace->since >= 1000 * NS_PER_MS)
         *pace = (struct pace){.since = world->now};
     pace->opens += action->kind == ACTION_OPEN;
-    pace->requests += action->kind == ACTION_ACQUIRE || action->kind == ACTION_RENEW ||
-                      action->kind == ACTION_RELEASE;
+    pace->requests += action->kind == ACTION_SEND;
     pace->notes += action->kind == ACTION_TELL;
     if (pace->opens > OPENS_MOST || pace->requests > REQUESTS_MOST || pace->notes > NOTES_MOST)
         VIOLATE(world, VIOLATION_FLOOD, "c%u: %d connections, %d requests, %d notes in a second",
@@ -211,16 +233,10 @@ static void perform(struct world *world, struct process *process,
     case ACTION_OPEN:
         network_open(world, process);
         break;
-    case ACTION_ACQUIRE:
-        send_request(world, process, action, MESSAGE_ACQUIRE);
-        break;
-    case ACTION_RENEW:
+    case ACTION_SEND:
         if (process->election.session.pending.kind == REQUEST_CLAIM)
             world->statistics->claims++;
-        send_request(world, process, action, MESSAGE_RENEW);
-        break;
-    case ACTION_RELEASE:
-        send_request(world, process, action, MESSAGE_RELEASE);
+        send_request(world, process, &action->send.request);
         break;
     case ACTION_WATCH:
         process->watching = true;
@@ -246,7 +262,7 @@ static void perform(struct world *world, struct process *process,
         link_lose(world, process);
         break;
     case ACTION_RUN_HOOK:
-        hook_run(world, process, action->hook);
+        hook_run(world, process, action->hook.hook);
         break;
     case ACTION_KILL_HOOK:
         hook_kill(world, process);
@@ -257,9 +273,9 @@ static void perform(struct world *world, struct process *process,
     case ACTION_TELL:
         check_lost(world, process, action, reply);
         check_left(world, process, action, reply);
-        if (action->note == NOTE_LOCK_DELAY)
+        if (action->note.kind == NOTE_LOCK_DELAY)
             world->statistics->delays++;
-        if (action->note == NOTE_RELEASED)
+        if (action->note.kind == NOTE_RELEASED)
             world->statistics->releases++;
         break;
     case ACTION_EXIT:

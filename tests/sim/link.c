@@ -36,12 +36,12 @@ void link_send(struct world *world, struct process *process, uint32_t kind,
     uint16_t number = message_new(world, MESSAGE_KEEPER);
     struct message *message = &world->messages[number];
     message->keeper_kind = kind;
-    message->run = action->run;
-    message->token = action->token;
-    message->version = read_hex(action->version);
+    message->run = action->run.number;
+    message->token = action->run.token;
+    message->version = read_hex(action->run.version);
     message->sequence = ++link->sent;
-    message->stop_at_ns = action->deadlines.stop_at_ns;
-    message->kill_at_ns = action->deadlines.kill_at_ns;
+    message->stop_at_ns = action->run.deadlines.stop_at_ns;
+    message->kill_at_ns = action->run.deadlines.kill_at_ns;
     link->in_flight++;
     /* Mostly the keeper is quicker than anything else that could happen. */
     if (at_once) {

@@ -180,8 +180,8 @@ MUTANTS = [
      "release->hook_killed ? hook_is_stuck_at_ns(election)",
      "release->hook_killed ? election->now_ns"),
     ("released when told to stop", ELECTION + "/term.c",
-     "        action_add(actions, ACTION_STOP_TREE)->run = term->run;\n    }\n    return TERM_STOPS;",
-     "        action_add(actions, ACTION_STOP_TREE)->run = term->run;\n"
+     "        action_add(actions, ACTION_STOP_TREE)->run.number = term->run;\n    }\n    return TERM_STOPS;",
+     "        action_add(actions, ACTION_STOP_TREE)->run.number = term->run;\n"
      "        return over(election, actions);\n    }\n    return TERM_STOPS;"),
     ("the echo of a stop kills at once", ELECTION + "/election.c",
      "election->stop_asked_ns >= ms_to_ns(ELECTION_STOP_ECHO_MS);",

@@ -63,6 +63,27 @@ static double from_now(const struct world *world, const struct process *process,
     return (double)(at_ns - host_clock(world, &world->hosts[process->host])) / 1e9;
 }
 
+static void trace_request(const struct world *world, const struct process *process,
+                          const struct lease_request *request)
+{
+    switch (request->kind) {
+    case LEASE_ACQUIRE:
+        TRACE(world, process, "-> acquire #%" PRIu64 " nonce %.6s floor %" PRIu64 " observed %.6s",
+              request->number, request->nonce, request->acquire.floor_token,
+              request->acquire.observed_version[0] != '\0' ? request->acquire.observed_version
+                                                           : "none");
+        break;
+    case LEASE_RENEW:
+        TRACE(world, process, "-> renew #%" PRIu64 " nonce %.6s token %" PRIu64, request->number,
+              request->nonce, request->renew.token);
+        break;
+    case LEASE_RELEASE:
+        TRACE(world, process, "-> release #%" PRIu64 " nonce %.6s token %" PRIu64, request->number,
+              request->nonce, request->release.token);
+        break;
+    }
+}
+
 void trace_action(const struct world *world, const struct process *process,
                   const struct election_action *action)
 {
@@ -70,24 +91,16 @@ void trace_action(const struct world *world, const struct process *process,
     case ACTION_OPEN:
         TRACE(world, process, "connects");
         break;
-    case ACTION_ACQUIRE:
-        TRACE(world, process, "-> acquire #%" PRIu64 " nonce %.6s floor %" PRIu64 " observed %.6s",
-              action->request, action->nonce, action->token,
-              action->observed.nonce[0] != '\0' ? action->observed.nonce : "none");
-        break;
-    case ACTION_RENEW:
-    case ACTION_RELEASE:
-        TRACE(world, process, "-> %s #%" PRIu64 " nonce %.6s token %" PRIu64,
-              action->kind == ACTION_RENEW ? "renew" : "release", action->request, action->nonce,
-              action->token);
+    case ACTION_SEND:
+        trace_request(world, process, &action->send.request);
         break;
     case ACTION_START:
     case ACTION_EXTEND:
         TRACE(world, process, "%s: stop in %.3f s, kill in %.3f s, out in %.3f s",
               action->kind == ACTION_START ? "START" : "extend",
-              from_now(world, process, action->deadlines.stop_at_ns),
-              from_now(world, process, action->deadlines.kill_at_ns),
-              from_now(world, process, action->deadlines.expires_at_ns));
+              from_now(world, process, action->run.deadlines.stop_at_ns),
+              from_now(world, process, action->run.deadlines.kill_at_ns),
+              from_now(world, process, action->run.deadlines.expires_at_ns));
         break;
     case ACTION_STOP_TREE:
         TRACE(world, process, "STOP");
@@ -102,7 +115,7 @@ void trace_action(const struct world *world, const struct process *process,
         TRACE(world, process, "KILL all hooks");
         break;
     case ACTION_TELL:
-        TRACE(world, process, "%s %s", notes[action->note], ends[action->end]);
+        TRACE(world, process, "%s %s", notes[action->note.kind], ends[action->note.end]);
         break;
     case ACTION_EXIT:
         TRACE(world, process, "exits: %s", ends[action->end]);

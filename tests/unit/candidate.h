@@ -59,12 +59,50 @@ static inline const struct election_action *expect(const struct candidate *candi
     return action;
 }
 
+static inline const struct election_send *find_send(const struct candidate *candidate,
+                                                    enum lease_request_kind kind)
+{
+    const struct election_action *action = find(candidate, ACTION_SEND);
+    return action != NULL && action->send.request.kind == kind ? &action->send : NULL;
+}
+
+static inline const struct lease_request *find_request(const struct candidate *candidate,
+                                                       enum lease_request_kind kind)
+{
+    const struct election_send *send = find_send(candidate, kind);
+    return send != NULL ? &send->request : NULL;
+}
+
+static inline const struct election_send *expect_send(const struct candidate *candidate,
+                                                      enum lease_request_kind kind)
+{
+    const struct election_send *send = find_send(candidate, kind);
+    if (send == NULL) {
+        fail_msg("request %d was expected, %zu other actions came", kind, candidate->actions.count);
+        abort();
+    }
+    return send;
+}
+
+static inline const struct lease_request *expect_request(const struct candidate *candidate,
+                                                         enum lease_request_kind kind)
+{
+    return &expect_send(candidate, kind)->request;
+}
+
+static inline void expect_none_request(const struct candidate *candidate,
+                                       enum lease_request_kind kind)
+{
+    if (find_send(candidate, kind) != NULL)
+        fail_msg("request %d came", kind);
+}
+
 /* A question that brings along `version`, seen unchanged for `observed_ms`. */
 static inline void expect_observed(const struct candidate *candidate, const char *version,
                                    int64_t observed_ms)
 {
-    const struct election_action *acquire = expect(candidate, ACTION_ACQUIRE);
-    assert_string_equal(acquire->observed.nonce, version);
+    const struct lease_acquire *acquire = &expect_request(candidate, LEASE_ACQUIRE)->acquire;
+    assert_string_equal(acquire->observed_version, version);
     assert_int_equal(acquire->observed_ms, observed_ms);
 }
 
@@ -74,11 +112,11 @@ static inline void expect_none(const struct candidate *candidate, enum election_
         fail_msg("action %d came", kind);
 }
 
-static inline bool was_told(const struct candidate *candidate, enum election_note note)
+static inline bool was_told(const struct candidate *candidate, enum election_note_kind note)
 {
     for (size_t i = 0; i < candidate->actions.count; i++)
         if (candidate->actions.list[i].kind == ACTION_TELL &&
-            candidate->actions.list[i].note == note)
+            candidate->actions.list[i].note.kind == note)
             return true;
     return false;
 }
@@ -158,7 +196,7 @@ static inline struct candidate fresh_timed(struct election_config config,
     happens(&candidate, EVENT_TICK);
     expect(&candidate, ACTION_OPEN);
     happens(&candidate, EVENT_OPENED);
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
     assert_int_equal(candidate.election.state, ELECTION_ACQUIRING);
     return candidate;
 }
@@ -208,7 +246,7 @@ static inline const struct election_action *wait_for_start(struct candidate *can
         at(candidate, wake_ms(candidate));
         if (find(candidate, ACTION_START) != NULL)
             return find(candidate, ACTION_START);
-        expect(candidate, ACTION_RENEW);
+        expect_request(candidate, LEASE_RENEW);
         is_renewed(candidate);
     }
 }
@@ -217,11 +255,11 @@ static inline const struct election_action *wait_for_start(struct candidate *can
 static inline void check_lost_without_a_tree(struct candidate candidate)
 {
     at(&candidate, wake_ms(&candidate));
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     replies(&candidate, answer(&candidate, LEASE_LOST, LEASE_HELD, OTHER, 101, "v9"));
     expect_none(&candidate, ACTION_KILL_TREE);
     expect_none(&candidate, ACTION_START);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, OTHER, 101, "v9"));
     assert_int_equal(candidate.election.state, ELECTION_ACQUIRING);
 }
@@ -239,9 +277,9 @@ static inline void check_deadline_without_a_tree(struct candidate candidate)
 static inline void check_keeper_lost_without_a_tree(struct candidate candidate)
 {
     happens(&candidate, EVENT_KEEPER_LOST);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     happens(&candidate, EVENT_TREE_DEAD);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->end, END_KEEPER);
+    assert_int_equal(expect_send(&candidate, LEASE_RELEASE)->end, END_KEEPER);
 }
 
 /* Refuses with `version` until just before `until_ms`. */
@@ -250,8 +288,8 @@ static inline void wait_until(struct candidate *candidate, const char *version, 
     while (candidate->now_ms < until_ms) {
         int64_t next_ms = wake_ms(candidate) + 1;
         at(candidate, next_ms < until_ms ? next_ms : until_ms);
-        if (find(candidate, ACTION_ACQUIRE) != NULL) {
-            assert_true(expect(candidate, ACTION_ACQUIRE)->observed_ms < 15000);
+        if (find_request(candidate, LEASE_ACQUIRE) != NULL) {
+            assert_true(expect_request(candidate, LEASE_ACQUIRE)->acquire.observed_ms < 15000);
             is_refused(candidate, version);
         }
     }

@@ -14,8 +14,8 @@ static void a_grant_starts_the_tree_with_deadlines_from_the_send(void **state)
     struct candidate candidate = fresh();
     candidate.now_ms += 300;
     is_granted(&candidate, 100);
-    const struct election_action *start = expect(&candidate, ACTION_START);
-    assert_int_equal(start->run, 1);
+    const struct election_run *start = &expect(&candidate, ACTION_START)->run;
+    assert_int_equal(start->number, 1);
     assert_int_equal(start->token, 100);
     assert_int_equal(start->deadlines.stop_at_ns, (1000000 + 11348) * NS_PER_MS);
     assert_int_equal(start->deadlines.kill_at_ns, (1000000 + 14348) * NS_PER_MS);
@@ -52,7 +52,7 @@ static void a_renewal_of_somebody_else_extends_nothing(void **state)
     struct candidate candidate = leader();
     candidate.now_ms += 5000;
     happens(&candidate, EVENT_TICK);
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     replies(&candidate, answer(&candidate, LEASE_RENEWED, LEASE_HELD, ME, 101,
                                candidate.election.session.pending.nonce));
     expect_none(&candidate, ACTION_EXTEND);
@@ -79,23 +79,23 @@ static void follower_asks_every_retry_without_grounds(void **state)
     struct candidate candidate = fresh();
     is_refused(&candidate, "v1");
     at(&candidate, wake_ms(&candidate) + 1);
-    assert_in_range(expect(&candidate, ACTION_ACQUIRE)->observed_ms, 4500, 5501);
+    assert_in_range(expect_request(&candidate, LEASE_ACQUIRE)->acquire.observed_ms, 4500, 5501);
 }
 
 static void observation_ripens_exactly_at_the_ttl(void **state)
 {
     (void)state;
     struct candidate candidate = fresh();
-    assert_int_equal(find(&candidate, ACTION_ACQUIRE)->observed.since_ns, -1);
+    assert_string_equal(find_request(&candidate, LEASE_ACQUIRE)->acquire.observed_version, "");
     candidate.now_ms += 5; /* counted from the answer, not from the question */
     is_refused(&candidate, "v1");
     wait_until(&candidate, "v1", 1000005 + 14999);
     assert_int_equal(wake_ms(&candidate), 1000005 + 15000);
     at(&candidate, 1000005 + 15000);
     expect_observed(&candidate, "v1", 15000);
-    const struct election_action *acquire = expect(&candidate, ACTION_ACQUIRE);
-    assert_string_equal(acquire->observed.ident, IDENT);
-    assert_int_equal(acquire->token, 7);
+    const struct lease_request *acquire = expect_request(&candidate, LEASE_ACQUIRE);
+    assert_string_equal(acquire->acquire.observed_ident, IDENT);
+    assert_int_equal(acquire->acquire.floor_token, 7);
 }
 
 static void another_version_starts_the_observation_anew(void **state)
@@ -134,7 +134,7 @@ static void a_longer_ttl_on_record_is_waited_out(void **state)
     while (candidate.now_ms < 1000000 + 19999) {
         int64_t next_ms = wake_ms(&candidate) + 1;
         at(&candidate, next_ms < 1000000 + 19999 ? next_ms : 1000000 + 19999);
-        if (find(&candidate, ACTION_ACQUIRE) != NULL) {
+        if (find_request(&candidate, LEASE_ACQUIRE) != NULL) {
             assert_false(candidate.election.follow.asked_with_observation);
             reply.request = candidate.election.session.last_request;
             replies(&candidate, reply);
@@ -154,7 +154,7 @@ static void a_free_record_is_never_ripe(void **state)
     replies(&candidate, reply);
     for (int64_t now_ms = 1000000; now_ms < 1000000 + 40000; now_ms += 500) {
         at(&candidate, now_ms);
-        if (find(&candidate, ACTION_ACQUIRE) != NULL) {
+        if (find_request(&candidate, LEASE_ACQUIRE) != NULL) {
             assert_false(candidate.election.follow.asked_with_observation);
             reply.request = candidate.election.session.last_request;
             replies(&candidate, reply);
@@ -170,9 +170,9 @@ static void a_pushed_release_is_answered_at_once(void **state)
     struct candidate candidate = fresh();
     is_refused(&candidate, "v1");
     is_pushed(&candidate, LEASE_FREE, "v2", 1);
-    if (find(&candidate, ACTION_ACQUIRE) == NULL)
+    if (find_request(&candidate, LEASE_ACQUIRE) == NULL)
         at(&candidate, candidate.now_ms + 1);
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
 }
 
 static void many_listeners_spread_over_a_bounded_span(void **state)
@@ -197,9 +197,9 @@ static void a_release_pushed_while_asking_is_not_forgotten(void **state)
     struct candidate candidate = fresh();
     is_pushed(&candidate, LEASE_FREE, "v2", 1);
     is_refused(&candidate, "v1");
-    if (find(&candidate, ACTION_ACQUIRE) == NULL)
+    if (find_request(&candidate, LEASE_ACQUIRE) == NULL)
         at(&candidate, candidate.now_ms);
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
 }
 
 /* What a push says becomes an observation with the reply that confirms it, and counts from when it
@@ -245,7 +245,7 @@ static void a_push_changes_neither_ttl_nor_token(void **state)
     snprintf(push.version, sizeof push.version, "v1");
     step(&candidate, (struct election_event){.kind = EVENT_PUSH, .push = &push});
     at(&candidate, 1000000 + 15001);
-    assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->token, 7);
+    assert_int_equal(expect_request(&candidate, LEASE_ACQUIRE)->acquire.floor_token, 7);
     assert_false(candidate.election.follow.asked_with_observation);
 }
 
@@ -290,7 +290,7 @@ static void pushes_postpone_a_question_by_no_more_than_a_ttl(void **state)
             snprintf(version, sizeof version, "p%d", (int)(candidate.now_ms % 100000));
             candidate.now_ms += 2000;
             is_pushed(&candidate, LEASE_HELD, version, -1);
-            if (find(&candidate, ACTION_ACQUIRE) != NULL) {
+            if (find_request(&candidate, LEASE_ACQUIRE) != NULL) {
                 questions++;
                 answered_ms = candidate.now_ms;
                 reply.request = candidate.election.session.last_request;
@@ -314,7 +314,7 @@ static void renewals_that_are_heard_spare_questions(void **state)
         for (int64_t next_ms = candidate.now_ms + 5000; candidate.now_ms < next_ms;) {
             int64_t due_ms = wake_ms(&candidate) + 1;
             at(&candidate, due_ms < next_ms ? due_ms : next_ms);
-            if (find(&candidate, ACTION_ACQUIRE) != NULL) {
+            if (find_request(&candidate, LEASE_ACQUIRE) != NULL) {
                 questions++;
                 snprintf(version, sizeof version, "v%d", i - 1);
                 is_refused(&candidate, version);
@@ -336,13 +336,13 @@ static void a_flood_of_hints_is_answered_by_few_questions(void **state)
     for (int i = 0; i < 10000; i++) {
         candidate.now_ms += 1;
         is_pushed(&candidate, states[i / 7 % 4], i % 2 == 0 ? "p1" : "p2", 0);
-        if (i % 3 == 0 && find(&candidate, ACTION_ACQUIRE) == NULL)
+        if (i % 3 == 0 && find_request(&candidate, LEASE_ACQUIRE) == NULL)
             happens(&candidate, EVENT_LISTENING);
-        if (find(&candidate, ACTION_ACQUIRE) != NULL) {
+        if (find_request(&candidate, LEASE_ACQUIRE) != NULL) {
             questions++;
             is_pushed(&candidate, LEASE_FREE, "p3", 0);
             is_refused(&candidate, "v1");
-            questions += find(&candidate, ACTION_ACQUIRE) != NULL;
+            questions += find_request(&candidate, LEASE_ACQUIRE) != NULL;
         }
     }
     assert_in_range(questions, 2, 13);
@@ -363,7 +363,7 @@ static void an_observation_that_ripens_under_way_is_tried_at_once(void **state)
     /* Refused with it, there is no use in asking in a loop. */
     candidate.now_ms += 20;
     is_refused(&candidate, "v1");
-    expect_none(&candidate, ACTION_ACQUIRE);
+    expect_none_request(&candidate, LEASE_ACQUIRE);
     assert_true(wake_ms(&candidate) - candidate.now_ms >= 4500);
 }
 
@@ -372,15 +372,15 @@ static void a_lost_grant_is_claimed_by_a_renewal(void **state)
     (void)state;
     struct candidate candidate = fresh();
     at(&candidate, 1000000 + 2500); /* no answer */
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
     candidate.now_ms += 20;
     replies(&candidate, answer(&candidate, LEASE_REFUSED, LEASE_HELD, ME, 100, "n"));
-    const struct election_action *renew = expect(&candidate, ACTION_RENEW);
-    assert_int_equal(renew->token, 100);
+    const struct lease_request *renew = expect_request(&candidate, LEASE_RENEW);
+    assert_int_equal(renew->renew.token, 100);
     expect_none(&candidate, ACTION_START);
     candidate.now_ms += 30;
     is_renewed(&candidate);
-    assert_int_equal(expect(&candidate, ACTION_START)->deadlines.stop_at_ns,
+    assert_int_equal(expect(&candidate, ACTION_START)->run.deadlines.stop_at_ns,
                      (1002520 + 11348) * NS_PER_MS);
 }
 
@@ -389,17 +389,17 @@ static void a_lost_grant_that_assumed_no_leader_is_waited_out(void **state)
 {
     (void)state;
     struct candidate candidate = fresh_with((struct election_config){.assume_fresh = true});
-    assert_true(find(&candidate, ACTION_ACQUIRE)->never_saw_record);
+    assert_true(find_request(&candidate, LEASE_ACQUIRE)->acquire.never_saw_record);
     happens(&candidate, EVENT_CLOSED);
     happens(&candidate, EVENT_OPENED);
     replies(&candidate, answer(&candidate, LEASE_REFUSED, LEASE_HELD, ME, 100, "n"));
-    expect_none(&candidate, ACTION_RENEW);
+    expect_none_request(&candidate, LEASE_RENEW);
     assert_int_equal(candidate.election.state, ELECTION_FOLLOWING);
     while (candidate.now_ms < 1000000 + 14999) {
         int64_t next_ms = wake_ms(&candidate) + 1;
         at(&candidate, next_ms < 1000000 + 14999 ? next_ms : 1000000 + 14999);
-        expect_none(&candidate, ACTION_RENEW);
-        if (find(&candidate, ACTION_ACQUIRE) != NULL)
+        expect_none_request(&candidate, LEASE_RENEW);
+        if (find_request(&candidate, LEASE_ACQUIRE) != NULL)
             replies(&candidate, answer(&candidate, LEASE_REFUSED, LEASE_HELD, ME, 100, "n"));
     }
     at(&candidate, 1000000 + 15000);
@@ -420,10 +420,10 @@ static void a_record_of_an_earlier_term_is_not_claimed(void **state)
     happens(&candidate, EVENT_TICK);
     replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_VACANT, ME, 100, "x"));
     at(&candidate, candidate.now_ms);
-    if (find(&candidate, ACTION_ACQUIRE) == NULL)
+    if (find_request(&candidate, LEASE_ACQUIRE) == NULL)
         at(&candidate, candidate.now_ms + 1);
     replies(&candidate, answer(&candidate, LEASE_REFUSED, LEASE_HELD, ME, 100, "x"));
-    expect_none(&candidate, ACTION_RENEW);
+    expect_none_request(&candidate, LEASE_RENEW);
     assert_int_equal(candidate.election.state, ELECTION_FOLLOWING);
 }
 
@@ -436,7 +436,7 @@ static void a_grant_that_came_too_late_is_renewed_first(void **state)
     candidate.now_ms += 11348;
     is_granted(&candidate, 100);
     expect_none(&candidate, ACTION_START);
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
 }
 
 static void a_repeated_token_is_not_led_on(void **state)
@@ -444,11 +444,11 @@ static void a_repeated_token_is_not_led_on(void **state)
     (void)state;
     struct candidate candidate = leader();
     at(&candidate, wake_ms(&candidate));
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     replies(&candidate, answer(&candidate, LEASE_LOST, LEASE_HELD, OTHER, 101, "v9"));
     happens(&candidate, EVENT_TREE_DEAD);
     replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, OTHER, 101, "v9"));
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
     is_granted(&candidate, 100);
     expect_none(&candidate, ACTION_START);
 }
@@ -462,7 +462,7 @@ static void answers_to_other_questions_are_dropped(void **state)
     replies(&candidate, reply);
     expect_none(&candidate, ACTION_START);
     at(&candidate, 1000000 + 2500);
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
     reply.request++; /* the answer to the question that was given up, on the same connection */
     replies(&candidate, reply);
     expect_none(&candidate, ACTION_START);
@@ -476,7 +476,7 @@ static void every_nonce_is_fresh(void **state)
     for (int i = 0; i < 100; i++) {
         is_refused(&candidate, "v1");
         at(&candidate, wake_ms(&candidate) + 1);
-        const char *nonce = expect(&candidate, ACTION_ACQUIRE)->nonce;
+        const char *nonce = expect_request(&candidate, LEASE_ACQUIRE)->nonce;
         assert_int_equal(strlen(nonce), 16);
         assert_string_not_equal(nonce, last);
         memcpy(last, nonce, sizeof last);
@@ -488,12 +488,12 @@ static void renewals_go_out_on_time_and_extend(void **state)
     (void)state;
     struct candidate candidate = leader();
     at(&candidate, 1000000 + 4999);
-    expect_none(&candidate, ACTION_RENEW);
+    expect_none_request(&candidate, LEASE_RENEW);
     at(&candidate, 1000000 + 5000);
-    assert_int_equal(expect(&candidate, ACTION_RENEW)->token, 100);
+    assert_int_equal(expect_request(&candidate, LEASE_RENEW)->renew.token, 100);
     candidate.now_ms += 700;
     is_renewed(&candidate);
-    const struct election_action *extend = expect(&candidate, ACTION_EXTEND);
+    const struct election_run *extend = &expect(&candidate, ACTION_EXTEND)->run;
     assert_int_equal(extend->deadlines.kill_at_ns, (1005000 + 14348) * NS_PER_MS);
     assert_int_equal(wake_ms(&candidate), 1010000);
 }
@@ -520,7 +520,7 @@ static void the_deadline_is_looked_at_before_the_answer(void **state)
     (void)state;
     struct candidate candidate = leader();
     at(&candidate, 1000000 + 10000);
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     candidate.now_ms = 1000000 + 11348;
     is_renewed(&candidate);
     expect(&candidate, ACTION_STOP_TREE);
@@ -536,7 +536,7 @@ static void a_suspend_past_the_deadline_kills_first(void **state)
     assert_int_equal(candidate.actions.list[0].kind, ACTION_TELL);
     expect(&candidate, ACTION_STOP_TREE);
     expect(&candidate, ACTION_KILL_TREE);
-    expect_none(&candidate, ACTION_RENEW);
+    expect_none_request(&candidate, LEASE_RENEW);
 }
 
 static void errors_do_not_stop_the_child(void **state)
@@ -556,7 +556,7 @@ static void errors_do_not_stop_the_child(void **state)
             expect(&candidate, ACTION_OPEN);
             happens(&candidate, EVENT_OPENED);
         }
-        expect(&candidate, ACTION_RENEW);
+        expect_request(&candidate, LEASE_RENEW);
     }
 }
 
@@ -568,11 +568,11 @@ static void another_holder_means_kill_without_grace(void **state)
     replies(&candidate, answer(&candidate, LEASE_LOST, LEASE_HELD, OTHER, 101, "v9"));
     expect(&candidate, ACTION_KILL_TREE);
     expect_none(&candidate, ACTION_STOP_TREE);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     happens(&candidate, EVENT_TREE_DEAD);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, OTHER, 101, "v9"));
-    expect(&candidate, ACTION_ACQUIRE); /* and stands by again */
+    expect_request(&candidate, LEASE_ACQUIRE); /* and stands by again */
 }
 
 static void lost_with_exit_on_lost_ends(void **state)
@@ -593,11 +593,11 @@ static void a_stop_releases_only_after_the_tree_is_dead(void **state)
     candidate.now_ms += 1000;
     happens(&candidate, EVENT_STOP);
     expect(&candidate, ACTION_STOP_TREE);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     happens(&candidate, EVENT_CHILD_EXIT);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     happens(&candidate, EVENT_TREE_DEAD);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->token, 100);
+    assert_int_equal(expect_request(&candidate, LEASE_RELEASE)->release.token, 100);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
     assert_int_equal(expect(&candidate, ACTION_EXIT)->end, END_STOPPED);
     assert_int_equal(candidate.election.state, ELECTION_DONE);
@@ -685,7 +685,7 @@ static void a_grant_after_a_stop_is_given_back(void **state)
     expect_none(&candidate, ACTION_EXIT);
     is_granted(&candidate, 100);
     expect_none(&candidate, ACTION_START);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->token, 100);
+    assert_int_equal(expect_request(&candidate, LEASE_RELEASE)->release.token, 100);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
     assert_int_equal(expect(&candidate, ACTION_EXIT)->end, END_STOPPED);
 }
@@ -696,7 +696,7 @@ static void no_release_leaves_the_lease_on_a_stop(void **state)
     struct candidate candidate = leader_with((struct election_config){.no_release = true});
     happens(&candidate, EVENT_STOP);
     happens(&candidate, EVENT_TREE_DEAD);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     assert_int_equal(expect(&candidate, ACTION_EXIT)->end, END_STOPPED);
 }
 
@@ -708,10 +708,10 @@ static void the_commands_own_end_releases_and_exits(void **state)
     assert_int_equal(candidate.election.state, ELECTION_LEADING);
     /* Leftovers are still alive: the lease is kept. */
     at(&candidate, 1000000 + 5000);
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     is_renewed(&candidate);
     happens(&candidate, EVENT_TREE_DEAD);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
     assert_int_equal(expect(&candidate, ACTION_EXIT)->end, END_COMMAND);
 }
@@ -721,10 +721,10 @@ static struct candidate stopped_in_mid_renewal(char nonce[LEASE_NONCE_SIZE])
 {
     struct candidate candidate = leader();
     at(&candidate, 1000000 + 5000);
-    memcpy(nonce, expect(&candidate, ACTION_RENEW)->nonce, LEASE_NONCE_SIZE);
+    memcpy(nonce, expect_request(&candidate, LEASE_RENEW)->nonce, LEASE_NONCE_SIZE);
     happens(&candidate, EVENT_STOP);
     happens(&candidate, EVENT_TREE_DEAD);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     return candidate;
 }
 
@@ -734,7 +734,7 @@ static void a_release_names_the_version_of_the_last_renewal(void **state)
     (void)state;
     struct candidate candidate = stopped_in_mid_renewal(nonce);
     is_renewed(&candidate);
-    assert_string_equal(expect(&candidate, ACTION_RELEASE)->version, nonce);
+    assert_string_equal(expect_request(&candidate, LEASE_RELEASE)->release.version, nonce);
 }
 
 static void a_renewal_that_fails_leaves_the_version_before(void **state)
@@ -744,7 +744,7 @@ static void a_renewal_that_fails_leaves_the_version_before(void **state)
     struct candidate candidate = stopped_in_mid_renewal(nonce);
     memcpy(granted, candidate.election.term.version, sizeof granted);
     fails(&candidate, LEASE_FAILURE_TRANSIENT);
-    assert_string_equal(expect(&candidate, ACTION_RELEASE)->version, granted);
+    assert_string_equal(expect_request(&candidate, LEASE_RELEASE)->release.version, granted);
     assert_string_not_equal(granted, nonce);
 }
 
@@ -756,9 +756,9 @@ static void an_unanswered_renewal_that_was_executed_is_released_too(void **state
     at(&candidate, wake_ms(&candidate) + 1);
     expect(&candidate, ACTION_OPEN);
     happens(&candidate, EVENT_OPENED);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, ME, 100, nonce));
-    assert_string_equal(expect(&candidate, ACTION_RELEASE)->version, nonce);
+    assert_string_equal(expect_request(&candidate, LEASE_RELEASE)->release.version, nonce);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
     expect(&candidate, ACTION_EXIT);
 }
@@ -774,7 +774,7 @@ static void a_version_that_appears_after_a_release_in_doubt_is_not_released(void
         at(&candidate, 1000000 + 11348);
         happens(&candidate, EVENT_TREE_DEAD);
         happens(&candidate, EVENT_OPENED);
-        expect(&candidate, ACTION_RELEASE);
+        expect_request(&candidate, LEASE_RELEASE);
         if (refused) {
             fails(&candidate, LEASE_FAILURE_TRANSIENT);
             at(&candidate, wake_ms(&candidate));
@@ -782,10 +782,10 @@ static void a_version_that_appears_after_a_release_in_doubt_is_not_released(void
             happens(&candidate, EVENT_CLOSED);
             happens(&candidate, EVENT_OPENED);
         }
-        expect(&candidate, ACTION_RELEASE);
+        expect_request(&candidate, LEASE_RELEASE);
         assert_in_range(candidate.now_ms, 1000000 + 11348, 1000000 + 14847);
         replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, ME, 100, "late"));
-        expect_none(&candidate, ACTION_RELEASE);
+        expect_none_request(&candidate, LEASE_RELEASE);
         assert_int_equal(candidate.election.state, ELECTION_ACQUIRING);
     }
 }
@@ -799,10 +799,10 @@ static void a_version_that_appears_after_the_term_is_not_released(void **state)
     happens(&candidate, EVENT_TREE_DEAD);
     candidate.now_ms = 1000000 + 14848;
     happens(&candidate, EVENT_OPENED);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     /* A renewal of old that the network held up may have written a dead term again. */
     replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, ME, 100, "late"));
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     assert_int_equal(candidate.election.state, ELECTION_ACQUIRING);
 }
 
@@ -821,10 +821,10 @@ static void only_a_claim_is_marked_as_one(void **state)
     (void)state;
     struct candidate candidate = fresh();
     replies(&candidate, answer(&candidate, LEASE_REFUSED, LEASE_HELD, ME, 100, "n"));
-    assert_true(expect(&candidate, ACTION_RENEW)->claim);
+    assert_true(expect_request(&candidate, LEASE_RENEW)->renew.claim);
     is_renewed(&candidate);
     at(&candidate, 1000000 + 5000);
-    assert_false(expect(&candidate, ACTION_RENEW)->claim);
+    assert_false(expect_request(&candidate, LEASE_RENEW)->renew.claim);
 }
 
 static void the_commands_end_stays_the_reason_past_the_deadline(void **state)
@@ -865,11 +865,11 @@ static void after_a_deadline_it_releases_late_and_follows_again(void **state)
     assert_int_equal(candidate.election.state, ELECTION_RELEASING);
     candidate.now_ms += 60000;
     happens(&candidate, EVENT_OPENED);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
     assert_int_equal(candidate.election.state, ELECTION_ACQUIRING);
     is_granted(&candidate, 200);
-    assert_int_equal(expect(&candidate, ACTION_START)->run, 2);
+    assert_int_equal(expect(&candidate, ACTION_START)->run.number, 2);
 }
 
 static void a_lost_keeper_ends_the_term_and_the_process(void **state)
@@ -877,9 +877,9 @@ static void a_lost_keeper_ends_the_term_and_the_process(void **state)
     (void)state;
     struct candidate candidate = leader();
     happens(&candidate, EVENT_KEEPER_LOST);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     happens(&candidate, EVENT_TREE_DEAD);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
     assert_int_equal(expect(&candidate, ACTION_EXIT)->end, END_KEEPER);
 }
@@ -951,7 +951,7 @@ static void a_stuck_tree_is_neither_abandoned_nor_released(void **state)
     happens(&candidate, EVENT_TREE_STUCK);
     at(&candidate, 1000000 + 60000);
     expect_none(&candidate, ACTION_ABANDON_KEEPER);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     assert_int_equal(candidate.election.state, ELECTION_STOPPING);
 }
 
@@ -970,7 +970,7 @@ static void a_tree_that_never_started_ends_the_term(void **state)
     (void)state;
     struct candidate candidate = leader();
     happens(&candidate, EVENT_TREE_DEAD);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
     expect_none(&candidate, ACTION_EXIT);
 }
@@ -981,12 +981,12 @@ static void a_host_that_cannot_start_it_lets_others_go_first(void **state)
     struct candidate candidate = leader();
     happens(&candidate, EVENT_NOT_STARTED);
     happens(&candidate, EVENT_TREE_DEAD);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
     expect_none(&candidate, ACTION_EXIT);
-    expect_none(&candidate, ACTION_ACQUIRE);
+    expect_none_request(&candidate, LEASE_ACQUIRE);
     at(&candidate, candidate.now_ms + 5000);
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
 }
 
 static void configuration_is_fatal_at_the_start_only(void **state)
@@ -1039,7 +1039,7 @@ static void a_short_lease_is_not_left_alone_for_long(void **state)
         at(&candidate, wake_ms(&candidate) + 1);
     }
     happens(&candidate, EVENT_OPENED);
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
     fails(&candidate, LEASE_FAILURE_CONFIGURATION);
     assert_int_equal(wake_ms(&candidate) - candidate.now_ms, 3000);
 }
@@ -1075,7 +1075,7 @@ static void a_fresh_connection_asks_at_once(void **state)
     is_refused(&candidate, "v1");
     happens(&candidate, EVENT_CLOSED);
     happens(&candidate, EVENT_OPENED);
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
 }
 
 static void a_fresh_subscription_looks_once_more(void **state)
@@ -1084,12 +1084,12 @@ static void a_fresh_subscription_looks_once_more(void **state)
     struct candidate candidate = fresh();
     is_refused(&candidate, "v1");
     happens(&candidate, EVENT_LISTENING);
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
     happens(&candidate, EVENT_LISTENING);
     is_refused(&candidate, "v1");
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
     is_refused(&candidate, "v1");
-    expect_none(&candidate, ACTION_ACQUIRE);
+    expect_none_request(&candidate, LEASE_ACQUIRE);
 }
 
 static void the_servers_clock_wakes_where_it_is_trusted(void **state)
@@ -1111,9 +1111,9 @@ static void a_hold_is_asked_for_when_it_ends(void **state)
     replies(&candidate, reply);
     assert_int_equal(wake_ms(&candidate), 1000000 + 1234);
     at(&candidate, 1000000 + 1233);
-    expect_none(&candidate, ACTION_ACQUIRE);
+    expect_none_request(&candidate, LEASE_ACQUIRE);
     at(&candidate, 1000000 + 1234);
-    assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->hold_ms, 0);
+    assert_int_equal(expect_request(&candidate, LEASE_ACQUIRE)->acquire.hold_left_ms, 0);
 }
 
 /* Whoever has seen how much of a hold is left, or has heard it begin, counts by his own clock. */
@@ -1140,8 +1140,8 @@ static void a_hold_that_was_watched_is_counted_out(void **state)
         for (int64_t left_ms = 0; candidate.now_ms < end_ms - 1; left_ms = 3600000) {
             int64_t next_ms = wake_ms(&candidate) + 1;
             at(&candidate, next_ms < end_ms - 1 ? next_ms : end_ms - 1);
-            if (find(&candidate, ACTION_ACQUIRE) != NULL) {
-                assert_int_equal(find(&candidate, ACTION_ACQUIRE)->hold_ms,
+            if (find_request(&candidate, LEASE_ACQUIRE) != NULL) {
+                assert_int_equal(find_request(&candidate, LEASE_ACQUIRE)->acquire.hold_left_ms,
                                  end_ms - candidate.now_ms + 1);
                 reply.request = candidate.election.session.last_request;
                 reply.record.hold_left_ms = left_ms;
@@ -1149,7 +1149,7 @@ static void a_hold_that_was_watched_is_counted_out(void **state)
             }
         }
         at(&candidate, end_ms);
-        assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->hold_ms, 0);
+        assert_int_equal(expect_request(&candidate, LEASE_ACQUIRE)->acquire.hold_left_ms, 0);
     }
 }
 
@@ -1163,7 +1163,7 @@ static void a_vacancy_with_a_hold_waits_for_both(void **state)
     while (candidate.now_ms < 1000000 + 39999) {
         int64_t next_ms = wake_ms(&candidate) + 1;
         at(&candidate, next_ms < 1000000 + 39999 ? next_ms : 1000000 + 39999);
-        if (find(&candidate, ACTION_ACQUIRE) != NULL) {
+        if (find_request(&candidate, LEASE_ACQUIRE) != NULL) {
             assert_false(candidate.election.follow.asked_with_observation);
             reply.request = candidate.election.session.last_request;
             replies(&candidate, reply);

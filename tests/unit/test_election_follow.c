@@ -20,7 +20,7 @@ static void collect_nonces(struct election_config config, uint64_t nonces[], siz
         nonces[i] = strtoull(candidate.election.session.pending.nonce, NULL, 16);
         is_refused(&candidate, "v1");
         at(&candidate, wake_ms(&candidate) + 1);
-        expect(&candidate, ACTION_ACQUIRE);
+        expect_request(&candidate, LEASE_ACQUIRE);
     }
 }
 
@@ -80,7 +80,7 @@ static void a_ripe_version_is_asked_about_though_another_one_was_refused(void **
     is_refused(&candidate, "v2");
     expect_observed(&candidate, "v2", 15001);
     is_refused(&candidate, "v2");
-    expect_none(&candidate, ACTION_ACQUIRE);
+    expect_none_request(&candidate, LEASE_ACQUIRE);
 }
 
 /* It was, and was refused: a flood of pushes makes no flood of questions of it. */
@@ -96,7 +96,7 @@ static void what_is_ripe_is_not_asked_about_at_each_push(void **state)
     while (candidate.now_ms < 1000000 + 19000) {
         candidate.now_ms += 100;
         is_pushed(&candidate, LEASE_HELD, "v1", -1);
-        expect_none(&candidate, ACTION_ACQUIRE);
+        expect_none_request(&candidate, LEASE_ACQUIRE);
     }
     at(&candidate, candidate.now_ms + 5500);
     expect_observed(&candidate, "v1", 24500);
@@ -125,7 +125,7 @@ static void a_vacancy_does_not_shorten_a_hold_that_was_watched(void **state)
         reply.record.hold_left_ms = reply.record.hold_ms = 40000;
         replies(&candidate, reply);
         happens(&candidate, EVENT_OPENED);
-        expect(&candidate, ACTION_ACQUIRE);
+        expect_request(&candidate, LEASE_ACQUIRE);
         reply = answer(&candidate, LEASE_REFUSED, LEASE_VACANT, OTHER, 7, "v2");
         reply.record.hold_left_ms = reply.record.hold_ms = left_ms;
         replies(&candidate, reply);
@@ -134,13 +134,13 @@ static void a_vacancy_does_not_shorten_a_hold_that_was_watched(void **state)
         candidate.now_ms = end_ms - 1;
         candidate.election.follow.ask_at_ns = INT64_MAX;
         happens(&candidate, EVENT_OPENED);
-        assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->hold_ms, 2);
+        assert_int_equal(expect_request(&candidate, LEASE_ACQUIRE)->acquire.hold_left_ms, 2);
         reply.request = candidate.election.session.last_request;
         reply.record.hold_left_ms = 0;
         replies(&candidate, reply);
         assert_int_equal(candidate.election.follow.obstacle, OBSTACLE_HOLDER);
         at(&candidate, end_ms);
-        assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->hold_ms, 0);
+        assert_int_equal(expect_request(&candidate, LEASE_ACQUIRE)->acquire.hold_left_ms, 0);
     }
 }
 
@@ -153,7 +153,8 @@ static void the_longest_hold_is_not_exceeded(void **state)
     reply.record.hold_left_ms = reply.record.hold_ms = DURATION_MAX_MS;
     happens(&candidate, EVENT_LISTENING);
     replies(&candidate, reply);
-    assert_int_equal(expect(&candidate, ACTION_ACQUIRE)->hold_ms, DURATION_MAX_MS);
+    assert_int_equal(expect_request(&candidate, LEASE_ACQUIRE)->acquire.hold_left_ms,
+                     DURATION_MAX_MS);
 }
 
 int main(void)

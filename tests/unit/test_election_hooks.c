@@ -25,7 +25,7 @@ static void hook_over(struct candidate *candidate, enum election_hook hook)
 
 static void is_released(struct candidate *candidate)
 {
-    expect(candidate, ACTION_RELEASE);
+    expect_request(candidate, LEASE_RELEASE);
     replies(candidate, answer(candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
 }
 
@@ -36,16 +36,16 @@ static void without_hooks_none_is_run(void **state)
     expect_none(&candidate, ACTION_RUN_HOOK);
     ends(&candidate, false);
     expect_none(&candidate, ACTION_RUN_HOOK);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
 }
 
 static void the_first_hook_greets_the_term_after_the_start(void **state)
 {
     (void)state;
     struct candidate candidate = leader_with_hooks(RESTART_NO);
-    const struct election_action *start = expect(&candidate, ACTION_START);
-    const struct election_action *hook = expect(&candidate, ACTION_RUN_HOOK);
-    assert_true(start < hook);
+    const struct election_run *start = &expect(&candidate, ACTION_START)->run;
+    const struct election_hook_run *hook = &expect(&candidate, ACTION_RUN_HOOK)->hook;
+    assert_true((const void *)start < (const void *)hook);
     assert_int_equal(hook->hook, HOOK_ACQUIRE);
     assert_int_equal(hook->token, 100);
     assert_int_equal(hook->deadlines.kill_at_ns, (BEGAN_MS + KILL_MS) * NS_PER_MS);
@@ -59,7 +59,7 @@ static void it_hears_how_the_term_before_ended(void **state)
                                       candidate.election.session.pending.nonce);
     reply.before = LEASE_VACANT;
     replies(&candidate, reply);
-    assert_int_equal(expect(&candidate, ACTION_RUN_HOOK)->before, LEASE_VACANT);
+    assert_int_equal(expect(&candidate, ACTION_RUN_HOOK)->hook.before, LEASE_VACANT);
 }
 
 static void the_other_mourns_it_before_the_release(void **state)
@@ -68,13 +68,13 @@ static void the_other_mourns_it_before_the_release(void **state)
     struct candidate candidate = leader_with_hooks(RESTART_NO);
     hook_over(&candidate, HOOK_ACQUIRE);
     ends(&candidate, true);
-    const struct election_action *hook = expect(&candidate, ACTION_RUN_HOOK);
+    const struct election_hook_run *hook = &expect(&candidate, ACTION_RUN_HOOK)->hook;
     assert_int_equal(hook->hook, HOOK_LOSE);
     assert_int_equal(hook->token, 100);
     assert_int_equal(hook->end, END_COMMAND);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     hook_over(&candidate, HOOK_LOSE);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
 }
 
 static void the_release_waits_for_it_no_longer_than_the_grace(void **state)
@@ -86,10 +86,10 @@ static void the_release_waits_for_it_no_longer_than_the_grace(void **state)
     int64_t until_ms = candidate.now_ms + GRACE_MS;
     assert_int_equal(wake_ms(&candidate), until_ms);
     at(&candidate, until_ms - 1);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     at(&candidate, until_ms);
     expect_none(&candidate, ACTION_KILL_HOOK);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
 }
 
 static void what_greeted_a_term_is_killed_before_its_release(void **state)
@@ -99,13 +99,13 @@ static void what_greeted_a_term_is_killed_before_its_release(void **state)
     ends(&candidate, false);
     at(&candidate, candidate.now_ms + GRACE_MS);
     expect(&candidate, ACTION_KILL_HOOK);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     at(&candidate, candidate.now_ms + 1);
     expect_none(&candidate, ACTION_KILL_HOOK);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     /* The other one may still run. */
     hook_over(&candidate, HOOK_ACQUIRE);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
 }
 
 static void hooks_get_no_time_beyond_the_deadline(void **state)
@@ -126,13 +126,13 @@ static void a_lost_lease_leaves_no_time_for_hooks(void **state)
     (void)state;
     struct candidate candidate = leader_with_hooks(RESTART_NO);
     at(&candidate, wake_ms(&candidate));
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     replies(&candidate, answer(&candidate, LEASE_LOST, LEASE_HELD, OTHER, 101, "v9"));
     happens(&candidate, EVENT_TREE_DEAD);
     expect(&candidate, ACTION_KILL_HOOK);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     hook_over(&candidate, HOOK_ACQUIRE);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
 }
 
 static void a_stop_gives_up_a_release_that_a_hook_prevents(void **state)
@@ -159,7 +159,7 @@ static struct candidate with_a_stuck_hook(void)
     hook_over(&candidate, HOOK_LOSE);
     happens(&candidate, EVENT_OPENED);
     at(&candidate, BEGAN_MS + KILL_MS + 14999);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     assert_int_equal(candidate.election.state, ELECTION_RELEASING);
     at(&candidate, wake_ms(&candidate));
     return candidate;
@@ -172,9 +172,9 @@ static void a_stuck_hook_leaves_the_lease_to_its_ttl_and_is_told_of(void **state
     assert_int_equal(candidate.now_ms, BEGAN_MS + KILL_MS + 15000);
     assert_true(was_told(&candidate, NOTE_HOOK_ALIVE));
     assert_true(was_told(&candidate, NOTE_LEFT));
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     at(&candidate, candidate.now_ms);
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
 }
 
 static void a_term_beside_a_stuck_hook_says_so_and_is_not_released_before_it(void **state)
@@ -182,7 +182,7 @@ static void a_term_beside_a_stuck_hook_says_so_and_is_not_released_before_it(voi
     (void)state;
     struct candidate candidate = with_a_stuck_hook();
     at(&candidate, candidate.now_ms);
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
     is_granted(&candidate, 200);
     expect(&candidate, ACTION_START);
     assert_true(was_told(&candidate, NOTE_HOOK_ALIVE));
@@ -191,9 +191,9 @@ static void a_term_beside_a_stuck_hook_says_so_and_is_not_released_before_it(voi
     expect(&candidate, ACTION_KILL_HOOK);
     /* That of the old term, and that of this one. */
     hook_over(&candidate, HOOK_ACQUIRE);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     hook_over(&candidate, HOOK_ACQUIRE);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
 }
 
 static void a_hook_that_dies_late_is_released_after(void **state)
@@ -205,9 +205,9 @@ static void a_hook_that_dies_late_is_released_after(void **state)
     happens(&candidate, EVENT_TREE_DEAD);
     happens(&candidate, EVENT_OPENED);
     at(&candidate, BEGAN_MS + KILL_MS + 14000);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     hook_over(&candidate, HOOK_ACQUIRE);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
 }
 
 /* After a suspend, say: it has its time to die, counted from the kill. */
@@ -218,13 +218,13 @@ static void a_hook_killed_long_after_the_deadline_is_no_stuck_one(void **state)
     at(&candidate, BEGAN_MS + 100000);
     happens(&candidate, EVENT_TREE_DEAD);
     expect(&candidate, ACTION_KILL_HOOK);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     hook_over(&candidate, HOOK_LOSE);
     at(&candidate, candidate.now_ms + 14999);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     assert_int_equal(candidate.election.state, ELECTION_RELEASING);
     hook_over(&candidate, HOOK_ACQUIRE);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
 }
 
 static void hooks_are_of_the_term_not_of_the_run(void **state)
@@ -238,15 +238,15 @@ static void hooks_are_of_the_term_not_of_the_run(void **state)
     expect(&candidate, ACTION_START);
     expect_none(&candidate, ACTION_RUN_HOOK);
     ends(&candidate, true);
-    assert_int_equal(expect(&candidate, ACTION_RUN_HOOK)->hook, HOOK_LOSE);
+    assert_int_equal(expect(&candidate, ACTION_RUN_HOOK)->hook.hook, HOOK_LOSE);
     hook_over(&candidate, HOOK_LOSE);
     is_released(&candidate);
 
     /* The next term has its own. */
     at(&candidate, wake_ms(&candidate));
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
     is_granted(&candidate, 101);
-    const struct election_action *hook = expect(&candidate, ACTION_RUN_HOOK);
+    const struct election_hook_run *hook = &expect(&candidate, ACTION_RUN_HOOK)->hook;
     assert_int_equal(hook->hook, HOOK_ACQUIRE);
     assert_int_equal(hook->token, 101);
 }
@@ -258,7 +258,7 @@ static void a_grant_that_nobody_wants_has_no_hooks(void **state)
     happens(&candidate, EVENT_STOP);
     is_granted(&candidate, 100);
     expect_none(&candidate, ACTION_RUN_HOOK);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
 }
 
 static void an_unhealthy_command_is_stopped_while_the_term_goes_on(void **state)
@@ -267,21 +267,21 @@ static void an_unhealthy_command_is_stopped_while_the_term_goes_on(void **state)
     struct candidate candidate = leader_with_hooks(RESTART_ON_FAILURE);
     hook_over(&candidate, HOOK_ACQUIRE);
     happens(&candidate, EVENT_UNHEALTHY);
-    assert_int_equal(expect(&candidate, ACTION_STOP_TREE)->run, 1);
+    assert_int_equal(expect(&candidate, ACTION_STOP_TREE)->run.number, 1);
     assert_int_equal(candidate.election.state, ELECTION_LEADING);
     at(&candidate, BEGAN_MS + 5000);
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     is_renewed(&candidate);
     /* That it ends with 0 makes it no success. */
     ends(&candidate, false);
     assert_true(was_told(&candidate, NOTE_RESTART));
     at(&candidate, candidate.now_ms + 1000);
-    assert_int_equal(expect(&candidate, ACTION_START)->run, 2);
+    assert_int_equal(expect(&candidate, ACTION_START)->run.number, 2);
 
     happens(&candidate, EVENT_UNHEALTHY);
     ends(&candidate, false);
     hook_over(&candidate, HOOK_LOSE);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->end, END_FAILED);
+    assert_int_equal(expect_send(&candidate, LEASE_RELEASE)->end, END_FAILED);
 }
 
 static void without_a_restart_another_node_may_try(void **state)
@@ -290,7 +290,7 @@ static void without_a_restart_another_node_may_try(void **state)
     struct candidate candidate = leader_with((struct election_config){.penalty_ms = 30000});
     happens(&candidate, EVENT_UNHEALTHY);
     ends(&candidate, false);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->end, END_UNHEALTHY);
+    assert_int_equal(expect_send(&candidate, LEASE_RELEASE)->end, END_UNHEALTHY);
     is_released(&candidate);
     assert_true(was_told(&candidate, NOTE_STAND_BACK));
     assert_int_equal(candidate.election.state, ELECTION_FOLLOWING);
@@ -319,7 +319,7 @@ static void becomes_unhealthy(struct candidate *candidate, int64_t after_ms, int
 
     while (candidate->now_ms < began_ms + after_ms) {
         at(candidate, candidate->now_ms + 5000);
-        if (find(candidate, ACTION_RENEW) != NULL)
+        if (find_request(candidate, LEASE_RENEW) != NULL)
             is_renewed(candidate);
     }
     step(candidate, (struct election_event){.kind = EVENT_UNHEALTHY,
@@ -358,13 +358,13 @@ static void what_cannot_be_ended_does_not_keep_the_lease(void **state)
     for (; candidate.now_ms < stuck_ms + 15000; candidate.now_ms += 1000) {
         happens(&candidate, EVENT_TREE_STUCK);
         assert_int_equal(candidate.election.state, ELECTION_LEADING);
-        if (find(&candidate, ACTION_RENEW) != NULL)
+        if (find_request(&candidate, LEASE_RENEW) != NULL)
             is_renewed(&candidate);
     }
     happens(&candidate, EVENT_TREE_STUCK);
     assert_int_equal(candidate.election.state, ELECTION_STOPPING);
     at(&candidate, candidate.now_ms + 15000);
-    expect_none(&candidate, ACTION_RENEW);
+    expect_none_request(&candidate, LEASE_RENEW);
     expect_none(&candidate, ACTION_ABANDON_KEEPER);
     /* In the end it dies after all. */
     happens(&candidate, EVENT_TREE_DEAD);
@@ -380,7 +380,7 @@ static void a_stop_of_an_unhealthy_command_is_a_stop(void **state)
     happens(&candidate, EVENT_UNHEALTHY);
     happens(&candidate, EVENT_STOP);
     ends(&candidate, false);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->end, END_STOPPED);
+    assert_int_equal(expect_send(&candidate, LEASE_RELEASE)->end, END_STOPPED);
     is_released(&candidate);
     assert_int_equal(expect(&candidate, ACTION_EXIT)->end, END_STOPPED);
 }

@@ -18,8 +18,7 @@ struct effort {
 
 static bool is_request(const struct election_action *action)
 {
-    return action->kind == ACTION_ACQUIRE || action->kind == ACTION_RENEW ||
-           action->kind == ACTION_RELEASE;
+    return action->kind == ACTION_SEND;
 }
 
 /* Adds what the last step did. */
@@ -191,7 +190,7 @@ static void errors_are_no_proof_of_a_good_link(void **state)
     for (int i = 0; i < 10; i++) {
         fails(&candidate, LEASE_FAILURE_TRANSIENT);
         at(&candidate, wake_ms(&candidate) + 1);
-        expect(&candidate, ACTION_ACQUIRE);
+        expect_request(&candidate, LEASE_ACQUIRE);
     }
     fails(&candidate, LEASE_FAILURE_TRANSIENT);
     assert_in_range(wake_ms(&candidate) - candidate.now_ms, 5000, 5500);
@@ -207,11 +206,11 @@ static void a_new_connection_does_not_shorten_the_pause_of_an_error(void **state
     happens(&candidate, EVENT_CLOSED);
     at(&candidate, candidate.now_ms + 500);
     happens(&candidate, EVENT_OPENED);
-    expect_none(&candidate, ACTION_ACQUIRE);
+    expect_none_request(&candidate, LEASE_ACQUIRE);
     at(&candidate, candidate.now_ms + 499);
-    expect_none(&candidate, ACTION_ACQUIRE);
+    expect_none_request(&candidate, LEASE_ACQUIRE);
     at(&candidate, candidate.now_ms + 1);
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
 }
 
 /* Not even where each of them turns out to have been about something. */
@@ -223,10 +222,10 @@ static void pushes_without_end_do_not_make_it_ask_without_end(void **state)
     is_refused(&candidate, "v1");
     for (int i = 0; i < 10000; i++) {
         is_pushed(&candidate, LEASE_FREE, "v2", 0);
-        requests += find(&candidate, ACTION_ACQUIRE) != NULL;
+        requests += find_request(&candidate, LEASE_ACQUIRE) != NULL;
         if (candidate.election.state == ELECTION_ACQUIRING) {
             is_refused(&candidate, requests % 2 == 0 ? "v1" : "v2");
-            requests += find(&candidate, ACTION_ACQUIRE) != NULL;
+            requests += find_request(&candidate, LEASE_ACQUIRE) != NULL;
         }
         candidate.now_ms += 1;
     }
@@ -243,7 +242,7 @@ static void a_release_that_always_comes_too_late_is_no_loop(void **state)
     happens(&candidate, EVENT_TREE_DEAD);
     for (int i = 0; i < 1000 && candidate.election.state == ELECTION_RELEASING; i++) {
         char version[LEASE_NONCE_SIZE];
-        if (find(&candidate, ACTION_RELEASE) != NULL) {
+        if (find_request(&candidate, LEASE_RELEASE) != NULL) {
             requests++;
             snprintf(version, sizeof version, "v%d", i);
             replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, ME, 100, version));
@@ -262,19 +261,19 @@ static void a_slow_connection_is_asked_again_and_given_up_at_the_second_time_out
     (void)state;
     struct candidate candidate = leader();
     at(&candidate, 1000000 + 5000);
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     at(&candidate, 1000000 + 7500);
     assert_true(was_told(&candidate, NOTE_RENEWAL_FAILED));
     expect_none(&candidate, ACTION_OPEN);
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     /* The second time there is less time left: half of the 3848 ms until it has to stop. */
     at(&candidate, 1000000 + 9423);
     expect_none(&candidate, ACTION_OPEN);
     at(&candidate, 1000000 + 9424);
     expect(&candidate, ACTION_OPEN);
-    expect_none(&candidate, ACTION_RENEW);
+    expect_none_request(&candidate, LEASE_RENEW);
     happens(&candidate, EVENT_OPENED);
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
 }
 
 /* It stood still for 4 s and is well again: what was asked last counts, from when it was sent. */
@@ -284,15 +283,15 @@ static void the_answer_to_the_second_request_extends_from_its_send(void **state)
     struct candidate candidate = leader();
     at(&candidate, 1000000 + 5000);
     struct lease_reply first = answer(&candidate, LEASE_RENEWED, LEASE_HELD, ME, 100,
-                                      expect(&candidate, ACTION_RENEW)->nonce);
+                                      expect_request(&candidate, LEASE_RENEW)->nonce);
     at(&candidate, 1000000 + 7500);
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     candidate.now_ms = 1000000 + 9400;
     replies(&candidate, first);
     expect_none(&candidate, ACTION_EXTEND);
     assert_string_not_equal(candidate.election.term.version, first.record.version);
     is_renewed(&candidate);
-    assert_int_equal(expect(&candidate, ACTION_EXTEND)->deadlines.stop_at_ns,
+    assert_int_equal(expect(&candidate, ACTION_EXTEND)->run.deadlines.stop_at_ns,
                      (1007500 + 11348) * NS_PER_MS);
     assert_int_equal(wake_ms(&candidate), 1012500);
 }
@@ -303,10 +302,10 @@ static void an_answer_makes_an_earlier_time_out_forgotten(void **state)
     struct candidate candidate = leader();
     for (int64_t ms = 1005000; ms < 1060000; ms += 7500) {
         at(&candidate, ms);
-        expect(&candidate, ACTION_RENEW);
+        expect_request(&candidate, LEASE_RENEW);
         at(&candidate, ms + 2500);
         expect_none(&candidate, ACTION_OPEN);
-        expect(&candidate, ACTION_RENEW);
+        expect_request(&candidate, LEASE_RENEW);
         is_renewed(&candidate);
     }
 }
@@ -317,15 +316,15 @@ static void a_release_goes_out_behind_an_unanswered_renewal(void **state)
     (void)state;
     struct candidate candidate = leader();
     at(&candidate, 1000000 + 5000);
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     happens(&candidate, EVENT_STOP);
     happens(&candidate, EVENT_TREE_DEAD);
-    expect_none(&candidate, ACTION_RELEASE);
+    expect_none_request(&candidate, LEASE_RELEASE);
     /* In no hurry, since somebody else is to lead: the process lives on. */
     candidate.election.release.until_ns = INT64_MAX;
     at(&candidate, 1000000 + 7500);
     expect_none(&candidate, ACTION_OPEN);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     assert_false(candidate.election.release.in_doubt);
 }
 
@@ -352,7 +351,7 @@ static void check_dead_link(const struct dead_link *link)
     is_granted(&candidate, 100);
 
     at(&candidate, wake_ms(&candidate));
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     while (find(&candidate, ACTION_OPEN) == NULL && candidate.election.state == ELECTION_LEADING)
         at(&candidate, wake_ms(&candidate) + 1);
     expect(&candidate, ACTION_OPEN);
@@ -361,7 +360,7 @@ static void check_dead_link(const struct dead_link *link)
     if (left_ms < timing->request_timeout_ms)
         assert_true(left_ms >= timing->tolerated_outage_ms / 4);
     happens(&candidate, EVENT_OPENED);
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     is_renewed(&candidate);
     expect(&candidate, ACTION_EXTEND);
 }
@@ -389,7 +388,7 @@ static void a_link_that_is_known_to_be_slow_is_not_given_up_early(void **state)
     candidate.now_ms += 2200;
     is_granted(&candidate, 100);
     at(&candidate, wake_ms(&candidate));
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     assert_int_equal(wake_ms(&candidate), 1000000 + 5000 + 2500);
 }
 
@@ -400,13 +399,13 @@ static void a_release_at_a_stop_gets_a_fresh_connection_in_time(void **state)
     struct candidate candidate = leader();
     happens(&candidate, EVENT_STOP);
     happens(&candidate, EVENT_TREE_DEAD);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     int64_t began_ms = candidate.now_ms;
     at(&candidate, wake_ms(&candidate) + 1);
     assert_in_range(candidate.now_ms - began_ms, 1000, 5000 / 3 + 2);
     expect(&candidate, ACTION_OPEN);
     happens(&candidate, EVENT_OPENED);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     at(&candidate, wake_ms(&candidate) + 1);
     expect(&candidate, ACTION_OPEN);
     assert_in_range(candidate.now_ms - began_ms, 2000, 3500);
@@ -439,10 +438,10 @@ static void an_unanswered_release_is_in_doubt_on_the_same_connection_too(void **
     struct candidate candidate = leader();
     at(&candidate, 1000000 + 11348);
     happens(&candidate, EVENT_TREE_DEAD);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     at(&candidate, 1000000 + 11348 + 2500);
     expect_none(&candidate, ACTION_OPEN);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     assert_true(candidate.election.release.in_doubt);
     replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, ME, 100, "v9"));
     assert_true(was_told(&candidate, NOTE_NOT_HELD));

@@ -39,13 +39,13 @@ static struct candidate waiting(void)
     return waiting_with(delayed);
 }
 
-static const struct election_action *note_of(const struct candidate *candidate,
-                                             enum election_note note)
+static const struct election_note *note_of(const struct candidate *candidate,
+                                           enum election_note_kind note)
 {
     for (size_t i = 0; i < candidate->actions.count; i++)
         if (candidate->actions.list[i].kind == ACTION_TELL &&
-            candidate->actions.list[i].note == note)
-            return &candidate->actions.list[i];
+            candidate->actions.list[i].note.kind == note)
+            return &candidate->actions.list[i].note;
     fail_msg("note %d was not told", note);
     abort(); /* fail_msg does not return, which compilers cannot know */
 }
@@ -83,13 +83,13 @@ static void otherwise_it_leads_without_a_tree(void **state)
         is_granted_after(&candidate, doubtful[i]);
         expect_none(&candidate, ACTION_START);
         assert_false(was_told(&candidate, NOTE_ELECTED));
-        const struct election_action *note = note_of(&candidate, NOTE_LOCK_DELAY);
+        const struct election_note *note = note_of(&candidate, NOTE_LOCK_DELAY);
         assert_int_equal(note->token, 100);
         assert_int_equal(note->delay_ms, DELAY_MS);
 
-        const struct election_action *start = wait_for_start(&candidate);
+        const struct election_run *start = &wait_for_start(&candidate)->run;
         assert_int_equal(candidate.now_ms, BEGAN_MS + 10 + DELAY_MS);
-        assert_int_equal(start->run, 1);
+        assert_int_equal(start->number, 1);
         assert_int_equal(start->token, 100);
         /* The last renewal before it was sent after 15 s. */
         assert_int_equal(start->deadlines.stop_at_ns, (BEGAN_MS + 15000 + STOP_MS) * NS_PER_MS);
@@ -102,7 +102,7 @@ static void a_grant_whose_answer_was_lost_is_delayed(void **state)
     (void)state;
     struct candidate candidate = fresh_with(delayed);
     replies(&candidate, answer(&candidate, LEASE_REFUSED, LEASE_HELD, ME, 100, "v1"));
-    assert_true(expect(&candidate, ACTION_RENEW)->claim);
+    assert_true(expect_request(&candidate, LEASE_RENEW)->renew.claim);
     candidate.now_ms += 10;
     is_renewed(&candidate);
     expect_none(&candidate, ACTION_START);
@@ -145,9 +145,9 @@ static void stopped_in_the_delay_it_leaves_the_rest_behind(void **state)
     candidate.now_ms += 3000;
     happens(&candidate, EVENT_STOP);
     expect_none(&candidate, ACTION_STOP_TREE);
-    const struct election_action *release = expect(&candidate, ACTION_RELEASE);
-    assert_int_equal(release->end, END_STOPPED);
-    assert_in_range(release->hold_ms, DELAY_MS - 3000, DELAY_MS - 3000 + 1);
+    const struct lease_request *release = expect_request(&candidate, LEASE_RELEASE);
+    assert_int_equal(expect_send(&candidate, LEASE_RELEASE)->end, END_STOPPED);
+    assert_in_range(release->release.hold_ms, DELAY_MS - 3000, DELAY_MS - 3000 + 1);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_HOLD, ME, 100, "v9"));
     assert_int_equal(expect(&candidate, ACTION_EXIT)->end, END_STOPPED);
 }
@@ -161,7 +161,8 @@ static void stopped_before_the_grant_it_leaves_all_of_it_behind(void **state)
                                       candidate.election.session.pending.nonce);
     reply.before = LEASE_VACANT;
     replies(&candidate, reply);
-    assert_in_range(expect(&candidate, ACTION_RELEASE)->hold_ms, DELAY_MS, DELAY_MS + 1);
+    assert_in_range(expect_request(&candidate, LEASE_RELEASE)->release.hold_ms, DELAY_MS,
+                    DELAY_MS + 1);
 }
 
 /* --hold is for a command that ran. */
@@ -171,7 +172,8 @@ static void nothing_is_held_beyond_the_delay(void **state)
     struct candidate candidate = waiting_with((struct election_config){
         .lock_delay_ms = DELAY_MS, .hold_ms = 10 * DELAY_MS, .once = true});
     happens(&candidate, EVENT_STOP);
-    assert_in_range(expect(&candidate, ACTION_RELEASE)->hold_ms, DELAY_MS, DELAY_MS + 1);
+    assert_in_range(expect_request(&candidate, LEASE_RELEASE)->release.hold_ms, DELAY_MS,
+                    DELAY_MS + 1);
 }
 
 static void after_the_delay_nothing_is_left_behind(void **state)
@@ -181,7 +183,7 @@ static void after_the_delay_nothing_is_left_behind(void **state)
     wait_for_start(&candidate);
     happens(&candidate, EVENT_STOP);
     happens(&candidate, EVENT_TREE_DEAD);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->hold_ms, 0);
+    assert_int_equal(expect_request(&candidate, LEASE_RELEASE)->release.hold_ms, 0);
 }
 
 static void lost_in_the_delay_it_stands_by(void **state)
@@ -212,20 +214,20 @@ static void a_second_term_is_delayed_as_the_first(void **state)
     happens(&candidate, EVENT_CLOSED);
     at(&candidate, wake_ms(&candidate));
     happens(&candidate, EVENT_OPENED);
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     replies(&candidate, answer(&candidate, LEASE_LOST, LEASE_HELD, OTHER, 101, "v9"));
     expect(&candidate, ACTION_KILL_TREE);
     happens(&candidate, EVENT_TREE_DEAD);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, OTHER, 101, "v9"));
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
     struct lease_reply reply = answer(&candidate, LEASE_GRANTED, LEASE_HELD, ME, 102,
                                       candidate.election.session.pending.nonce);
     reply.before = LEASE_HELD;
     replies(&candidate, reply);
     assert_true(was_told(&candidate, NOTE_LOCK_DELAY));
     int64_t granted_ms = candidate.now_ms;
-    assert_int_equal(wait_for_start(&candidate)->run, 2);
+    assert_int_equal(wait_for_start(&candidate)->run.number, 2);
     assert_int_equal(candidate.now_ms, granted_ms + DELAY_MS);
 }
 
@@ -240,7 +242,7 @@ static void the_longest_delay_is_left_as_it_is(void **state)
                                       candidate.election.session.pending.nonce);
     reply.before = LEASE_HELD;
     replies(&candidate, reply);
-    assert_true(expect(&candidate, ACTION_RELEASE)->hold_ms == month_ms);
+    assert_true(expect_request(&candidate, LEASE_RELEASE)->release.hold_ms == month_ms);
 }
 
 int main(void)

@@ -69,7 +69,7 @@ static void it_waits_where_a_holder_may_be_dead(void **state)
     expect(&candidate, ACTION_WATCH);
     /* For no longer than it takes to be sure: it is the next to ask, or somebody else has it. */
     at(&candidate, BEGAN_MS + 15000);
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
     is_held(&candidate, 10);
     expect_end(&candidate, END_BUSY);
 }
@@ -99,9 +99,9 @@ static void it_leaves_at_once_when_another_one_begins_to_lead(void **state)
         candidate.now_ms += 4000;
         is_pushed(&candidate, states[i], "v3", -1);
         assert_true(wake_ms(&candidate) <= BEGAN_MS + 4000 + 50);
-        if (find(&candidate, ACTION_ACQUIRE) == NULL)
+        if (find_request(&candidate, LEASE_ACQUIRE) == NULL)
             at(&candidate, wake_ms(&candidate) + 1);
-        expect(&candidate, ACTION_ACQUIRE);
+        expect_request(&candidate, LEASE_ACQUIRE);
         replies(&candidate, answer(&candidate, LEASE_REFUSED, states[i], OTHER, 8, "v3"));
         expect_end(&candidate, END_BUSY);
     }
@@ -115,7 +115,7 @@ static void it_waits_for_as_long_as_it_was_told(void **state)
     assert_true(was_told(&candidate, NOTE_WAITING));
     while (wake_ms(&candidate) < BEGAN_MS + 8000) {
         at(&candidate, wake_ms(&candidate) + 1);
-        expect(&candidate, ACTION_ACQUIRE);
+        expect_request(&candidate, LEASE_ACQUIRE);
         is_held(&candidate, 1000);
         expect_none(&candidate, ACTION_EXIT);
     }
@@ -131,7 +131,7 @@ static void it_leads_when_the_lease_is_released_meanwhile(void **state)
     struct candidate candidate = once(8000);
     is_held(&candidate, 1000);
     is_pushed(&candidate, LEASE_FREE, "v9", 0);
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
     is_granted(&candidate, 100);
     expect(&candidate, ACTION_START);
 }
@@ -144,7 +144,7 @@ static void it_waits_for_ever(void **state)
         is_held(&candidate, 1000);
         expect_none(&candidate, ACTION_EXIT);
         at(&candidate, wake_ms(&candidate) + 1);
-        expect(&candidate, ACTION_ACQUIRE);
+        expect_request(&candidate, LEASE_ACQUIRE);
     }
 }
 
@@ -245,7 +245,7 @@ static void the_rest_of_the_hold_is_left_behind(void **state)
     struct candidate candidate = running((struct election_config){.hold_ms = 10000});
     candidate.now_ms += 3000;
     the_command_ends(&candidate);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->hold_ms, 7000);
+    assert_int_equal(expect_request(&candidate, LEASE_RELEASE)->release.hold_ms, 7000);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_HOLD, ME, 100, "v9"));
     expect_end(&candidate, END_COMMAND);
 }
@@ -256,7 +256,7 @@ static void no_hold_is_left_behind_a_long_run(void **state)
     struct candidate candidate = running((struct election_config){.hold_ms = 4000});
     candidate.now_ms += 4000;
     the_command_ends(&candidate);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->hold_ms, 0);
+    assert_int_equal(expect_request(&candidate, LEASE_RELEASE)->release.hold_ms, 0);
 }
 
 static void a_command_that_was_stopped_has_run(void **state)
@@ -265,7 +265,7 @@ static void a_command_that_was_stopped_has_run(void **state)
     struct candidate candidate = running((struct election_config){.hold_ms = 10000});
     happens(&candidate, EVENT_STOP);
     happens(&candidate, EVENT_TREE_DEAD);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->hold_ms, 10000);
+    assert_int_equal(expect_request(&candidate, LEASE_RELEASE)->release.hold_ms, 10000);
 }
 
 static void a_host_that_cannot_start_it_leaves_it_to_others(void **state)
@@ -274,7 +274,7 @@ static void a_host_that_cannot_start_it_leaves_it_to_others(void **state)
     struct candidate candidate = running((struct election_config){.hold_ms = 10000});
     happens(&candidate, EVENT_NOT_STARTED);
     happens(&candidate, EVENT_TREE_DEAD);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->hold_ms, 0);
+    assert_int_equal(expect_request(&candidate, LEASE_RELEASE)->release.hold_ms, 0);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
     expect_end(&candidate, END_NOT_STARTED);
 }
@@ -299,11 +299,11 @@ static void a_lost_lease_ends_it(void **state)
     (void)state;
     struct candidate candidate = running((struct election_config){0});
     at(&candidate, BEGAN_MS + 5000);
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     replies(&candidate, answer(&candidate, LEASE_LOST, LEASE_HELD, OTHER, 101, "v9"));
     expect(&candidate, ACTION_KILL_TREE);
     happens(&candidate, EVENT_TREE_DEAD);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     replies(&candidate, answer(&candidate, LEASE_NOT_HELD, LEASE_HELD, OTHER, 101, "v9"));
     expect_end(&candidate, END_LOST);
 }
@@ -319,7 +319,7 @@ static void the_runtime_is_limited(void **state)
     expect(&candidate, ACTION_STOP_TREE);
     /* Whatever status it ends with now is not its own. */
     the_command_ends(&candidate);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->end, END_RUNTIME);
+    assert_int_equal(expect_send(&candidate, LEASE_RELEASE)->end, END_RUNTIME);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
     expect_end(&candidate, END_RUNTIME);
 }
@@ -334,7 +334,7 @@ static void a_command_that_was_faster_keeps_its_own_end(void **state)
     at(&candidate, BEGAN_MS + 4000);
     expect(&candidate, ACTION_STOP_TREE);
     happens(&candidate, EVENT_TREE_DEAD);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->end, END_COMMAND);
+    assert_int_equal(expect_send(&candidate, LEASE_RELEASE)->end, END_COMMAND);
 }
 
 int main(void)

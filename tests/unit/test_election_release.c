@@ -18,7 +18,7 @@ static struct candidate releasing(void)
 
     candidate.now_ms = 1000000 + 1000;
     ends(&candidate, false);
-    expect(&candidate, ACTION_RELEASE);
+    expect_request(&candidate, LEASE_RELEASE);
     return candidate;
 }
 
@@ -39,16 +39,16 @@ static void is_released(struct candidate *candidate)
 static void check_restored(struct candidate candidate)
 {
     char nonce[LEASE_NONCE_SIZE];
-    const struct election_action *renew = expect(&candidate, ACTION_RENEW);
+    const struct lease_request *renew = expect_request(&candidate, LEASE_RENEW);
 
-    assert_false(renew->claim);
-    assert_int_equal(renew->token, 100);
+    assert_false(renew->renew.claim);
+    assert_int_equal(renew->renew.token, 100);
     snprintf(nonce, sizeof nonce, "%s", renew->nonce);
     candidate.now_ms += 10;
     is_renewed(&candidate);
-    const struct election_action *release = expect(&candidate, ACTION_RELEASE);
-    assert_string_equal(release->version, nonce);
-    assert_int_equal(release->hold_ms, 60000 - (candidate.now_ms - 1000010));
+    const struct lease_request *release = expect_request(&candidate, LEASE_RELEASE);
+    assert_string_equal(release->release.version, nonce);
+    assert_int_equal(release->release.hold_ms, 60000 - (candidate.now_ms - 1000010));
     is_released(&candidate);
 }
 
@@ -113,14 +113,14 @@ static void nothing_is_written_again_once_the_lease_may_be_another_ones(void **s
 
     late.now_ms = 1000000 + EXPIRES_MS;
     is_not_held(&late, LEASE_ABSENT, "", 0, "");
-    expect_none(&late, ACTION_RENEW);
+    expect_none_request(&late, LEASE_RENEW);
     expect(&late, ACTION_EXIT);
 
     fails(&doubtful, LEASE_FAILURE_TRANSIENT);
     at(&doubtful, wake_ms(&doubtful) + 1);
-    expect(&doubtful, ACTION_RELEASE);
+    expect_request(&doubtful, LEASE_RELEASE);
     is_not_held(&doubtful, LEASE_ABSENT, "", 0, "");
-    expect_none(&doubtful, ACTION_RENEW);
+    expect_none_request(&doubtful, LEASE_RENEW);
     expect(&doubtful, ACTION_EXIT);
 }
 
@@ -133,7 +133,7 @@ static void a_renewal_that_could_not_be_sent_in_time_is_not_sent(void **state)
     happens(&candidate, EVENT_CLOSED);
     candidate.now_ms = 1000000 + EXPIRES_MS;
     happens(&candidate, EVENT_OPENED);
-    expect_none(&candidate, ACTION_RENEW);
+    expect_none_request(&candidate, LEASE_RENEW);
 }
 
 /* The answer to the first release was lost. */
@@ -158,13 +158,13 @@ static void a_renewal_names_the_version_that_is_known(void **state)
     struct candidate candidate = leader();
     snprintf(nonce, sizeof nonce, "%s", candidate.election.term.version);
     at(&candidate, wake_ms(&candidate));
-    assert_string_equal(expect(&candidate, ACTION_RENEW)->version, nonce);
+    assert_string_equal(expect_request(&candidate, LEASE_RENEW)->renew.version, nonce);
     at(&candidate, wake_ms(&candidate) + 1);
-    assert_string_equal(expect(&candidate, ACTION_RENEW)->version, nonce);
+    assert_string_equal(expect_request(&candidate, LEASE_RENEW)->renew.version, nonce);
     snprintf(nonce, sizeof nonce, "%s", candidate.election.session.pending.nonce);
     is_renewed(&candidate);
     at(&candidate, wake_ms(&candidate));
-    assert_string_equal(expect(&candidate, ACTION_RENEW)->version, nonce);
+    assert_string_equal(expect_request(&candidate, LEASE_RENEW)->renew.version, nonce);
 }
 
 static void the_next_term_renews_as_usual(void **state)
@@ -175,13 +175,13 @@ static void the_next_term_renews_as_usual(void **state)
     at(&candidate, 1000000 + STOP_MS);
     happens(&candidate, EVENT_TREE_DEAD);
     is_not_held(&candidate, LEASE_ABSENT, "", 0, "");
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     replies(&candidate, answer(&candidate, LEASE_LOST, LEASE_HELD, OTHER, 101, "v9"));
-    if (find(&candidate, ACTION_ACQUIRE) == NULL)
+    if (find_request(&candidate, LEASE_ACQUIRE) == NULL)
         at(&candidate, wake_ms(&candidate) + 1);
     is_granted(&candidate, 200);
     at(&candidate, wake_ms(&candidate));
-    expect(&candidate, ACTION_RENEW);
+    expect_request(&candidate, LEASE_RENEW);
     is_renewed(&candidate);
     expect(&candidate, ACTION_EXTEND);
 }

@@ -20,8 +20,8 @@ static struct candidate leader_that_restarts(enum restart_policy policy, int64_t
 static int64_t pause_ms(const struct candidate *candidate)
 {
     for (size_t i = 0; i < candidate->actions.count; i++)
-        if (candidate->actions.list[i].note == NOTE_RESTART)
-            return candidate->actions.list[i].delay_ms;
+        if (candidate->actions.list[i].note.kind == NOTE_RESTART)
+            return candidate->actions.list[i].note.delay_ms;
     fail_msg("no restart was told");
     return 0;
 }
@@ -31,7 +31,7 @@ static void without_it_the_command_is_not_started_again(void **state)
     (void)state;
     struct candidate candidate = leader_that_restarts(RESTART_NO, 0);
     ends(&candidate, true);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->end, END_COMMAND);
+    assert_int_equal(expect_send(&candidate, LEASE_RELEASE)->end, END_COMMAND);
 }
 
 static void a_success_is_the_end_on_failure(void **state)
@@ -39,7 +39,7 @@ static void a_success_is_the_end_on_failure(void **state)
     (void)state;
     struct candidate candidate = leader_that_restarts(RESTART_ON_FAILURE, 0);
     ends(&candidate, false);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->end, END_COMMAND);
+    assert_int_equal(expect_send(&candidate, LEASE_RELEASE)->end, END_COMMAND);
 }
 
 static void it_starts_again_in_the_same_term(void **state)
@@ -49,14 +49,14 @@ static void it_starts_again_in_the_same_term(void **state)
         struct candidate candidate =
             leader_that_restarts(i ? RESTART_ALWAYS : RESTART_ON_FAILURE, 0);
         ends(&candidate, i == 0);
-        expect_none(&candidate, ACTION_RELEASE);
+        expect_none_request(&candidate, LEASE_RELEASE);
         assert_int_equal(pause_ms(&candidate), 1000);
         assert_int_equal(candidate.election.state, ELECTION_LEADING);
 
         int64_t ended_ms = candidate.now_ms;
-        const struct election_action *start = wait_for_start(&candidate);
+        const struct election_run *start = &wait_for_start(&candidate)->run;
         assert_int_equal(candidate.now_ms, ended_ms + 1000);
-        assert_int_equal(start->run, 2);
+        assert_int_equal(start->number, 2);
         assert_int_equal(start->token, 100);
         assert_int_equal(start->deadlines.stop_at_ns, (BEGAN_MS + STOP_MS) * NS_PER_MS);
     }
@@ -83,11 +83,11 @@ static void run_for(struct candidate *candidate, int64_t ms)
 
     while (wake_ms(candidate) < until_ms) {
         at(candidate, wake_ms(candidate));
-        expect(candidate, ACTION_RENEW);
+        expect_request(candidate, LEASE_RENEW);
         is_renewed(candidate);
     }
     at(candidate, until_ms);
-    if (find(candidate, ACTION_RENEW) != NULL)
+    if (find_request(candidate, LEASE_RENEW) != NULL)
         is_renewed(candidate);
 }
 
@@ -115,7 +115,7 @@ static void too_many_failures_let_others_try(void **state)
     ends(&candidate, true);
     wait_for_start(&candidate);
     ends(&candidate, true);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->end, END_FAILED);
+    assert_int_equal(expect_send(&candidate, LEASE_RELEASE)->end, END_FAILED);
     replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_FREE, ME, 100, "v9"));
     assert_true(was_told(&candidate, NOTE_STAND_BACK));
     assert_int_equal(candidate.election.state, ELECTION_FOLLOWING);
@@ -123,15 +123,15 @@ static void too_many_failures_let_others_try(void **state)
     /* Whatever it hears meanwhile. */
     int64_t released_ms = candidate.now_ms;
     is_pushed(&candidate, LEASE_FREE, "v9", 0);
-    expect_none(&candidate, ACTION_ACQUIRE);
+    expect_none_request(&candidate, LEASE_ACQUIRE);
     happens(&candidate, EVENT_LISTENING);
-    expect_none(&candidate, ACTION_ACQUIRE);
+    expect_none_request(&candidate, LEASE_ACQUIRE);
     at(&candidate, released_ms + 29999);
-    expect_none(&candidate, ACTION_ACQUIRE);
+    expect_none_request(&candidate, LEASE_ACQUIRE);
     assert_int_equal(wake_ms(&candidate), released_ms + 30000);
     /* If nobody took it, it tries again, and has all its tries. */
     at(&candidate, released_ms + 30000);
-    expect(&candidate, ACTION_ACQUIRE);
+    expect_request(&candidate, LEASE_ACQUIRE);
     is_granted(&candidate, 101);
     ends(&candidate, true);
     assert_int_equal(pause_ms(&candidate), 1000);
@@ -143,7 +143,7 @@ static void a_success_between_is_no_failure_in_a_row(void **state)
     struct candidate candidate = leader_that_restarts(RESTART_ALWAYS, 2);
     for (int i = 0; i < 6; i++) {
         ends(&candidate, i % 2 == 0);
-        expect_none(&candidate, ACTION_RELEASE);
+        expect_none_request(&candidate, LEASE_RELEASE);
         wait_for_start(&candidate);
     }
 }
@@ -168,7 +168,7 @@ static void stopped_in_the_pause_it_has_nothing_to_wait_for(void **state)
     struct candidate candidate = pausing();
     happens(&candidate, EVENT_STOP);
     expect_none(&candidate, ACTION_STOP_TREE);
-    assert_int_equal(expect(&candidate, ACTION_RELEASE)->end, END_STOPPED);
+    assert_int_equal(expect_send(&candidate, LEASE_RELEASE)->end, END_STOPPED);
 }
 
 static void lost_in_the_pause_it_stands_by(void **state)

@@ -205,10 +205,10 @@ struct client {
 static void on_open(void *context)
 {
     struct client *client = context;
-    const struct store_acquire acquire = {.request = 1, .nonce = "n1"};
+    const struct lease_request acquire = {.kind = LEASE_ACQUIRE, .number = 1, .nonce = "n1"};
 
     client->sent = true;
-    store_send_acquire(client->store, &acquire);
+    store_send(client->store, &acquire);
 }
 
 static void on_closed(void *context, enum lease_failure failure, const char *why)

@@ -143,14 +143,57 @@ static void await(struct candidate *c)
         memcpy(c->version, c->answer.record.version, sizeof c->version);
 }
 
-/* What is observed has been so for the TTL, where nothing else is said. */
-static enum lease_verdict acquire_with(struct candidate *c, struct store_acquire acquire)
+/* What is asked for: as struct lease_acquire, with borrowed texts. */
+struct wish {
+    uint64_t floor_token;
+    bool never_saw_record;
+    const char *observed_ident;
+    const char *observed_version;
+    int64_t observed_ms;
+    int64_t hold_left_ms;
+};
+
+static struct lease_request new_request(struct candidate *c, enum lease_request_kind kind)
 {
-    if (acquire.observed_ms == 0)
-        acquire.observed_ms = TTL;
-    acquire.request = ++c->requests;
-    acquire.nonce = fresh_nonce(c);
-    store_send_acquire(c->store, &acquire);
+    struct lease_request request = {.kind = kind, .number = ++c->requests};
+
+    snprintf(request.nonce, sizeof request.nonce, "%s", fresh_nonce(c));
+    return request;
+}
+
+static void send_acquire(struct candidate *c, const struct wish *wish)
+{
+    struct lease_request request = new_request(c, LEASE_ACQUIRE);
+    struct lease_acquire *acquire = &request.acquire;
+
+    acquire->floor_token = wish->floor_token;
+    acquire->never_saw_record = wish->never_saw_record;
+    acquire->observed_ms = wish->observed_ms;
+    acquire->hold_left_ms = wish->hold_left_ms;
+    if (wish->observed_ident != NULL)
+        snprintf(acquire->observed_ident, sizeof acquire->observed_ident, "%s",
+                 wish->observed_ident);
+    if (wish->observed_version != NULL)
+        snprintf(acquire->observed_version, sizeof acquire->observed_version, "%s",
+                 wish->observed_version);
+    store_send(c->store, &request);
+}
+
+static void send_renew(struct candidate *c, uint64_t token, bool claim)
+{
+    struct lease_request request = new_request(c, LEASE_RENEW);
+
+    request.renew.token = token;
+    request.renew.claim = claim;
+    store_send(c->store, &request);
+}
+
+/* What is observed has been so for the TTL, where nothing else is said. */
+static enum lease_verdict acquire_with(struct candidate *c, struct wish wish)
+{
+    if (wish.observed_ms == 0)
+        wish.observed_ms = TTL;
+    send_acquire(c, &wish);
     await(c);
     return c->answer.verdict;
 }
@@ -158,7 +201,7 @@ static enum lease_verdict acquire_with(struct candidate *c, struct store_acquire
 /* As one who has seen nothing yet. */
 static enum lease_verdict acquire(struct candidate *c)
 {
-    return acquire_with(c, (struct store_acquire){0});
+    return acquire_with(c, (struct wish){0});
 }
 
 /* As one who has seen the present record unchanged for long enough. */
@@ -169,9 +212,9 @@ static enum lease_verdict acquire_observed(struct candidate *c)
     if (acquire(c) == LEASE_GRANTED)
         return LEASE_GRANTED;
     seen = c->answer.record;
-    return acquire_with(c, (struct store_acquire){.observed_ident = seen.ident,
-                                                  .observed_version = seen.version,
-                                                  .hold_left_ms = seen.hold_left_ms});
+    return acquire_with(c, (struct wish){.observed_ident = seen.ident,
+                                         .observed_version = seen.version,
+                                         .hold_left_ms = seen.hold_left_ms});
 }
 
 static uint64_t take(struct candidate *c)
@@ -182,7 +225,7 @@ static uint64_t take(struct candidate *c)
 
 static enum lease_verdict renew(struct candidate *c, uint64_t token)
 {
-    store_send_renew(c->store, ++c->requests, fresh_nonce(c), token, "", false);
+    send_renew(c, token, false);
     await(c);
     return c->answer.verdict;
 }
@@ -190,17 +233,20 @@ static enum lease_verdict renew(struct candidate *c, uint64_t token)
 /* Takes up a grant whose answer was lost. */
 static enum lease_verdict claim(struct candidate *c, uint64_t token)
 {
-    store_send_renew(c->store, ++c->requests, fresh_nonce(c), token, "", true);
+    send_renew(c, token, true);
     await(c);
     return c->answer.verdict;
 }
 
 static enum lease_verdict release_held(struct candidate *c, uint64_t token, int64_t hold_ms)
 {
-    const struct store_release release = {
-        .token = token, .version = c->version, .hold_ms = hold_ms, .reason = "stopped"};
+    struct lease_request request = new_request(c, LEASE_RELEASE);
 
-    store_send_release(c->store, ++c->requests, fresh_nonce(c), &release);
+    request.release.token = token;
+    request.release.hold_ms = hold_ms;
+    request.release.reason = "stopped";
+    memcpy(request.release.version, c->version, sizeof request.release.version);
+    store_send(c->store, &request);
     await(c);
     return c->answer.verdict;
 }
@@ -299,11 +345,11 @@ static void vacant_record_keeps_the_longer_ttl_and_the_floor(void **state)
 
     set_field("ttl", "20000");
     set_field("tok", "100");
-    acquire_with(anna, (struct store_acquire){.floor_token = 50});
+    acquire_with(anna, (struct wish){.floor_token = 50});
     assert_int_equal(anna->answer.record.ttl_ms, 20000);
     assert_int_equal(anna->answer.record.token, 100);
     ask("DEL %s", TERM);
-    acquire_with(anna, (struct store_acquire){.floor_token = 50});
+    acquire_with(anna, (struct wish){.floor_token = 50});
     assert_int_equal(anna->answer.record.ttl_ms, TTL);
     assert_int_equal(anna->answer.record.token, 50);
 }
@@ -336,19 +382,19 @@ static void other_versions_and_incarnations_are_refused(void **state)
 
     acquire(anna);
     seen = anna->answer.record;
-    assert_int_equal(acquire_with(anna, (struct store_acquire){.observed_ident = seen.ident,
-                                                               .observed_version = "ffff"}),
+    assert_int_equal(
+        acquire_with(anna, (struct wish){.observed_ident = seen.ident, .observed_version = "ffff"}),
+        LEASE_REFUSED);
+    assert_int_equal(
+        acquire_with(anna, (struct wish){.observed_ident = "-", .observed_version = seen.version}),
+        LEASE_REFUSED);
+    assert_int_equal(acquire_with(anna, (struct wish){.observed_version = seen.version}),
                      LEASE_REFUSED);
-    assert_int_equal(acquire_with(anna, (struct store_acquire){.observed_ident = "-",
-                                                               .observed_version = seen.version}),
-                     LEASE_REFUSED);
-    assert_int_equal(acquire_with(anna, (struct store_acquire){.observed_version = seen.version}),
-                     LEASE_REFUSED);
-    assert_int_equal(acquire_with(anna, (struct store_acquire){.observed_ident = seen.ident,
-                                                               .observed_version = ""}),
-                     LEASE_REFUSED);
-    assert_int_equal(acquire_with(anna, (struct store_acquire){.observed_ident = seen.ident,
-                                                               .observed_version = seen.version}),
+    assert_int_equal(
+        acquire_with(anna, (struct wish){.observed_ident = seen.ident, .observed_version = ""}),
+        LEASE_REFUSED);
+    assert_int_equal(acquire_with(anna, (struct wish){.observed_ident = seen.ident,
+                                                      .observed_version = seen.version}),
                      LEASE_GRANTED);
 }
 
@@ -357,7 +403,7 @@ static void an_observation_must_be_long_enough(void **state)
 {
     struct candidate *anna = *state;
     struct candidate *bert = anna + 1;
-    struct store_acquire observed = {0};
+    struct wish observed = {0};
     struct lease_record seen;
 
     take(anna);
@@ -425,9 +471,8 @@ static void token_is_above_the_record_and_the_floor(void **state)
     assert_true(take(anna) == UINT64_C(8000000000000001));
     ask("DEL %s", KEY);
     release(anna, UINT64_C(8000000000000001));
-    assert_int_equal(
-        acquire_with(anna, (struct store_acquire){.floor_token = UINT64_C(8999999999999998)}),
-        LEASE_GRANTED);
+    assert_int_equal(acquire_with(anna, (struct wish){.floor_token = UINT64_C(8999999999999998)}),
+                     LEASE_GRANTED);
     assert_true(anna->answer.record.token == UINT64_C(8999999999999999));
     assert_field("tok", "8999999999999999");
 }
@@ -435,7 +480,7 @@ static void token_is_above_the_record_and_the_floor(void **state)
 static void assume_fresh_needs_an_unseen_and_empty_key(void **state)
 {
     struct candidate *anna = *state;
-    const struct store_acquire fresh = {.never_saw_record = true};
+    const struct wish fresh = {.never_saw_record = true};
 
     /* not asked for */
     assert_int_equal(acquire_with(anna, fresh), LEASE_REFUSED);
@@ -611,15 +656,14 @@ static void vacant_record_is_taken_back(void **state)
     uint64_t token = take(anna);
 
     ask("DEL %s", TERM);
-    assert_int_equal(acquire_with(bert, (struct store_acquire){.floor_token = token}),
-                     LEASE_REFUSED);
+    assert_int_equal(acquire_with(bert, (struct wish){.floor_token = token}), LEASE_REFUSED);
     assert_int_equal(bert->answer.record.state, LEASE_VACANT);
     assert_int_equal(renew(anna, token), LEASE_RENEWED);
     assert_int_equal(acquire(bert), LEASE_REFUSED);
     assert_int_equal(bert->answer.record.state, LEASE_HELD);
     /* with a token above mine somebody else has led since */
     ask("DEL %s", TERM);
-    acquire_with(bert, (struct store_acquire){.floor_token = token + 1});
+    acquire_with(bert, (struct wish){.floor_token = token + 1});
     assert_int_equal(renew(anna, token), LEASE_LOST);
     assert_true(anna->answer.record.token == token + 1);
 }
@@ -831,7 +875,7 @@ static void hold_that_was_watched_is_counted_by_the_asker(void **state)
 {
     struct candidate *anna = *state;
     struct candidate *bert = anna + 1;
-    struct store_acquire watched = {0};
+    struct wish watched = {0};
     struct lease_record seen;
 
     release_held(anna, take(anna), 60000);
@@ -855,7 +899,7 @@ static void hold_outlives_the_incarnation(void **state)
 {
     struct candidate *anna = *state;
     struct candidate *bert = anna + 1;
-    struct store_acquire ripe = {0};
+    struct wish ripe = {0};
     struct lease_record seen;
 
     release_held(anna, take(anna), 60000);
@@ -1064,7 +1108,7 @@ static void lost_connection_ends_the_wait_and_may_have_been_executed(void **stat
     uint64_t token = take(anna);
 
     ask("CLIENT PAUSE 200 WRITE");
-    store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, "", false);
+    send_renew(anna, token, false);
     /* Give it the time to leave, but not to be answered. */
     uv_run(&anna->loop, UV_RUN_NOWAIT);
     ask("CLIENT KILL TYPE normal SKIPME yes");
@@ -1085,21 +1129,21 @@ static void close_with_requests_pending(void **state)
     struct candidate *anna = *state;
     uint64_t token = take(anna);
 
-    store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, "", false);
-    store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, "", false);
+    send_renew(anna, token, false);
+    send_renew(anna, token, false);
     store_send_ping(anna->store, ++anna->requests);
     store_close(anna->store);
     anna->answers = 0;
     /* While it is closed nothing is sent, and nothing is kept. */
     store_send_ping(anna->store, ++anna->requests);
-    store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, "", false);
+    send_renew(anna, token, false);
     connect_up(anna);
     assert_int_equal(anna->answers, 0);
     store_send_ping(anna->store, ++anna->requests);
     await(anna);
     assert_int_equal(anna->answer.verdict, LEASE_RELEASED);
     assert_int_equal(renew(anna, token), LEASE_RENEWED);
-    store_send_renew(anna->store, ++anna->requests, fresh_nonce(anna), token, "", false);
+    send_renew(anna, token, false);
 }
 
 static void replica_is_no_place_for_a_lease(void **state)
@@ -1261,7 +1305,7 @@ static void read_data(char *text, size_t size)
 static void a_refused_write_leaves_nothing_behind(void **state)
 {
     static const char *const needed[] = {"set", "hset"};
-    const struct store_acquire fresh = {.never_saw_record = true};
+    const struct wish fresh = {.never_saw_record = true};
     struct candidate *pair = *state;
 
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
@@ -1320,11 +1364,10 @@ static void whoever_asks_first_hears_what_a_term_would_lack(void **state)
         read_data(after, sizeof after);
         assert_string_equal(after, before);
         /* Who has stood by for a while goes on standing by. */
-        assert_int_equal(
-            acquire_with(&pair[1], (struct store_acquire){.observed_ident = seen.ident,
-                                                          .observed_version = seen.version,
-                                                          .observed_ms = 1}),
-            LEASE_REFUSED);
+        assert_int_equal(acquire_with(&pair[1], (struct wish){.observed_ident = seen.ident,
+                                                              .observed_version = seen.version,
+                                                              .observed_ms = 1}),
+                         LEASE_REFUSED);
     }
 }
 
@@ -1531,8 +1574,7 @@ static void hanging_up_behind_each_answer_keeps_no_script_from_running(void **st
     for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
         stage->fake.answers[0] = answers[i];
         connect_up(&stage->anna);
-        store_send_acquire(stage->anna.store,
-                           &(struct store_acquire){.nonce = fresh_nonce(&stage->anna)});
+        send_acquire(&stage->anna, &(struct wish){0});
         loop_until(&stage->anna.loop, is_closed, &stage->anna);
     }
     stage->fake.hangs_up = false;
@@ -1573,8 +1615,7 @@ static void a_request_that_was_given_up_is_not_sent_again(void **state)
         connect_up(anna);
         anna->answers = 0;
         for (int again = 0; again < 2; again++)
-            store_send_acquire(anna->store, &(struct store_acquire){.request = ++anna->requests,
-                                                                    .nonce = fresh_nonce(anna)});
+            send_acquire(anna, &(struct wish){0});
         loop_until(&anna->loop, has_two_answers, anna);
         assert_int_equal(stage->fake.commands, 3);
         assert_int_equal(anna->answer.request, anna->requests);

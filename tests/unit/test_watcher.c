@@ -525,38 +525,42 @@ static void await_event(struct fixture *f, enum lease_state state)
 static void hears_what_the_scripts_do(void **state)
 {
     struct fixture *f = *state;
-    struct store_acquire acquire = {.request = 1, .nonce = "a1"};
-    struct store_release release;
-    char ident[LEASE_IDENT_SIZE];
+    struct lease_request acquire = {.kind = LEASE_ACQUIRE, .number = 1, .nonce = "a1"};
+    struct lease_request renew = {.kind = LEASE_RENEW, .number = 3, .nonce = "a3"};
+    struct lease_request release = {.kind = LEASE_RELEASE, .number = 4, .nonce = "a4"};
 
     watch_real(f);
     redis_server_ask(&server, "FLUSHALL");
     open_store(f);
-    store_send_acquire(f->store, &acquire);
+    store_send(f->store, &acquire);
     await_event(f, LEASE_VACANT);
-    memcpy(ident, f->answer.record.ident, sizeof ident);
-    acquire = (struct store_acquire){.request = 2,
-                                     .nonce = "a2",
-                                     .observed_ident = ident,
-                                     .observed_version = "a1",
-                                     .observed_ms = 15000};
-    store_send_acquire(f->store, &acquire);
+    acquire = (struct lease_request){.kind = LEASE_ACQUIRE, .number = 2, .nonce = "a2"};
+    memcpy(acquire.acquire.observed_ident, f->answer.record.ident,
+           sizeof acquire.acquire.observed_ident);
+    memcpy(acquire.acquire.observed_version, "a1", sizeof "a1");
+    acquire.acquire.observed_ms = 15000;
+    store_send(f->store, &acquire);
     await_event(f, LEASE_HELD);
     assert_int_equal(f->event.listeners, -1);
     assert_string_equal(f->event.name, "an|na");
-    store_send_renew(f->store, 3, "a3", f->answer.record.token, "", false);
+    renew.renew.token = f->answer.record.token;
+    store_send(f->store, &renew);
     await_event(f, LEASE_HELD);
-    release = (struct store_release){
-        .token = f->answer.record.token, .version = "a3", .reason = "stopped"};
-    store_send_release(f->store, 4, "a4", &release);
+    release.release.token = f->answer.record.token;
+    release.release.reason = "stopped";
+    memcpy(release.release.version, "a3", sizeof "a3");
+    store_send(f->store, &release);
     await_event(f, LEASE_FREE);
     assert_int_equal(f->event.listeners, 1);
-    acquire = (struct store_acquire){.request = 5, .nonce = "a5"};
-    store_send_acquire(f->store, &acquire);
+    acquire = (struct lease_request){.kind = LEASE_ACQUIRE, .number = 5, .nonce = "a5"};
+    store_send(f->store, &acquire);
     await_event(f, LEASE_HELD);
-    release = (struct store_release){
-        .token = f->answer.record.token, .version = "a5", .hold_ms = 60000, .reason = "stopped"};
-    store_send_release(f->store, 6, "a6", &release);
+    release = (struct lease_request){.kind = LEASE_RELEASE, .number = 6, .nonce = "a6"};
+    release.release.token = f->answer.record.token;
+    release.release.reason = "stopped";
+    release.release.hold_ms = 60000;
+    memcpy(release.release.version, "a5", sizeof "a5");
+    store_send(f->store, &release);
     await_event(f, LEASE_HOLD);
 }
 

@@ -44,6 +44,48 @@ struct lease_record {
     char foreign[LEASE_ID_SIZE];
 };
 
+enum lease_request_kind {
+    LEASE_ACQUIRE,
+    LEASE_RENEW,
+    LEASE_RELEASE,
+};
+
+struct lease_acquire {
+    uint64_t floor_token;  /* the highest token ever seen */
+    bool never_saw_record; /* --assume-fresh counts only then */
+    /* The version that was observed, empty if none was, and for how long it has been unchanged. */
+    char observed_ident[LEASE_IDENT_SIZE];
+    char observed_version[LEASE_NONCE_SIZE];
+    int64_t observed_ms;
+    int64_t hold_left_ms; /* of the hold of that version, by the asker's own count */
+};
+
+struct lease_renew {
+    uint64_t token;
+    char version[LEASE_NONCE_SIZE]; /* as of struct lease_release; or empty */
+    bool claim; /* the term is a grant whose answer was lost, and no deadline of its own is kept
+                   yet: it is taken up only where the record still is as the grant left it */
+};
+
+struct lease_release {
+    uint64_t token;
+    char version[LEASE_NONCE_SIZE]; /* the last nonce that this term is known to have written */
+    int64_t hold_ms;    /* > 0 keeps the lease closed to everybody for that long from now */
+    const char *reason; /* for the history; borrowed; NULL: none */
+};
+
+/* What is asked of the server. */
+struct lease_request {
+    enum lease_request_kind kind;
+    uint64_t number;              /* the answer has the same */
+    char nonce[LEASE_NONCE_SIZE]; /* fresh for each: the version that it writes */
+    union {
+        struct lease_acquire acquire;
+        struct lease_renew renew;
+        struct lease_release release;
+    };
+};
+
 /* What a request came to. */
 enum lease_verdict {
     LEASE_GRANTED,  /* acquire: the lease is ours, with record.token */

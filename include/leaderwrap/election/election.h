@@ -121,21 +121,18 @@ struct election_event {
     bool failed;           /* CHILD_EXIT: by a signal, or with another status than 0 */
 };
 
+/* What is to be done, and the member of struct election_action that says more. */
 enum election_action_kind {
-    ACTION_OPEN,    /* (re)open the connection, dropping any that is there */
-    ACTION_ACQUIRE, /* send; `request`, `nonce`, `token` = floor, `observed`, `observed_ms`,
-                       `hold_ms` */
-    ACTION_RENEW,   /* send; `request`, `nonce`, `token`, `version` (or ""), `claim` */
-    ACTION_RELEASE, /* send; `request`, `nonce`, `token`, `version`, `end`, `hold_ms` */
-    ACTION_WATCH,   /* begin to listen to the events channel */
+    ACTION_OPEN,  /* (re)open the connection, dropping any that is there */
+    ACTION_SEND,  /* `send` */
+    ACTION_WATCH, /* begin to listen to the events channel */
     ACTION_UNWATCH,
-    ACTION_START,          /* start the tree; `run`, `token`, `version`, `deadlines` */
-    ACTION_EXTEND,         /* `run`, `version`, `deadlines` */
-    ACTION_STOP_TREE,      /* politely; `run` */
-    ACTION_KILL_TREE,      /* at once; `run` */
+    ACTION_START,          /* start the tree; `run` */
+    ACTION_EXTEND,         /* `run` */
+    ACTION_STOP_TREE,      /* politely; `run.number` */
+    ACTION_KILL_TREE,      /* at once; `run.number` */
     ACTION_ABANDON_KEEPER, /* it missed the deadline: do its work */
-    /* Run it when no other hook runs any more; `hook`, `token`, `deadlines`, which EXTEND
-     * moves as well; of HOOK_ACQUIRE `before`, of HOOK_LOSE `end`. HOOK_OVER is owed. */
+    /* Run `hook` when no other one runs any more. HOOK_OVER is owed. */
     ACTION_RUN_HOOK,
     ACTION_KILL_HOOK,  /* HOOK_ACQUIRE has no more time */
     ACTION_KILL_HOOKS, /* at once: whatever hook runs or waits */
@@ -144,7 +141,7 @@ enum election_action_kind {
 };
 
 /* What ACTION_TELL says. The words are the wrapper's. */
-enum election_note {
+enum election_note_kind {
     NOTE_WAITING, /* refused; the reply's record says who leads */
     /* The same, or what was said then still holds, and there is no more waiting; `end`. */
     NOTE_BUSY,
@@ -167,24 +164,42 @@ enum election_note {
     NOTE_HOOK_ALIVE,
 };
 
+struct election_note {
+    enum election_note_kind kind;
+    enum election_end end;
+    uint64_t token;
+    int64_t delay_ms;
+};
+
+struct election_send {
+    struct lease_request request; /* of a release without a reason: `end` is */
+    enum election_end end;
+};
+
+struct election_run {
+    uint32_t number;
+    uint64_t token;
+    char version[LEASE_NONCE_SIZE]; /* the last one this term is known to have written in time */
+    struct deadlines deadlines;
+};
+
+struct election_hook_run {
+    enum election_hook hook;
+    uint64_t token;
+    enum lease_state before;    /* of HOOK_ACQUIRE: as of struct lease_reply; ABSENT: not known */
+    enum election_end end;      /* of HOOK_LOSE */
+    struct deadlines deadlines; /* EXTEND moves them as well */
+};
+
 struct election_action {
     enum election_action_kind kind;
-    enum election_note note;
-    enum election_end end;
-    enum election_hook hook;
-    enum lease_state before; /* as of struct lease_reply; ABSENT: not known */
-    uint32_t run;
-    uint64_t request;
-    uint64_t token;
-    bool never_saw_record;
-    bool claim; /* not inside a deadline of our own: see store_send_renew */
-    int64_t delay_ms;
-    int64_t hold_ms;
-    struct deadlines deadlines;
-    char nonce[LEASE_NONCE_SIZE];
-    char version[LEASE_NONCE_SIZE];   /* the last one this term is known to have written in time */
-    struct observed_version observed; /* what was last seen, and for how long */
-    int64_t observed_ms;
+    union {
+        struct election_send send;
+        struct election_run run;
+        struct election_hook_run hook;
+        struct election_note note;
+        enum election_end end;
+    };
 };
 
 #define ELECTION_ACTIONS_MAX 12

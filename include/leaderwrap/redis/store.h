@@ -43,27 +43,6 @@ struct store_config {
     void *context;
 };
 
-/* What an acquire brings along. */
-struct store_acquire {
-    uint64_t request;
-    const char *nonce;
-    uint64_t floor_token;  /* the highest token ever seen */
-    bool never_saw_record; /* assume_fresh counts only then */
-    /* The version that was observed, NULL if none was, and for how long it has been unchanged. */
-    const char *observed_ident;
-    const char *observed_version;
-    int64_t observed_ms;
-    int64_t hold_left_ms; /* of the hold of that version, by the asker's own count */
-};
-
-/* What a release says. */
-struct store_release {
-    uint64_t token;
-    const char *version; /* the last nonce that this term is known to have written */
-    int64_t hold_ms;     /* > 0 keeps the lease closed to everybody for that long from now */
-    const char *reason;  /* for the history */
-};
-
 /* Whether `key` can be a lease key: 1 to 512 bytes, and its hash tag, if any, leaves the three keys
  * in one slot. Returns NULL or a static sentence. */
 const char *store_check_key(const char *key);
@@ -77,17 +56,10 @@ void store_open(struct store *store);
 void store_close(struct store *store);
 void store_free(struct store *store);
 
-/* The three requests. The answer comes through on_reply with the same `request` number; where the
- * connection is lost before it, on_closed comes instead; neither comes for a request that was sent
- * while not open or for which there was no memory. Each `nonce` must be fresh, 1 to 16 letters and
- * digits. */
-void store_send_acquire(struct store *store, const struct store_acquire *acquire);
-/* `version`: as of struct store_release, or "". `claim`: the term is a grant whose answer was lost;
- * it is taken up only where the record still is as the grant left it. */
-void store_send_renew(struct store *store, uint64_t request, const char *nonce, uint64_t token,
-                      const char *version, bool claim);
-void store_send_release(struct store *store, uint64_t request, const char *nonce,
-                        const struct store_release *release);
+/* Sends `request`. The answer comes through on_reply with the same number; where the connection is
+ * lost before it, on_closed comes instead; neither comes for a request that was sent while not open
+ * or for which there was no memory. The nonce must be fresh, 1 to 16 letters and digits. */
+void store_send(struct store *store, const struct lease_request *request);
 
 /* Deletes the three keys (of the scratch key of --check). The answer is LEASE_RELEASED or
  * LEASE_FAILED. */
