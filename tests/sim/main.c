@@ -102,7 +102,7 @@ static struct result *run_workers(const struct options *options)
     pid_t pids[WORKERS_MAX];
     struct result *results = mmap(NULL, sizeof *results * WORKERS_MAX, PROT_READ | PROT_WRITE,
                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int status;
+    int status = 0;
 
     if (results == MAP_FAILED)
         return NULL;
