@@ -466,6 +466,7 @@ def test_missing_command_is_named(arena, command):
     for options, lines in ([], 4), (["--once", "--takeover", "observed"], 1):
         done = arena.run("--redis", redis.url(), "--key", "test", *options, "--", "true")
         assert (done.returncode, done.stderr.count("\n")) == (125, lines), done
+        assert all(len(line) < 250 for line in done.stderr.splitlines()), done
         assert command.upper() in done.stderr or "in script: " + command in done.stderr
 
 

@@ -361,6 +361,8 @@ static int count_in_log(struct fixture *f, const char *word, bool (*condition)(v
     close(fd);
     assert_true(length >= 0);
     text[length] = '\0';
+    for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + 1)
+        assert_true(strcspn(line, "\n") < 250);
     for (const char *place = text; (place = strstr(place, word)) != NULL; place++)
         count++;
     return count;
@@ -373,6 +375,17 @@ static void complains_once_about_a_missing_right(void **state)
     f->fake.answers[0] = "-NOPERM this user has no permissions to run the 'subscribe' command\r\n";
     watch_fake(f);
     assert_int_equal(count_in_log(f, "+subscribe", was_accepted_three_times), 1);
+}
+
+static void complains_once_about_a_missing_command(void **state)
+{
+    struct fixture *f = *state;
+
+    f->fake.answers[0] =
+        "-ERR unknown command 'SUBSCRIBE', with args beginning with: '{k}:events' \r\n";
+    watch_fake(f);
+    assert_int_equal(
+        count_in_log(f, "no events, so a release is noticed later: ", was_accepted_three_times), 1);
 }
 
 static bool has_two_events(void *context)
@@ -643,6 +656,7 @@ int main(void)
         TEST(stops_and_starts_again),
         TEST(may_be_freed_by_what_it_tells),
         TEST(complains_once_about_a_missing_right),
+        TEST(complains_once_about_a_missing_command),
         TEST(does_without_ping_where_it_is_refused),
         TEST(is_silent_about_an_outage),
         TEST(hears_what_the_scripts_do),
