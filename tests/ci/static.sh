@@ -33,6 +33,18 @@ check_shell() {
         { nextfile }' | xargs -0 -r shellcheck --external-sources
 }
 
+# Python, too, is known by its first line where its name does not tell.
+python_files() {
+    own_files -name '*.py'
+    own_files ! -name '*.*' | xargs -0 awk '
+        FNR == 1 && /^#!.*python/ { printf "%s%c", FILENAME, 0 }
+        { nextfile }'
+}
+
+check_python() {
+    python_files | xargs -0 pyflakes3 && python_files | xargs -0 black --check --quiet
+}
+
 # Who may include whom; and the same sources with one arrow that runs up, so that the check can fail.
 check_arrows() {
     local copy
@@ -50,6 +62,7 @@ check_arrows() {
 text_checks() {
     step "clang-format" check_format
     step "shellcheck" check_shell
+    step "black and pyflakes" check_python
     step "who includes whom" check_arrows
 }
 
