@@ -73,7 +73,7 @@ static void random_host(struct world *world, struct host *host, int64_t ttl_ms)
     host->exit_on_lost = chance(world, 200000);
     host->assume_fresh = world->plan.wild_clock && chance(world, 300000);
     host->server_clock = world->plan.steady_clock && chance(world, 700000);
-    host->hold_ms = chance(world, 100000) ? between(world, 1, 2 * ttl_ms) : 0;
+    host->hold_ms = chance(world, 100000) ? between(world, 1, 4 * ttl_ms) : 0;
     host->max_runtime_ms = chance(world, 100000) ? between(world, 1, 3 * ttl_ms) : 0;
     /* One host goes on standing by, or there might be no leader when there has to be one. */
     host->once = host != &world->hosts[0] && chance(world, 150000);
