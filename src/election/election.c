@@ -396,6 +396,15 @@ static void handle_run(struct election *election, struct election_actions *actio
     case EVENT_UNHEALTHY:
         term_unhealthy(election, actions, event->well_until_ns);
         break;
+    case EVENT_CHECK_STARTED:
+        term_check_started(election);
+        break;
+    case EVENT_CHECK_DEAD:
+        after_term(election, actions, term_check_dead(election, actions));
+        break;
+    case EVENT_CHECK_STUCK:
+        after_term(election, actions, term_check_stuck(election));
+        break;
     default: /* not about a run */
         break;
     }
@@ -427,6 +436,9 @@ static void handle_event(struct election *election, struct election_actions *act
     case EVENT_TREE_DEAD:
     case EVENT_TREE_STUCK:
     case EVENT_UNHEALTHY:
+    case EVENT_CHECK_STARTED:
+    case EVENT_CHECK_DEAD:
+    case EVENT_CHECK_STUCK:
         handle_run(election, actions, event);
         break;
     case EVENT_KEEPER_LOST:

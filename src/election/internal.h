@@ -77,7 +77,7 @@ void follow_end(struct election *election, struct election_actions *actions);
 enum term_next {
     TERM_ON,
     TERM_STOPS, /* the tree was told to end, or nothing is renewed any more */
-    TERM_OVER,  /* nothing of the tree is left */
+    TERM_OVER,  /* nothing of the tree is left, nor of a check beside it */
 };
 
 void term_init(struct term *term);
@@ -99,6 +99,10 @@ void term_unhealthy(struct election *election, struct election_actions *actions,
                     int64_t well_until_ns);
 enum term_next term_stuck(struct election *election);
 enum term_next term_tree_dead(struct election *election, struct election_actions *actions);
+/* The check beside the tree counts as a part of it: the run is over when both are dead. */
+void term_check_started(struct election *election);
+enum term_next term_check_dead(struct election *election, struct election_actions *actions);
+enum term_next term_check_stuck(struct election *election);
 /* Kills what a stop has not ended. */
 void term_hurry(struct election *election, struct election_actions *actions);
 void term_advance(struct election *election, struct election_actions *actions);

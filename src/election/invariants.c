@@ -35,11 +35,12 @@ static void check_term(const struct election *election)
     case ELECTION_ACQUIRING:
     case ELECTION_RELEASING:
     case ELECTION_DONE:
-        CHECK(!election->term.tree);
+        CHECK(!election->term.tree && !election->term.check);
         break;
     case ELECTION_LEADING:
         CHECK(election->now_ns < deadlines->stop_at_ns);
-        CHECK(election->term.tree || election->term.restart_at_ns != INT64_MAX);
+        CHECK(election->term.tree || election->term.check ||
+              election->term.restart_at_ns != INT64_MAX);
         /* fall through */
     case ELECTION_STOPPING:
         CHECK(election->term.token != 0 && election->term.token == election->follow.used_token);

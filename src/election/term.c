@@ -1,5 +1,5 @@
 /*
- * A term: from the grant until nothing of the tree is left.
+ * A term: from the grant until nothing of the tree is left, nor of a health check beside it.
  *
  * The deadlines are the keeper's to enforce; they are watched here as well, so that the two of them
  * have to fail at once, and so that the story told is the same.
@@ -363,14 +363,8 @@ static void pause_run(struct election *election, struct election_actions *action
     term->restart_at_ns = election->now_ns + ms_to_ns(pause_ms);
 }
 
-enum term_next term_tree_dead(struct election *election, struct election_actions *actions)
+static enum term_next run_over(struct election *election, struct election_actions *actions)
 {
-    struct term *term = &election->term;
-
-    if ((election->state != ELECTION_LEADING && election->state != ELECTION_STOPPING) ||
-        is_pausing(term))
-        return TERM_ON;
-    term->tree = false;
     if (is_to_be_restarted(election)) {
         if (may_go_on(election)) {
             pause_run(election, actions);
@@ -382,6 +376,42 @@ enum term_next term_tree_dead(struct election *election, struct election_actions
     if (election->end == END_NONE)
         election->end = END_DEADLINE;
     return over(election, actions);
+}
+
+enum term_next term_tree_dead(struct election *election, struct election_actions *actions)
+{
+    struct term *term = &election->term;
+
+    if ((election->state != ELECTION_LEADING && election->state != ELECTION_STOPPING) ||
+        is_pausing(term))
+        return TERM_ON;
+    term->tree = false;
+    return term->check ? TERM_ON : run_over(election, actions);
+}
+
+void term_check_started(struct election *election)
+{
+    if (election->term.tree)
+        election->term.check = true;
+}
+
+/* Whether nothing but the check is left of the run. */
+static bool waits_for_check(const struct term *term)
+{
+    return term->check && !term->tree;
+}
+
+enum term_next term_check_dead(struct election *election, struct election_actions *actions)
+{
+    bool waited_for = waits_for_check(&election->term);
+
+    election->term.check = false;
+    return waited_for ? run_over(election, actions) : TERM_ON;
+}
+
+enum term_next term_check_stuck(struct election *election)
+{
+    return waits_for_check(&election->term) ? term_stuck(election) : TERM_ON;
 }
 
 void term_advance(struct election *election, struct election_actions *actions)

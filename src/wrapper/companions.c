@@ -262,11 +262,13 @@ static void over(struct companion *companion)
     if (!companion->busy)
         return;
     companion->busy = false;
-    if (companion == &companions->list[COMPANION_HOOKS])
+    if (companion == &companions->list[COMPANION_HOOKS]) {
         hook_over(companions);
-    else
+        companions->callbacks.on_hook_over(companions->context);
+    } else {
         check_over(companions);
-    companions->callbacks.on_over(companions->context);
+        companions->callbacks.on_check_over(companions->context);
+    }
 }
 
 /* Its keeper is at it, and nobody could do better: no more is expected of it. A check has failed
@@ -280,7 +282,7 @@ static void be_stuck(struct companion *companion)
     if (companion != &companions->list[COMPANION_HEALTH])
         return;
     check_failed(companions, "cannot be ended");
-    companions->callbacks.on_stuck(companions->context);
+    companions->callbacks.on_check_stuck(companions->context);
 }
 
 static void on_report(void *context, const struct keeper_report *report)
@@ -423,14 +425,9 @@ void companions_command_ending(struct companions *companions)
     kill_companion(&companions->list[COMPANION_HEALTH]);
 }
 
-bool companions_are_checking(const struct companions *companions)
-{
-    return companions->list[COMPANION_HEALTH].busy;
-}
-
 bool companions_are_busy(const struct companions *companions)
 {
-    return companions_are_checking(companions) || companions->list[COMPANION_HOOKS].busy;
+    return companions->list[COMPANION_HEALTH].busy || companions->list[COMPANION_HOOKS].busy;
 }
 
 void companions_tick(struct companions *companions)
@@ -449,11 +446,14 @@ void companions_tick(struct companions *companions)
     }
     if (!health_is_due(&companions->health, now_ns))
         return;
-    if (companions_are_checking(companions))
+    if (companions->list[COMPANION_HEALTH].busy) {
         check_failed(companions, "cannot be run, for the last one does not end");
-    else
-        start(&companions->list[COMPANION_HEALTH], companions->options->health.timeout_ms,
-              companions->token, NULL);
+        return;
+    }
+    start(&companions->list[COMPANION_HEALTH], companions->options->health.timeout_ms,
+          companions->token, NULL);
+    if (companions->list[COMPANION_HEALTH].busy)
+        companions->callbacks.on_check_started(companions->context);
 }
 
 int64_t companions_wake_at_ns(const struct companions *companions)

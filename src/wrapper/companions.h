@@ -22,9 +22,11 @@
 #include "options.h"
 
 struct companions_callbacks {
-    void (*on_over)(void *context);      /* nothing is left of a hook or of a check */
-    void (*on_unhealthy)(void *context); /* the command should be stopped */
-    void (*on_stuck)(void *context);     /* something of a check does not die */
+    void (*on_hook_over)(void *context); /* nothing is left of a hook */
+    void (*on_check_started)(void *context);
+    void (*on_check_over)(void *context);  /* nothing is left of a check */
+    void (*on_check_stuck)(void *context); /* something of a check does not die */
+    void (*on_unhealthy)(void *context);   /* the command should be stopped */
     /* A keeper died or hangs; companions_surrender is due. */
     void (*on_lost)(void *context, const char *why);
 };
@@ -111,9 +113,8 @@ void companions_command_started(struct companions *companions, uint64_t token);
 /* It is being stopped, or ended: a check that runs is killed. */
 void companions_command_ending(struct companions *companions);
 
-/* Whether something is left of a check, or of a check or a hook; of one that was surrendered until
+/* Whether something is left of a check or a hook; of one that was surrendered until
  * companions_swept. */
-bool companions_are_checking(const struct companions *companions);
 bool companions_are_busy(const struct companions *companions);
 
 /* Does what is due; companions_wake_at_ns says when, INT64_MAX for never. */

@@ -39,8 +39,7 @@ struct supervisor {
     uv_poll_t timer;
     int timer_fd;
     struct outcome outcome;
-    bool tree_dead; /* but not the health check that ran beside it */
-    bool leaving;   /* all is done but a hook */
+    bool leaving; /* all is done but a hook */
 };
 
 static void ask_keeper(struct supervisor *supervisor, enum keeper_request_kind kind, uint32_t run,
@@ -302,8 +301,7 @@ static void on_report(void *context, const struct keeper_report *report)
         event.kind = EVENT_NOT_STARTED;
         break;
     case KEEPER_TREE_DEAD:
-        supervisor->tree_dead = companions_are_checking(supervisor->companions);
-        event.kind = supervisor->tree_dead ? EVENT_TICK : EVENT_TREE_DEAD;
+        event.kind = EVENT_TREE_DEAD;
         break;
     case KEEPER_STUCK:
         event.kind = EVENT_TREE_STUCK;
@@ -332,20 +330,36 @@ static void on_swept(void *context)
     struct supervisor *supervisor = context;
 
     companions_swept(supervisor->companions);
-    supervisor->tree_dead = false;
+    feed_kind(supervisor, EVENT_CHECK_DEAD);
     feed_kind(supervisor, EVENT_TREE_DEAD);
     leave_when_done(supervisor);
 }
 
-/* A hook or a check is over. */
-static void on_companion_over(void *context)
+static void on_hook_over(void *context)
 {
     struct supervisor *supervisor = context;
-    bool waited_for = supervisor->tree_dead && !companions_are_checking(supervisor->companions);
 
-    supervisor->tree_dead = supervisor->tree_dead && !waited_for;
-    feed_kind(supervisor, waited_for ? EVENT_TREE_DEAD : EVENT_TICK);
+    /* Which one it is follows: see feed. */
+    feed_kind(supervisor, EVENT_TICK);
     leave_when_done(supervisor);
+}
+
+static void on_check_started(void *context)
+{
+    feed_kind(context, EVENT_CHECK_STARTED);
+}
+
+static void on_check_over(void *context)
+{
+    struct supervisor *supervisor = context;
+
+    feed_kind(supervisor, EVENT_CHECK_DEAD);
+    leave_when_done(supervisor);
+}
+
+static void on_check_stuck(void *context)
+{
+    feed_kind(context, EVENT_CHECK_STUCK);
 }
 
 static void on_unhealthy(void *context)
@@ -356,15 +370,6 @@ static void on_unhealthy(void *context)
                                    .well_until_ns = supervisor->companions->health.well_until_ns};
 
     feed(supervisor, &event);
-}
-
-/* It counts as a part of the tree once that is waited for. */
-static void on_companion_stuck(void *context)
-{
-    struct supervisor *supervisor = context;
-
-    if (supervisor->tree_dead)
-        feed_kind(supervisor, EVENT_TREE_STUCK);
 }
 
 /* With a companion out of control the tree is, too: one sweep for all of it. */
@@ -455,9 +460,11 @@ static int open_keeper(struct supervisor *supervisor)
 
 static int open_companions(struct supervisor *supervisor)
 {
-    static const struct companions_callbacks callbacks = {.on_over = on_companion_over,
+    static const struct companions_callbacks callbacks = {.on_hook_over = on_hook_over,
+                                                          .on_check_started = on_check_started,
+                                                          .on_check_over = on_check_over,
+                                                          .on_check_stuck = on_check_stuck,
                                                           .on_unhealthy = on_unhealthy,
-                                                          .on_stuck = on_companion_stuck,
                                                           .on_lost = on_companion_lost};
     int64_t patience_ms = ack_patience_ms(&supervisor->config->options->timing);
 

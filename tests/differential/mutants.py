@@ -41,6 +41,7 @@ SOURCES = (
             "keeper",
             "tree",
             "hooks",
+            "checks",
             "queue",
             "trace",
         )

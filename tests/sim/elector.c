@@ -131,12 +131,12 @@ static void send_request(struct world *world, struct process *process,
     struct host *host = &world->hosts[process->host];
     int64_t at = network_arrival(world, host, &process->connection, OUT);
 
-    /* Hooks have a keeper of their own, which kills them when the elector dies; the last will does
-     * not wait for that. */
-    bool greets = hook_is_greeting(process) && !process->heir;
+    /* Hooks and checks have keepers of their own, which kill them when the elector dies; the last
+     * will does not wait for that. */
+    bool beside = (hook_is_greeting(process) || process->probe.alive) && !process->heir;
 
-    if (kind == MESSAGE_RELEASE && (tree_alive(&process->tree) || greets))
-        VIOLATE(world, VIOLATION_RELEASE, "c%u releases while its command or hook is alive",
+    if (kind == MESSAGE_RELEASE && (tree_alive(&process->tree) || beside))
+        VIOLATE(world, VIOLATION_RELEASE, "c%u releases while its command, hook or check is alive",
                 process->id);
     if (at < 0) {
         TRACE(world, process, "its request is lost");
@@ -456,6 +456,7 @@ void elector_die(struct world *world, struct process *process)
         return;
     }
     hook_kill_all(world, process);
+    probe_orphan(world, process);
     if (process->keeper.alive)
         queue_event(world, world->now + 50000, HAPPEN_HANGUP, number_of(world, process), 0);
     else if (!tree_alive(&process->tree))

@@ -52,6 +52,7 @@ const char *const fault_names[FAULTS] = {
     [FAULT_COMMAND_STUCK] = "command survives KILL",
     [FAULT_COMMAND_UNHEALTHY] = "command unhealthy",
     [FAULT_HOOK_STUCK] = "hook survives KILL",
+    [FAULT_CHECK_OUTLIVES] = "health check outlives command",
     [FAULT_EXEC_FAILS] = "command cannot be executed",
     [FAULT_FORK_FAILS] = "no process for the command",
 };

@@ -110,6 +110,7 @@ void link_swept(struct world *world, struct process *process)
     process->link.state = LINK_SWEPT;
     TRACE(world, process, "elector has swept the tree");
     hook_swept(world, process);
+    probe_swept(world, process);
     elector_feed(world, process, &event);
 }
 

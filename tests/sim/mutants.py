@@ -30,6 +30,7 @@ SOURCES = (
             "keeper.c",
             "tree.c",
             "hooks.c",
+            "checks.c",
             "queue.c",
             "trace.c",
         )
@@ -176,6 +177,9 @@ MUTANTS = [
     ("released while the hook of its start lives", ELECTION + "/release.c",
      "    if (release->hooks_left[HOOK_ACQUIRE] > 0)\n        return",
      "    if (false)\n        return"),
+    ("released while a health check lives", ELECTION + "/term.c",
+     "    return term->check ? TERM_ON : run_over(election, actions);",
+     "    return run_over(election, actions);"),
     ("released although the hook of its start is stuck", ELECTION + "/release.c",
      "release->hook_killed ? hook_is_stuck_at_ns(election)",
      "release->hook_killed ? election->now_ns"),

@@ -245,6 +245,8 @@ static int64_t ready_at(const struct world *world, const struct event *event,
     case HAPPEN_SWEPT:
     case HAPPEN_UNHEALTHY:
     case HAPPEN_HOOK_OVER:
+    case HAPPEN_PROBE:
+    case HAPPEN_PROBE_OVER:
         return process->ready_at[CHANNEL_KEEPER];
     case HAPPEN_ACK_DUE:
         /* Before it judges the keeper it reads what the keeper has said. */
@@ -260,6 +262,7 @@ static int64_t ready_at(const struct world *world, const struct event *event,
     case HAPPEN_REST_EXIT:
     case HAPPEN_KILLED:
     case HAPPEN_HOOK_EXIT:
+    case HAPPEN_PROBE_EXIT:
     case HAPPEN_WILL:
         return world->hosts[process->host].suspended_until;
     default:
@@ -321,6 +324,13 @@ static void handle_elector(struct world *world, struct process *process, const s
     case HAPPEN_HOOK_OVER:
         hook_over(world, process, event->value);
         break;
+    case HAPPEN_PROBE:
+        if (event->value == process->tree.serial)
+            probe_begin(world, process);
+        break;
+    case HAPPEN_PROBE_OVER:
+        probe_over(world, process, event->value);
+        break;
     default:
         break;
     }
@@ -350,6 +360,10 @@ static void handle_keeper(struct world *world, struct process *process, const st
         break;
     case HAPPEN_KILLED:
         tree_killed(world, process, event->value);
+        break;
+    case HAPPEN_PROBE_EXIT:
+        if (event->value == process->probe.serial && process->probe.alive)
+            probe_exit(world, process);
         break;
     case HAPPEN_HOOK_EXIT:
         if (event->value == process->hooks.serial && process->hooks.busy)

@@ -71,6 +71,7 @@ static void behave(struct world *world, struct process *process)
         tree->rest_term_ns = time_to_end(world, process);
     }
     tree->stuck = chance(world, plan->command_trouble_ppm / 20);
+    probe_follow(world, process);
     if (world->now < plan->quiet_at && world->hosts[process->host].checks_health &&
         chance(world, 500000)) {
         count_fault(world, FAULT_COMMAND_UNHEALTHY);

@@ -75,7 +75,8 @@ enum fault {
     FAULT_COMMAND_FORKS,
     FAULT_COMMAND_STUCK, /* survives KILL for a while */
     FAULT_COMMAND_UNHEALTHY,
-    FAULT_HOOK_STUCK, /* survives its kill for a while */
+    FAULT_HOOK_STUCK,
+    FAULT_CHECK_OUTLIVES, /* survives its kill for a while */
     FAULT_EXEC_FAILS,
     FAULT_FORK_FAILS,
     FAULTS,
@@ -137,6 +138,8 @@ enum happening {
     HAPPEN_UNSTALL,
     HAPPEN_UNHEALTHY, /* what the checks of the command come to */
     HAPPEN_HOOK_OVER,
+    HAPPEN_PROBE, /* a health check is due */
+    HAPPEN_PROBE_OVER,
     HAPPEN_SUBSCRIBE,
     HAPPEN_REQUEST, /* to the keeper */
     HAPPEN_HANGUP,
@@ -145,6 +148,7 @@ enum happening {
     HAPPEN_REST_EXIT,
     HAPPEN_KILLED,
     HAPPEN_HOOK_EXIT,
+    HAPPEN_PROBE_EXIT,
     HAPPEN_WILL,
     HAPPEN_EXECUTE, /* a request has reached its server */
     HAPPEN_ACKNOWLEDGED,
@@ -400,6 +404,14 @@ struct keeper_end {
     int64_t waiting_since_ns;
 };
 
+/* A health check. */
+struct probe {
+    bool alive;
+    bool known; /* the elector has not heard of its end: no other begins */
+    uint32_t serial;
+    uint32_t run;
+};
+
 struct process {
     bool used;
     bool elector; /* alive */
@@ -418,6 +430,7 @@ struct process {
     struct keeper keeper;
     struct tree tree;
     struct hooks hooks;
+    struct probe probe;
     int64_t stopped_ns; /* when it was first asked to stop, on the host's clock; 0: not yet */
     struct pace pace;
     uint64_t confirmed_token; /* of the last positive answer that was delivered */
@@ -613,6 +626,16 @@ void hook_kill_all(struct world *world, struct process *process);
 void hook_exit(struct world *world, struct process *process);
 void hook_over(struct world *world, struct process *process, enum election_hook hook);
 void hook_swept(struct world *world, struct process *process);
+
+/* ---- checks.c ---- */
+
+/* The command was started: its health is checked from now on. */
+void probe_follow(struct world *world, struct process *process);
+void probe_begin(struct world *world, struct process *process);
+void probe_exit(struct world *world, struct process *process);
+void probe_over(struct world *world, struct process *process, uint32_t run);
+void probe_orphan(struct world *world, struct process *process);
+void probe_swept(struct world *world, struct process *process);
 
 /* ---- faults.c ---- */
 

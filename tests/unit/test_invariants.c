@@ -67,6 +67,14 @@ static void a_tree_without_a_term_is_found(void **state)
     assert_true(aborts(candidate));
 }
 
+static void a_check_without_a_term_is_found(void **state)
+{
+    (void)state;
+    struct candidate candidate = releasing();
+    candidate.election.term.check = true;
+    assert_true(aborts(candidate));
+}
+
 static void a_term_without_a_tree_is_found(void **state)
 {
     (void)state;
@@ -125,6 +133,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_wrong_with_a_good_candidate),
         cmocka_unit_test(a_tree_without_a_term_is_found),
+        cmocka_unit_test(a_check_without_a_term_is_found),
         cmocka_unit_test(a_term_without_a_tree_is_found),
         cmocka_unit_test(a_term_without_a_token_of_its_own_is_found),
         cmocka_unit_test(deadlines_out_of_order_are_found),

@@ -8,11 +8,11 @@
  *     FOLLOWING -> ACQUIRING -> LEADING -> STOPPING -> RELEASING -> FOLLOWING | DONE
  *
  * What it guarantees: START is only ever returned with deadlines counted from the send of a request
- * that the server granted; RELEASE only after the tree, and the hook that greeted the term, are
- * known to be dead; and at each event the deadlines are looked at before the event itself, so no
- * late reply revives a term. Whatever fails, and whatever is pushed, connections, requests and
- * notes have a bound per second: ten and a few, or one in each renew_retry_ms where that is
- * shorter.
+ * that the server granted; RELEASE only after the tree, the health check beside it, and the hook
+ * that greeted the term, are known to be dead; and at each event the deadlines are looked at before
+ * the event itself, so no late reply revives a term. Whatever fails, and whatever is pushed,
+ * connections, requests and notes have a bound per second: ten and a few, or one in each
+ * renew_retry_ms where that is shorter.
  *
  * What it does not: it trusts that the keeper enforces the deadlines of START and EXTEND by itself,
  * because the process that runs this machine may be stopped at any moment.
@@ -104,9 +104,13 @@ enum election_event_kind {
     EVENT_TREE_DEAD,   /* nothing of the tree is left */
     EVENT_TREE_STUCK,  /* the keeper is alive but cannot kill everything */
     EVENT_KEEPER_LOST,
-    EVENT_UNHEALTHY, /* the command of `run` is alive and of no use; `well_until_ns` */
-    EVENT_HOOK_OVER, /* `hook`: nothing of it is left, or it will not be run */
-    EVENT_STOP,      /* a person or an init system wants us to end; see ELECTION_STOP_ECHO_MS */
+    EVENT_UNHEALTHY,     /* the command of `run` is alive and of no use; `well_until_ns` */
+    EVENT_CHECK_STARTED, /* a health check runs beside the tree, one at a time; CHECK_DEAD is owed
+                          */
+    EVENT_CHECK_DEAD,    /* nothing of it is left */
+    EVENT_CHECK_STUCK,   /* its keeper is alive but cannot kill everything */
+    EVENT_HOOK_OVER,     /* `hook`: nothing of it is left, or it will not be run */
+    EVENT_STOP,          /* a person or an init system wants us to end; see ELECTION_STOP_ECHO_MS */
 };
 
 struct election_event {
@@ -115,7 +119,8 @@ struct election_event {
     enum lease_failure failure;
     const struct lease_reply *reply; /* borrowed for the call, as is `push` */
     const struct lease_event *push;
-    uint32_t run; /* CHILD_EXIT, TREE_*, UNHEALTHY: the run it is about; others are ignored */
+    /* CHILD_EXIT, TREE_*, UNHEALTHY, CHECK_*: the run it is about; others are ignored. */
+    uint32_t run;
     enum election_hook hook;
     int64_t well_until_ns; /* UNHEALTHY: when it was last known to be of use */
     bool failed;           /* CHILD_EXIT: by a signal, or with another status than 0 */
@@ -248,6 +253,7 @@ struct term {
     int64_t renew_at_ns;
     uint32_t run;            /* the present or the last one; counts on over all terms */
     bool tree;               /* of that run: something of it may be alive */
+    bool check;              /* the same of a health check beside it */
     bool began_run;          /* the command was started in this term, or was to be */
     bool failed;             /* how the command of the last run ended */
     int64_t run_began_ns;    /* of the last run, as the next two */
