@@ -57,6 +57,13 @@ void trouble_answered(struct trouble *trouble)
 
 void trouble_over(struct trouble *trouble, int64_t now_ns)
 {
+    int64_t lasted_ms = (now_ns - trouble->outage.well_ns) / NS_PER_MS;
+    char lasted[32];
+
+    /* What was told as an error must not stand as the last word. */
+    if (trouble->outage.told)
+        log_line(LOG_LEVEL_INFO, "outage_over", "redis at %s is of use again, after %s",
+                 trouble->server, duration_format(lasted, sizeof lasted, lasted_ms));
     outage_over(&trouble->outage, now_ns);
 }
 

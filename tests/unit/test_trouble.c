@@ -132,6 +132,22 @@ static void a_useful_answer_ends_an_outage(void **state)
     assert_null(strstr(end(&f), "error: "));
 }
 
+static void the_end_of_an_outage_that_was_told_is_told(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, ELECTION_LEADING, false);
+    refuse(&f, 5000, 8000);
+    trouble_over(&f.trouble, (BEGAN_MS + 8000) * NS_PER_MS);
+    refuse(&f, 13000, 18000);
+    trouble_over(&f.trouble, (BEGAN_MS + 18500) * NS_PER_MS);
+    trouble_over(&f.trouble, (BEGAN_MS + 19000) * NS_PER_MS);
+    const char *text = end(&f);
+    assert_int_equal(count(text, "is of use again"), 1);
+    assert_int_equal(count(text, "of use again, after 10.5 s\n"), 1);
+}
+
 static void a_job_says_nothing_before_it_leaves(void **state)
 {
     struct fixture f;
@@ -234,6 +250,7 @@ int main(void)
         cmocka_unit_test(a_candidate_says_after_a_minute_that_nobody_can_lead),
         cmocka_unit_test(a_leader_says_in_time_when_its_command_will_be_stopped),
         cmocka_unit_test(a_useful_answer_ends_an_outage),
+        cmocka_unit_test(the_end_of_an_outage_that_was_told_is_told),
         cmocka_unit_test(a_job_says_nothing_before_it_leaves),
         cmocka_unit_test(a_lost_connection_is_one_line_although_a_request_was_lost_with_it),
         cmocka_unit_test(a_connection_that_flaps_is_told_once),
