@@ -23,8 +23,6 @@ static void stand_by(struct election *election, int64_t ask_at_ns)
     follow_from(election, ask_at_ns);
 }
 
-/* ---- the term, and what comes after it ---- */
-
 static void after_release(struct election *election, struct election_actions *actions,
                           enum release_next next)
 {
@@ -132,8 +130,6 @@ static void answered(struct election *election, struct election_actions *actions
         break;
     }
 }
-
-/* ---- the connection and its requests ---- */
 
 /* Whoever has a deadline to meet, or something that others wait for, does not wait for long. */
 static struct session_need need_of(const struct election *election)
@@ -309,8 +305,6 @@ static void check_session(struct election *election, struct election_actions *ac
         break;
     }
 }
-
-/* ---- the other events ---- */
 
 static bool is_asked_again(const struct election *election)
 {

@@ -19,7 +19,7 @@
 #include "leaderwrap/base/clock.h"
 #include "leaderwrap/election/election.h"
 
-/* ---- actions.c ---- */
+/* actions.c */
 
 /* Returns the new one at the end of the list, all zero but for its kind. */
 struct election_action *action_add(struct election_actions *actions,
@@ -31,7 +31,7 @@ bool request_can_leave(const struct election *election);
 struct election_send *request_send(struct election *election, struct election_actions *actions,
                                    enum session_request kind);
 
-/* ---- follow.c ---- */
+/* follow.c */
 
 enum follow_next {
     FOLLOW_ON,    /* standing by */
@@ -72,7 +72,7 @@ int64_t follow_until_ns(const struct election *election);
 /* Nothing of this is needed while we lead. */
 void follow_end(struct election *election, struct election_actions *actions);
 
-/* ---- term.c ---- */
+/* term.c */
 
 enum term_next {
     TERM_ON,
@@ -113,7 +113,7 @@ bool term_is_the_last(const struct election *election);
 enum election_end term_final_end(const struct election *election);
 void term_stand_back(struct election *election, struct election_actions *actions);
 
-/* ---- release.c ---- */
+/* release.c */
 
 enum release_next {
     RELEASE_ON,
@@ -142,7 +142,7 @@ int64_t release_wake_at_ns(const struct election *election);
 /* Until when it waits for hooks: now for not at all. */
 int64_t release_waits_until_ns(const struct election *election);
 
-/* ---- invariants.c ---- */
+/* invariants.c */
 
 void check_invariants(const struct election *election, const struct election_actions *actions);
 

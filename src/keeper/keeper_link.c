@@ -148,9 +148,9 @@ static void lose_by_exit(struct keeper_link *link, int status)
     char why[sizeof link->why];
 
     if (WIFSIGNALED(status))
-        snprintf(why, sizeof why, "the keeper was killed by signal %d", WTERMSIG(status));
+        snprintf(why, sizeof why, "keeper or guard was killed by signal %d", WTERMSIG(status));
     else
-        snprintf(why, sizeof why, "the keeper ended with status %d", WEXITSTATUS(status));
+        snprintf(why, sizeof why, "keeper or guard ended with status %d", WEXITSTATUS(status));
     lose(link, why);
 }
 
