@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FROM_SHOWN 80 /* bytes of where it came from: a line is read by people */
+
 static bool begins(const char *text, const char *with)
 {
     return strncmp(text, with, strlen(with)) == 0;
@@ -168,8 +170,12 @@ static const char *find_oddity(const char *password)
 char *password_hint(const char *password, const char *from, char *buffer, size_t size)
 {
     const char *oddity = find_oddity(password);
+    size_t length = strlen(from);
+    bool whole = length <= FROM_SHOWN;
 
-    snprintf(buffer, size, "it came from %.200s%s%s", from, oddity != NULL ? " and " : "",
+    /* The end of a long path says more than its beginning. */
+    snprintf(buffer, size, "it came from %s%s%s%s", whole ? "" : "...",
+             whole ? from : from + length - FROM_SHOWN, oddity != NULL ? " and " : "",
              oddity != NULL ? oddity : "");
     return buffer;
 }

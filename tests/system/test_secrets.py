@@ -139,6 +139,18 @@ def test_a_refused_file(arena, locked, text, hint):
     assert hint in done.stderr
 
 
+def test_a_refused_file_far_away_is_one_short_line(arena, locked):
+    """The end of its path is shown."""
+    folder = arena.folder / ("deep" * 30)
+    folder.mkdir()
+    path = folder / "secret"
+    path.write_text(SECRET + "x ")
+    path.chmod(0o600)
+    done = run(arena, locked, "--password-file", path)
+    assert_hint(done, "..." + str(path)[-80:] + " and ends in a blank")
+    assert [line for line in done.stderr.splitlines() if len(line) >= 330] == []
+
+
 def test_a_refused_address(arena, locked):
     url = "unix://:%sx@%s" % (SECRET, locked.socket)
     options = ("--assume-fresh", "--key", "test", "--", "true")
