@@ -112,13 +112,15 @@ static void note_grant(struct world *world, const struct server *server,
         world->delayed_until = until;
 }
 
-/* Notes a hold that everybody can know of, as long as the data are kept. */
+/* Notes a hold that everybody can know of, as long as the data are kept. Where two terms overlap,
+ * as they may outside the promise, the newer one ends the older one's hold. */
 static void note_hold(struct world *world, const struct server *server,
                       const struct message *message)
 {
     int64_t until = world->now + message->hold_ms * NS_PER_MS / 100 * 99;
 
-    if (message->verdict == LEASE_RELEASED && message->hold_ms > 0 && !server->detached)
+    if (message->verdict == LEASE_RELEASED && message->hold_ms > 0 && !server->detached &&
+        !world->plan.serving_without_wait)
         world->held_until = until;
 }
 
