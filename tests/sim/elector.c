@@ -195,13 +195,15 @@ static void check_lost(struct world *world, const struct process *process,
 
 /* Whoever ends in time, and never asked for a release without hearing what came of it, gives back
  * what he has, even where the server lost it. */
-static void check_left(struct world *world, const struct process *process,
+static void check_left(struct world *world, struct process *process,
                        const struct election_action *action, const struct lease_reply *reply)
 {
     const struct election *election = &process->election;
 
+    if (action->note.kind == NOTE_TERM_ENDING)
+        process->lost = action->note.end == END_LOST;
     if (action->note.kind != NOTE_NOT_HELD || reply == NULL || election->release.in_doubt ||
-        election->end == END_LOST || election->now_ns >= election->term.deadlines.expires_at_ns)
+        process->lost || election->now_ns >= election->term.deadlines.expires_at_ns)
         return;
     if (reply->record.foreign[0] == '\0' && reply->record.token <= election->term.token)
         VIOLATE(world, VIOLATION_LEFT, "c%u leaves its record behind", process->id);

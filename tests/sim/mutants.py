@@ -229,7 +229,8 @@ MUTANTS = [
      "    save(call);\n    if (call->set_refused)\n        return false;\n"
      "    call->server->data.holder = call->message->id;",
      "    if (call->set_refused)\n        return false;\n    stamp(call, LEASE_HELD);",
-     "    stamp(call, LEASE_HELD);"),
+     "    stamp(call, LEASE_HELD);",
+     "    if (call->set_refused && call->message->observed_version == 0) {", "    if (false) {"),
     ("free of another incarnation accepted", SIM + "/script.c",
      "    else if (!is_certain(call))\n        vacate(call);\n    else",
      "    else if (!is_certain(call) && call->record.state != LEASE_FREE)\n"

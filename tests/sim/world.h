@@ -432,6 +432,7 @@ struct process {
     struct hooks hooks;
     struct probe probe;
     int64_t stopped_ns; /* when it was first asked to stop, on the host's clock; 0: not yet */
+    bool lost;          /* its term ended as lost */
     struct pace pace;
     uint64_t confirmed_token; /* of the last positive answer that was delivered */
     uint64_t delayed_token;   /* of the last grant after an unclean end */
