@@ -4,15 +4,10 @@
  */
 #include "world.h"
 
-static uint8_t number_of(const struct world *world, const struct process *process)
-{
-    return (uint8_t)(process - world->processes);
-}
-
 static void come_again(struct world *world, const struct process *process)
 {
     queue_event(world, world->now + between(world, 0, world->plan.ttl_ns), HAPPEN_PROBE,
-                number_of(world, process), process->tree.serial);
+                process_number(world, process), process->tree.serial);
 }
 
 void probe_follow(struct world *world, struct process *process)
@@ -38,7 +33,7 @@ void probe_begin(struct world *world, struct process *process)
     probe->serial++;
     TRACE(world, process, "a health check begins");
     queue_event(world, world->now + between(world, 0, most_ns), HAPPEN_PROBE_EXIT,
-                number_of(world, process), probe->serial);
+                process_number(world, process), probe->serial);
     elector_feed(world, process, &event);
 }
 
@@ -50,7 +45,7 @@ void probe_exit(struct world *world, struct process *process)
     if (!tree_alive(&process->tree))
         count_fault(world, FAULT_CHECK_OUTLIVES);
     probe->alive = false;
-    queue_event(world, world->now, HAPPEN_PROBE_OVER, number_of(world, process), probe->run);
+    queue_event(world, world->now, HAPPEN_PROBE_OVER, process_number(world, process), probe->run);
 }
 
 void probe_over(struct world *world, struct process *process, uint32_t run)
@@ -66,7 +61,7 @@ void probe_orphan(struct world *world, struct process *process)
 {
     if (process->probe.alive)
         queue_event(world, world->now + between(world, 0, 5 * NS_PER_MS), HAPPEN_PROBE_EXIT,
-                    number_of(world, process), process->probe.serial);
+                    process_number(world, process), process->probe.serial);
 }
 
 /* The elector's sweep has ended it. */

@@ -15,11 +15,6 @@ int64_t process_margin_ns(const struct world *world, const struct process *proce
     return world->hosts[process->host].timing.margin_ms * NS_PER_MS;
 }
 
-static uint8_t number_of(const struct world *world, const struct process *process)
-{
-    return (uint8_t)(process - world->processes);
-}
-
 /* ---- numbers as the election's texts ---- */
 
 static void write_hex(char *text, uint64_t number)
@@ -144,7 +139,7 @@ static void send_request(struct world *world, struct process *process,
     }
     uint16_t number = message_new(world, kind);
     struct message *message = &world->messages[number];
-    message->process = number_of(world, process);
+    message->process = process_number(world, process);
     message->serial = process->serial;
     message->epoch = process->connection.epoch;
     message->incarnation = process->connection.incarnation;
@@ -243,7 +238,7 @@ static void perform(struct world *world, struct process *process,
     case ACTION_WATCH:
         process->watching = true;
         queue_event(world, world->now + world->hosts[process->host].latency_ns * 4,
-                    HAPPEN_SUBSCRIBE, number_of(world, process), 0);
+                    HAPPEN_SUBSCRIBE, process_number(world, process), 0);
         break;
     case ACTION_UNWATCH:
         process->watching = false;
@@ -301,7 +296,7 @@ static bool stall(struct world *world, struct process *process,
     process->stalled = *actions;
     process->stalled_from = from;
     elector_freeze(world, process, until);
-    queue_event(world, until, HAPPEN_UNSTALL, number_of(world, process), 0);
+    queue_event(world, until, HAPPEN_UNSTALL, process_number(world, process), 0);
     return true;
 }
 
@@ -330,7 +325,7 @@ static void arm(struct world *world, struct process *process)
     /* No timer fires at once. */
     at += between(world, 1000, process_margin_ns(world, process) / 16);
     process->armed_at = at;
-    queue_event(world, at, HAPPEN_WAKE, number_of(world, process), 0);
+    queue_event(world, at, HAPPEN_WAKE, process_number(world, process), 0);
 }
 
 void elector_feed(struct world *world, struct process *process, struct election_event *event)
@@ -460,7 +455,7 @@ void elector_die(struct world *world, struct process *process)
     hook_kill_all(world, process);
     probe_orphan(world, process);
     if (process->keeper.alive)
-        queue_event(world, world->now + 50000, HAPPEN_HANGUP, number_of(world, process), 0);
+        queue_event(world, world->now + 50000, HAPPEN_HANGUP, process_number(world, process), 0);
     else if (!tree_alive(&process->tree))
         process->used = false;
     host_start_later(world, process->host, world->plan.ttl_ns);

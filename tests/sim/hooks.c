@@ -1,11 +1,6 @@
 /* The hooks: one at a time below a keeper of their own, which is as good as its word. */
 #include "world.h"
 
-static uint8_t number_of(const struct world *world, const struct process *process)
-{
-    return (uint8_t)(process - world->processes);
-}
-
 bool hook_is_greeting(const struct process *process)
 {
     return process->hooks.busy && process->hooks.current == HOOK_ACQUIRE;
@@ -21,7 +16,8 @@ static void start(struct world *world, struct process *process, enum election_ho
     hooks->end_at =
         world->now + (chance(world, 700000) ? between(world, 0, 20 * NS_PER_MS)
                                             : between(world, 0, 2 * world->plan.ttl_ns));
-    queue_event(world, hooks->end_at, HAPPEN_HOOK_EXIT, number_of(world, process), hooks->serial);
+    queue_event(world, hooks->end_at, HAPPEN_HOOK_EXIT, process_number(world, process),
+                hooks->serial);
     TRACE(world, process, "hook %d runs for %.3f s", hook,
           (double)(hooks->end_at - world->now) / 1e9);
 }
@@ -31,12 +27,12 @@ void hook_run(struct world *world, struct process *process, enum election_hook h
     struct hooks *hooks = &process->hooks;
 
     if (process->link.state != LINK_UP) {
-        queue_event(world, world->now, HAPPEN_HOOK_OVER, number_of(world, process), hook);
+        queue_event(world, world->now, HAPPEN_HOOK_OVER, process_number(world, process), hook);
     } else if (!hooks->busy) {
         start(world, process, hook);
     } else {
         if (hooks->waiting)
-            queue_event(world, world->now, HAPPEN_HOOK_OVER, number_of(world, process),
+            queue_event(world, world->now, HAPPEN_HOOK_OVER, process_number(world, process),
                         hooks->next);
         hooks->waiting = true;
         hooks->next = hook;
@@ -46,7 +42,7 @@ void hook_run(struct world *world, struct process *process, enum election_hook h
 static void end_soon(struct world *world, const struct process *process)
 {
     queue_event(world, world->now + between(world, 0, 5 * NS_PER_MS), HAPPEN_HOOK_EXIT,
-                number_of(world, process), process->hooks.serial);
+                process_number(world, process), process->hooks.serial);
 }
 
 void hook_kill(struct world *world, struct process *process)
@@ -55,7 +51,8 @@ void hook_kill(struct world *world, struct process *process)
 
     if (hooks->waiting && hooks->next == HOOK_ACQUIRE) {
         hooks->waiting = false;
-        queue_event(world, world->now, HAPPEN_HOOK_OVER, number_of(world, process), HOOK_ACQUIRE);
+        queue_event(world, world->now, HAPPEN_HOOK_OVER, process_number(world, process),
+                    HOOK_ACQUIRE);
     }
     if (!hook_is_greeting(process))
         return;
@@ -63,7 +60,7 @@ void hook_kill(struct world *world, struct process *process)
         count_fault(world, FAULT_HOOK_STUCK);
         hooks->serial++;
         queue_event(world, until_at_most(world, 3 * world->plan.ttl_ns), HAPPEN_HOOK_EXIT,
-                    number_of(world, process), hooks->serial);
+                    process_number(world, process), hooks->serial);
     } else {
         end_soon(world, process);
     }
@@ -74,7 +71,8 @@ void hook_kill_all(struct world *world, struct process *process)
     struct hooks *hooks = &process->hooks;
 
     if (hooks->waiting)
-        queue_event(world, world->now, HAPPEN_HOOK_OVER, number_of(world, process), hooks->next);
+        queue_event(world, world->now, HAPPEN_HOOK_OVER, process_number(world, process),
+                    hooks->next);
     hooks->waiting = false;
     if (hooks->busy)
         end_soon(world, process);
@@ -87,7 +85,8 @@ void hook_exit(struct world *world, struct process *process)
 
     TRACE(world, process, "hook %d ends", hooks->current);
     hooks->busy = false;
-    queue_event(world, world->now, HAPPEN_HOOK_OVER, number_of(world, process), hooks->current);
+    queue_event(world, world->now, HAPPEN_HOOK_OVER, process_number(world, process),
+                hooks->current);
     if (!hooks->waiting)
         return;
     hooks->waiting = false;
@@ -107,7 +106,8 @@ void hook_swept(struct world *world, struct process *process)
     struct hooks *hooks = &process->hooks;
 
     if (hooks->waiting)
-        queue_event(world, world->now, HAPPEN_HOOK_OVER, number_of(world, process), hooks->next);
+        queue_event(world, world->now, HAPPEN_HOOK_OVER, process_number(world, process),
+                    hooks->next);
     hooks->waiting = false;
     if (hooks->busy)
         hook_exit(world, process);

@@ -7,11 +7,6 @@
 #define STUCK_NS     (1000 * NS_PER_MS)
 #define KIND_SHIFT   24
 
-static uint8_t number_of(const struct world *world, const struct process *process)
-{
-    return (uint8_t)(process - world->processes);
-}
-
 static const struct host *host_of(const struct world *world, const struct process *process)
 {
     return &world->hosts[process->host];
@@ -25,7 +20,8 @@ static int64_t clock_of(const struct world *world, const struct process *process
 static void report_at(struct world *world, struct process *process, int64_t at, uint32_t kind,
                       uint32_t value)
 {
-    queue_event(world, at, HAPPEN_REPORT, number_of(world, process), kind << KIND_SHIFT | value);
+    queue_event(world, at, HAPPEN_REPORT, process_number(world, process),
+                kind << KIND_SHIFT | value);
 }
 
 static void report(struct world *world, struct process *process, uint32_t kind)
@@ -101,7 +97,7 @@ static void end(struct world *world, struct process *process)
     keeper->alive = false;
     if (inherits)
         queue_event(world, world->now + between(world, 1, 5) * NS_PER_MS, HAPPEN_WILL,
-                    number_of(world, process), 0);
+                    process_number(world, process), 0);
     else
         process->used = false;
 }
@@ -141,7 +137,7 @@ static void arm(struct world *world, struct process *process)
         return;
     at += between(world, 1000, process_margin_ns(world, process) / 8);
     keeper->armed_at = at;
-    queue_event(world, at, HAPPEN_KEEPER_WAKE, number_of(world, process), 1);
+    queue_event(world, at, HAPPEN_KEEPER_WAKE, process_number(world, process), 1);
 }
 
 static void notice_exit(struct world *world, struct process *process)
@@ -288,5 +284,5 @@ void keeper_kill(struct world *world, struct process *process)
     process->keeper.alive = false;
     if (process->tree.main)
         queue_event(world, world->now + between(world, 0, NS_PER_MS), HAPPEN_MAIN_EXIT,
-                    number_of(world, process), process->tree.serial);
+                    process_number(world, process), process->tree.serial);
 }

@@ -4,18 +4,13 @@
 
 #define PASSING_NS INT64_C(100000) /* through the socket, one way */
 
-static uint8_t number_of(const struct world *world, const struct process *process)
-{
-    return (uint8_t)(process - world->processes);
-}
-
 static void await_ack(struct world *world, struct process *process)
 {
     const struct host *host = &world->hosts[process->host];
     int64_t due_ns = process->link.waiting_since_ns + host->timing.renew_ms * NS_PER_MS;
 
-    queue_event(world, host_when(world, host, due_ns), HAPPEN_ACK_DUE, number_of(world, process),
-                process->link.sent);
+    queue_event(world, host_when(world, host, due_ns), HAPPEN_ACK_DUE,
+                process_number(world, process), process->link.sent);
 }
 
 void link_send(struct world *world, struct process *process, uint32_t kind,
@@ -49,7 +44,7 @@ void link_send(struct world *world, struct process *process, uint32_t kind,
         message_free(world, number);
         return;
     }
-    queue_message(world, world->now + PASSING_NS, HAPPEN_REQUEST, number_of(world, process),
+    queue_message(world, world->now + PASSING_NS, HAPPEN_REQUEST, process_number(world, process),
                   number);
     await_ack(world, process);
 }
@@ -82,7 +77,8 @@ void link_lose(struct world *world, struct process *process)
     TRACE(world, process, "gives its keeper up");
     process->link.state = LINK_LOST;
     keeper_kill(world, process);
-    queue_event(world, world->now + PASSING_NS, HAPPEN_KEEPER_LOST, number_of(world, process), 0);
+    queue_event(world, world->now + PASSING_NS, HAPPEN_KEEPER_LOST, process_number(world, process),
+                0);
 }
 
 void link_lost(struct world *world, struct process *process)
@@ -98,7 +94,7 @@ void link_lost(struct world *world, struct process *process)
     if (tree_alive(&process->tree))
         tree_kill(world, process, false);
     else
-        queue_event(world, world->now, HAPPEN_SWEPT, number_of(world, process), 0);
+        queue_event(world, world->now, HAPPEN_SWEPT, process_number(world, process), 0);
 }
 
 void link_swept(struct world *world, struct process *process)

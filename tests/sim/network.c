@@ -61,11 +61,6 @@ int64_t network_arrival(struct world *world, struct host *host, struct connectio
     return at;
 }
 
-static uint8_t number_of(const struct world *world, const struct process *process)
-{
-    return (uint8_t)(process - world->processes);
-}
-
 void network_open(struct world *world, struct process *process)
 {
     struct connection *connection = &process->connection;
@@ -84,7 +79,7 @@ void network_open(struct world *world, struct process *process)
     /* No answer at all: the elector's own time-out finds that. */
     if (back < 0)
         return;
-    queue_event(world, there + back - world->now, HAPPEN_OPENED, number_of(world, process),
+    queue_event(world, there + back - world->now, HAPPEN_OPENED, process_number(world, process),
                 connection->epoch);
 }
 
@@ -104,7 +99,7 @@ void network_opened(struct world *world, struct process *process, uint32_t epoch
         connection->open = true;
         if (server_hangs_up(world, server->incarnation) && server->hangs_up_at_once)
             queue_event(world, world->now + latency(world, &world->hosts[process->host]),
-                        HAPPEN_CLOSED, number_of(world, process), epoch);
+                        HAPPEN_CLOSED, process_number(world, process), epoch);
     }
     elector_feed(world, process, &event);
 }
@@ -146,7 +141,7 @@ void network_subscribe(struct world *world, struct process *process)
         process->subscribed = server->incarnation;
         elector_feed(world, process, &event);
     } else {
-        queue_event(world, retry_ns(world), HAPPEN_SUBSCRIBE, number_of(world, process), 0);
+        queue_event(world, retry_ns(world), HAPPEN_SUBSCRIBE, process_number(world, process), 0);
     }
 }
 

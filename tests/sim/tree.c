@@ -2,11 +2,6 @@
  */
 #include "world.h"
 
-static uint8_t number_of(const struct world *world, const struct process *process)
-{
-    return (uint8_t)(process - world->processes);
-}
-
 bool tree_alive(const struct tree *tree)
 {
     return tree->main || tree->rest;
@@ -76,12 +71,12 @@ static void behave(struct world *world, struct process *process)
         chance(world, 500000)) {
         count_fault(world, FAULT_COMMAND_UNHEALTHY);
         queue_event(world, world->now + between(world, 0, 2 * plan->ttl_ns), HAPPEN_UNHEALTHY,
-                    number_of(world, process), tree->serial);
+                    process_number(world, process), tree->serial);
     }
     if (world->now < plan->quiet_at && chance(world, plan->command_end_ppm)) {
         count_fault(world, FAULT_COMMAND_ENDS);
         queue_event(world, world->now + between(world, 0, 3 * plan->ttl_ns), HAPPEN_MAIN_EXIT,
-                    number_of(world, process), tree->serial);
+                    process_number(world, process), tree->serial);
     }
 }
 
@@ -136,7 +131,7 @@ static void end_after(struct world *world, struct process *process, int64_t dela
                       enum happening kind)
 {
     if (delay_ns != NEVER)
-        queue_event(world, world->now + delay_ns, kind, number_of(world, process),
+        queue_event(world, world->now + delay_ns, kind, process_number(world, process),
                     process->tree.serial);
 }
 
@@ -161,7 +156,7 @@ void tree_kill(struct world *world, struct process *process, bool by_keeper)
         count_fault(world, FAULT_COMMAND_STUCK);
         takes_ns += until_at_most(world, world->plan.ttl_ns) - world->now;
     }
-    queue_event(world, world->now + takes_ns, HAPPEN_KILLED, number_of(world, process),
+    queue_event(world, world->now + takes_ns, HAPPEN_KILLED, process_number(world, process),
                 tree->serial * 2 + by_keeper);
 }
 
@@ -171,7 +166,7 @@ static void gone(struct world *world, struct process *process)
         TRACE(world, process, "command is dead");
     if (process->keeper.alive)
         queue_event(world, world->now + between(world, 1000, 200000), HAPPEN_KEEPER_WAKE,
-                    number_of(world, process), 0);
+                    process_number(world, process), 0);
     else if (!process->elector && !tree_alive(&process->tree))
         process->used = false;
 }
@@ -182,14 +177,14 @@ void tree_killed(struct world *world, struct process *process, uint32_t value)
     bool by_keeper = value % 2 == 1;
 
     if (!by_keeper && !tree_alive(tree))
-        queue_event(world, world->now, HAPPEN_SWEPT, number_of(world, process), 0);
+        queue_event(world, world->now, HAPPEN_SWEPT, process_number(world, process), 0);
     if (value / 2 != tree->serial || !tree_alive(tree) || (by_keeper && !process->keeper.alive))
         return;
     if (!tree->stuck)
         tree->main = false;
     /* A keeper that was frozen half-way goes on with its rounds later. */
     if (by_keeper && process->keeper.ready_at > world->now && tree->rest) {
-        queue_event(world, process->keeper.ready_at, HAPPEN_KILLED, number_of(world, process),
+        queue_event(world, process->keeper.ready_at, HAPPEN_KILLED, process_number(world, process),
                     value);
         return;
     }
@@ -197,7 +192,7 @@ void tree_killed(struct world *world, struct process *process, uint32_t value)
     tree->rest = false;
     gone(world, process);
     if (!by_keeper)
-        queue_event(world, world->now, HAPPEN_SWEPT, number_of(world, process), 0);
+        queue_event(world, world->now, HAPPEN_SWEPT, process_number(world, process), 0);
 }
 
 void tree_main_exit(struct world *world, struct process *process)

@@ -504,6 +504,12 @@ struct world {
     struct statistics *statistics;
 };
 
+/* As events name it. */
+static inline uint8_t process_number(const struct world *world, const struct process *process)
+{
+    return (uint8_t)(process - world->processes);
+}
+
 /* ---- queue.c ---- */
 
 void queue_reset(struct world *world);
