@@ -412,12 +412,7 @@ static int derive_timing(struct options *options, const struct raw *raw, char *e
 
 int options_parse(struct options *options, int argc, char **argv, char *error, size_t error_size)
 {
-    struct raw raw = {.timing = {.ttl_ms = DEFAULT_TTL_MS,
-                                 .renew_ms = -1,
-                                 .grace_ms = -1,
-                                 .margin_ms = -1,
-                                 .retry_ms = -1,
-                                 .request_timeout_ms = -1}};
+    struct raw raw = {.timing = timing_request_of(DEFAULT_TTL_MS)};
     struct cli_place places[OPTION_COUNT] = {0};
     int status = 0;
 

@@ -520,12 +520,7 @@ static void act(struct input *input)
 
 static void set_up_election(uint8_t choices)
 {
-    const struct timing_request request = {.ttl_ms = 15000,
-                                           .renew_ms = -1,
-                                           .grace_ms = -1,
-                                           .margin_ms = -1,
-                                           .retry_ms = -1,
-                                           .request_timeout_ms = -1};
+    const struct timing_request request = timing_request_of(15000);
     struct election_config config = {
         .server_clock = (choices & 1) != 0,
         .exit_on_lost = (choices & 2) != 0,

@@ -55,7 +55,7 @@ static void random_timing(struct world *world, int64_t ttl_ms, struct timing *ti
         .retry_ms = maybe(world, 500, ttl_ms < 5000 ? ttl_ms : 5000),
         .request_timeout_ms = maybe(world, 400, ttl_ms / 4),
     };
-    const struct timing_request plain = {ttl_ms, -1, -1, -1, -1, -1};
+    const struct timing_request plain = timing_request_of(ttl_ms);
 
     if (timing_derive(&request, timing, error, sizeof error) != 0)
         (void)timing_derive(&plain, timing, error, sizeof error);

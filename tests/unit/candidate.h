@@ -173,16 +173,6 @@ static inline void is_pushed(struct candidate *candidate, enum lease_state state
     step(candidate, (struct election_event){.kind = EVENT_PUSH, .push = &push});
 }
 
-static inline struct timing_request plain_timing(int64_t ttl_ms)
-{
-    return (struct timing_request){.ttl_ms = ttl_ms,
-                                   .renew_ms = -1,
-                                   .grace_ms = -1,
-                                   .margin_ms = -1,
-                                   .retry_ms = -1,
-                                   .request_timeout_ms = -1};
-}
-
 static inline struct candidate fresh_timed(struct election_config config,
                                            struct timing_request request)
 {
@@ -203,7 +193,7 @@ static inline struct candidate fresh_timed(struct election_config config,
 
 static inline struct candidate fresh_with(struct election_config config)
 {
-    return fresh_timed(config, plain_timing(15000));
+    return fresh_timed(config, timing_request_of(15000));
 }
 
 static inline struct candidate fresh(void)

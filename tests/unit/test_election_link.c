@@ -340,7 +340,7 @@ struct dead_link {
 /* From the first renewal on nothing comes through; a fresh connection would do. */
 static void check_dead_link(const struct dead_link *link)
 {
-    struct timing_request request = plain_timing(link->ttl_ms);
+    struct timing_request request = timing_request_of(link->ttl_ms);
     request.renew_ms = link->renew_ms;
     request.grace_ms = link->grace_ms;
     request.request_timeout_ms = link->request_timeout_ms;
@@ -382,7 +382,7 @@ static void a_dead_link_costs_no_term(void **state)
 static void a_link_that_is_known_to_be_slow_is_not_given_up_early(void **state)
 {
     (void)state;
-    struct timing_request request = plain_timing(15000);
+    struct timing_request request = timing_request_of(15000);
     request.grace_ms = 5000;
     struct candidate candidate = fresh_timed((struct election_config){0}, request);
     candidate.now_ms += 2200;
@@ -418,7 +418,7 @@ static void a_release_at_a_stop_gets_a_fresh_connection_in_time(void **state)
 static void connections_that_are_not_made_in_time_are_no_loop(void **state)
 {
     (void)state;
-    struct timing_request request = plain_timing(15000);
+    struct timing_request request = timing_request_of(15000);
     request.request_timeout_ms = 10;
     struct candidate candidate = fresh_timed((struct election_config){0}, request);
     int opens = 0;

@@ -12,16 +12,6 @@
 #include "leaderwrap/base/duration.h"
 #include "leaderwrap/election/timing.h"
 
-static struct timing_request ask(int64_t ttl_ms)
-{
-    return (struct timing_request){.ttl_ms = ttl_ms,
-                                   .renew_ms = -1,
-                                   .grace_ms = -1,
-                                   .margin_ms = -1,
-                                   .retry_ms = -1,
-                                   .request_timeout_ms = -1};
-}
-
 static struct timing derive(const struct timing_request *request)
 {
     struct timing timing;
@@ -43,7 +33,7 @@ static void assert_refused(const struct timing_request *request, const char *par
 static void default_numbers(void **state)
 {
     (void)state;
-    struct timing_request request = ask(15000);
+    struct timing_request request = timing_request_of(15000);
     struct timing timing = derive(&request);
 
     assert_int_equal(timing.renew_ms, 5000);
@@ -62,8 +52,8 @@ static void default_numbers(void **state)
 static void margin_and_grace_are_clamped(void **state)
 {
     (void)state;
-    struct timing_request little = ask(1000);
-    struct timing_request large = ask(INT64_C(3600000));
+    struct timing_request little = timing_request_of(1000);
+    struct timing_request large = timing_request_of(INT64_C(3600000));
 
     assert_int_equal(derive(&little).margin_ms, 50);
     assert_int_equal(derive(&large).margin_ms, 500);
@@ -79,11 +69,11 @@ static void the_request_time_out_follows_the_ttl(void **state)
     } rows[] = {{350, 100}, {3000, 500}, {6000, 1000}, {30000, 5000}, {300000, 10000}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct timing_request request = ask(rows[i].ttl_ms);
+        struct timing_request request = timing_request_of(rows[i].ttl_ms);
         assert_int_equal(derive(&request).request_timeout_ms, rows[i].timeout_ms);
     }
     /* It makes room for a seldom renewal, but not all of it. */
-    struct timing_request request = ask(60000);
+    struct timing_request request = timing_request_of(60000);
     request.renew_ms = 45000;
     assert_int_equal(derive(&request).request_timeout_ms, 60000 - 602 - 500 - 10000 - 45000);
     request.renew_ms = 46898;
@@ -95,7 +85,7 @@ static void the_request_time_out_follows_the_ttl(void **state)
 static void a_given_request_time_out_counts(void **state)
 {
     (void)state;
-    struct timing_request request = ask(15000);
+    struct timing_request request = timing_request_of(15000);
     request.request_timeout_ms = 6348;
     assert_int_equal(derive(&request).request_timeout_ms, 6348);
     request.request_timeout_ms = 6349;
@@ -111,7 +101,7 @@ static void a_given_request_time_out_counts(void **state)
 static void a_margin_too_small_to_mean_anything_is_refused(void **state)
 {
     (void)state;
-    struct timing_request request = ask(15000);
+    struct timing_request request = timing_request_of(15000);
     request.margin_ms = 10;
     assert_int_equal(derive(&request).margin_ms, 10);
     for (request.margin_ms = 0; request.margin_ms < 10; request.margin_ms++)
@@ -121,7 +111,7 @@ static void a_margin_too_small_to_mean_anything_is_refused(void **state)
 static void a_follower_asks_once_in_a_ttl_at_least(void **state)
 {
     (void)state;
-    struct timing_request request = ask(3000);
+    struct timing_request request = timing_request_of(3000);
     assert_int_equal(derive(&request).retry_ms, 3000);
     request.retry_ms = 20000;
     assert_int_equal(derive(&request).retry_ms, 20000);
@@ -130,7 +120,7 @@ static void a_follower_asks_once_in_a_ttl_at_least(void **state)
 static void drift_rounds_up(void **state)
 {
     (void)state;
-    struct timing_request request = ask(1001);
+    struct timing_request request = timing_request_of(1001);
     assert_int_equal(derive(&request).drift_ms, 11 + 2);
 }
 
@@ -138,7 +128,7 @@ static void order_holds_for_every_accepted_ttl(void **state)
 {
     (void)state;
     for (int64_t ttl_ms = 1; ttl_ms < 100000; ttl_ms += 7) {
-        struct timing_request request = ask(ttl_ms);
+        struct timing_request request = timing_request_of(ttl_ms);
         struct timing timing;
         char error[512];
         if (timing_derive(&request, &timing, error, sizeof error) != 0)
@@ -153,7 +143,7 @@ static void order_holds_for_every_accepted_ttl(void **state)
 static void refusal_names_the_edge(void **state)
 {
     (void)state;
-    struct timing_request request = ask(15000);
+    struct timing_request request = timing_request_of(15000);
     struct timing timing;
     char error[512], named[64];
     int64_t least_ms;
@@ -177,20 +167,20 @@ static void refusal_names_the_edge(void **state)
 static void impossible_values_are_refused(void **state)
 {
     (void)state;
-    struct timing_request request = ask(100);
+    struct timing_request request = timing_request_of(100);
     assert_refused(&request, "the smallest TTL that would do is");
-    request = ask(0);
+    request = timing_request_of(0);
     assert_refused(&request, "--ttl must be longer than 0");
-    request = ask(15000);
+    request = timing_request_of(15000);
     request.renew_ms = 0;
     assert_refused(&request, "longer than 0");
-    request = ask(15000);
+    request = timing_request_of(15000);
     request.retry_ms = 0;
     assert_refused(&request, "longer than 0");
-    request = ask(15000);
+    request = timing_request_of(15000);
     request.renew_ms = DURATION_MAX_MS;
     assert_refused(&request, "no TTL is long enough");
-    request = ask(15000);
+    request = timing_request_of(15000);
     request.renew_ms = 11000;
     assert_refused(&request, "too short");
 }
@@ -198,7 +188,7 @@ static void impossible_values_are_refused(void **state)
 static void deadlines_count_from_the_send(void **state)
 {
     (void)state;
-    struct timing_request request = ask(15000);
+    struct timing_request request = timing_request_of(15000);
     struct timing timing = derive(&request);
     struct deadlines deadlines = timing_deadlines(&timing, 7 * NS_PER_MS);
 
@@ -210,7 +200,7 @@ static void deadlines_count_from_the_send(void **state)
 static void observation_takes_the_longer_ttl(void **state)
 {
     (void)state;
-    struct timing_request request = ask(15000);
+    struct timing_request request = timing_request_of(15000);
     struct timing timing = derive(&request);
 
     assert_int_equal(timing_observation_ms(&timing, 10), 15000);

@@ -28,12 +28,7 @@ struct fixture {
 static void begin(struct fixture *f, enum election_state state, bool once)
 {
     static const struct redis_url url = {.is_unix = true, .path = (char *)"/r"};
-    const struct timing_request request = {.ttl_ms = 15000,
-                                           .renew_ms = -1,
-                                           .grace_ms = -1,
-                                           .margin_ms = -1,
-                                           .retry_ms = -1,
-                                           .request_timeout_ms = -1};
+    const struct timing_request request = timing_request_of(15000);
     char name[] = "/tmp/leaderwrap-test-XXXXXX", error[256];
 
     memset(f, 0, sizeof *f);

@@ -31,6 +31,17 @@ struct timing_request {
     int64_t request_timeout_ms;
 };
 
+/* Nothing was said but the TTL. */
+static inline struct timing_request timing_request_of(int64_t ttl_ms)
+{
+    return (struct timing_request){.ttl_ms = ttl_ms,
+                                   .renew_ms = -1,
+                                   .grace_ms = -1,
+                                   .margin_ms = -1,
+                                   .retry_ms = -1,
+                                   .request_timeout_ms = -1};
+}
+
 /* Less would mean nothing: a timer is late by a scheduler's tick or two (4 ms each on many
  * kernels), and a tree takes some milliseconds to be killed and reaped. */
 #define TIMING_MARGIN_LEAST_MS          10
