@@ -39,7 +39,11 @@ static void after_release(struct election *election, struct election_actions *ac
 static void give_back(struct election *election, struct election_actions *actions, bool ran)
 {
     election->state = ELECTION_RELEASING;
-    after_release(election, actions, release_begin(election, actions, ran));
+    election->follow.used_token = election->term.token;
+    enum release_next next = release_begin(election, actions, ran);
+    if (term_is_the_last(election))
+        release_hurry(election);
+    after_release(election, actions, next);
 }
 
 static void after_term(struct election *election, struct election_actions *actions,
@@ -155,14 +159,18 @@ static struct session_need need_of(const struct election *election)
     return need;
 }
 
+static void open_now(struct election *election, struct election_actions *actions)
+{
+    session_open(&election->session, election->now_ns);
+    action_add(actions, ACTION_OPEN);
+}
+
 /* Drops the connection and makes a new one at `delay_ms` from now. */
 static void reopen(struct election *election, struct election_actions *actions, int64_t delay_ms)
 {
     session_drop(&election->session, election->now_ns, delay_ms);
-    if (delay_ms == 0) {
-        session_open(&election->session, election->now_ns);
-        action_add(actions, ACTION_OPEN);
-    }
+    if (delay_ms == 0)
+        open_now(election, actions);
 }
 
 /* A fresh connection resolves the name and reads the password again. */
@@ -300,8 +308,7 @@ static void check_session(struct election *election, struct election_actions *ac
         reopen_soon(election, actions);
         break;
     case SESSION_OPEN_DUE:
-        session_open(&election->session, election->now_ns);
-        action_add(actions, ACTION_OPEN);
+        open_now(election, actions);
         break;
     }
 }
@@ -337,7 +344,7 @@ static void handle_stop(struct election *election, struct election_actions *acti
         break;
     case ELECTION_STOPPING:
         if (at_once)
-            term_hurry(election, actions);
+            term_kill_tree(election, actions);
         break;
     case ELECTION_RELEASING:
         release_hurry(election);

@@ -32,8 +32,7 @@ void follow_end(struct election *election, struct election_actions *actions)
 {
     election->follow.saw_record = true;
     election->follow.hinted = false;
-    election->observation.seen.since_ns = -1;
-    election->observation.heard.since_ns = -1;
+    observation_forget(&election->observation);
     if (election->follow.watching) {
         election->follow.watching = false;
         action_add(actions, ACTION_UNWATCH);

@@ -11,7 +11,8 @@
  *     invariants.c   what holds after each step
  *
  * The parts never call the frame or each other, but for session, observation, restart and actions,
- * which call nothing: they return what happened. Only the frame changes the state.
+ * which call nothing, and for release_expect_hook: they return what happened. Only the frame
+ * changes the state.
  */
 #ifndef LEADERWRAP_ELECTION_INTERNAL_H
 #define LEADERWRAP_ELECTION_INTERNAL_H
@@ -103,8 +104,8 @@ enum term_next term_tree_dead(struct election *election, struct election_actions
 void term_check_started(struct election *election);
 enum term_next term_check_dead(struct election *election, struct election_actions *actions);
 enum term_next term_check_stuck(struct election *election);
-/* Kills what a stop has not ended. */
-void term_hurry(struct election *election, struct election_actions *actions);
+/* At once, if it was not told so already. */
+void term_kill_tree(struct election *election, struct election_actions *actions);
 void term_advance(struct election *election, struct election_actions *actions);
 int64_t term_wake_at_ns(const struct election *election);
 /* Whether the process ends after the term, for which reason, and, if it does not, for how long it

@@ -26,6 +26,11 @@ static void note_version(struct observed_version *version, const char *ident, co
 void observation_init(struct observation *observation)
 {
     memset(observation, 0, sizeof *observation);
+    observation_forget(observation);
+}
+
+void observation_forget(struct observation *observation)
+{
     observation->seen.since_ns = -1;
     observation->heard.since_ns = -1;
 }

@@ -72,11 +72,10 @@ enum release_next release_begin(struct election *election, struct election_actio
         release->hooks_until_ns = hooks_end_ns(election);
         release->hook_killed = false;
     }
-    election->follow.used_token = election->term.token;
     election->session.retry_at_ns = election->now_ns;
     release->in_doubt = false;
     release->restoring = false;
-    release->until_ns = term_is_the_last(election) ? limit_ns(election) : INT64_MAX;
+    release->until_ns = INT64_MAX;
     if (election->config.no_release && election->end == END_STOPPED) {
         action_tell(actions, NOTE_LEFT);
         return RELEASE_OVER;
@@ -91,9 +90,9 @@ static bool nobody_can_have_led(const struct election *election)
     return !election->release.in_doubt && election->now_ns < election->term.deadlines.expires_at_ns;
 }
 
-static bool is_ours(const struct election *election, const struct lease_record *record)
+static bool is_of_this_term(const struct election *election, const struct lease_record *record)
 {
-    return record->state == LEASE_HELD && strcmp(record->id, election->config.id) == 0;
+    return record->token == election->term.token && strcmp(record->id, election->config.id) == 0;
 }
 
 /* The record is this term's after all, written by a renewal whose answer was lost. Whenever that
@@ -101,10 +100,8 @@ static bool is_ours(const struct election *election, const struct lease_record *
  * over the lost record of a later holder. */
 static bool is_unheard_renewal(const struct election *election, const struct lease_record *record)
 {
-    const struct term *term = &election->term;
-
-    return is_ours(election, record) && record->token == term->token &&
-           strcmp(record->version, term->version) != 0 && nobody_can_have_led(election);
+    return record->state == LEASE_HELD && is_of_this_term(election, record) &&
+           strcmp(record->version, election->term.version) != 0 && nobody_can_have_led(election);
 }
 
 /* The record has to be written again before it can be released, for --hold and whoever waits to see
@@ -112,18 +109,18 @@ static bool is_unheard_renewal(const struct election *election, const struct lea
 static bool may_restore(const struct election *election, const struct lease_record *record)
 {
     uint64_t token = election->term.token;
-
     bool uncertain = record->token < token || record->state == LEASE_VACANT;
+    bool held = record->state == LEASE_HELD && is_of_this_term(election, record);
 
     if (record->foreign[0] != '\0' || record->token > token || election->end == END_LOST)
         return false;
-    return (uncertain || is_ours(election, record)) && nobody_can_have_led(election);
+    return (uncertain || held) && nobody_can_have_led(election);
 }
 
 static bool is_released(const struct election *election, const struct lease_record *record)
 {
     return (record->state == LEASE_FREE || record->state == LEASE_HOLD) &&
-           record->token == election->term.token && strcmp(record->id, election->config.id) == 0;
+           is_of_this_term(election, record);
 }
 
 /* The version that the next release may end. */

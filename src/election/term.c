@@ -143,7 +143,7 @@ static int64_t keeper_patience_ends_ns(const struct election *election)
     return min_ns(due_ns + margin_ns * 3 / 4, election->now_ns + ms_to_ns(KEEPER_PATIENCE_MS));
 }
 
-static void kill_tree(struct election *election, struct election_actions *actions)
+void term_kill_tree(struct election *election, struct election_actions *actions)
 {
     struct term *term = &election->term;
 
@@ -152,11 +152,6 @@ static void kill_tree(struct election *election, struct election_actions *action
     term->kill_sent = true;
     term->abandon_at_ns = keeper_patience_ends_ns(election);
     action_add(actions, ACTION_KILL_TREE)->run.number = term->run;
-}
-
-void term_hurry(struct election *election, struct election_actions *actions)
-{
-    kill_tree(election, actions);
 }
 
 static enum term_next over(struct election *election, struct election_actions *actions)
@@ -194,7 +189,7 @@ enum term_next term_end(struct election *election, struct election_actions *acti
         term->kill_sent = true;
         term->abandon_at_ns = INT64_MAX;
     } else if (end == END_LOST) {
-        kill_tree(election, actions);
+        term_kill_tree(election, actions);
     } else {
         action_add(actions, ACTION_STOP_TREE)->run.number = term->run;
     }
@@ -206,7 +201,7 @@ static void check_kill(struct election *election, struct election_actions *actio
     struct term *term = &election->term;
 
     if (election->now_ns >= term->deadlines.kill_at_ns)
-        kill_tree(election, actions);
+        term_kill_tree(election, actions);
     if (election->now_ns >= term->abandon_at_ns) {
         term->abandon_at_ns = INT64_MAX;
         /* A keeper that reports what it cannot kill is not hung, and nobody could do better. */
@@ -432,17 +427,18 @@ int64_t term_wake_at_ns(const struct election *election)
     return term->kill_sent ? term->abandon_at_ns : term->deadlines.kill_at_ns;
 }
 
-bool term_is_the_last(const struct election *election)
+/* Whether the process ends for this reason, even where nobody asks it to. */
+static bool ends_the_process(const struct election *election)
 {
     switch (election->end) {
     case END_DEADLINE:
     case END_LOST:
-        return election->config.exit_on_lost || election->stop_asked;
+        return election->config.exit_on_lost;
     case END_NOT_STARTED:
-        return election->config.once || election->stop_asked;
+        return election->config.once;
     case END_FAILED:
     case END_UNHEALTHY:
-        return election->stop_asked;
+        return false;
     case END_NONE:
     case END_COMMAND:
     case END_STOPPED:
@@ -458,29 +454,18 @@ bool term_is_the_last(const struct election *election)
     return true;
 }
 
+bool term_is_the_last(const struct election *election)
+{
+    return election->stop_asked || ends_the_process(election);
+}
+
 enum election_end term_final_end(const struct election *election)
 {
-    switch (election->end) {
-    case END_DEADLINE:
-    case END_LOST:
-        return election->config.exit_on_lost ? election->end : END_STOPPED;
-    case END_NOT_STARTED:
-    case END_FAILED:
-    case END_UNHEALTHY:
-        return election->stop_asked ? END_STOPPED : election->end;
-    case END_NONE:
-    case END_COMMAND:
-    case END_STOPPED:
-    case END_KEEPER:
-    case END_CONFIGURATION:
-    case END_RUNTIME:
-    case END_BUSY:
-    case END_FOREIGN:
-    case END_UNREACHABLE:
-    case END_KILLED:
-        return election->end;
-    }
-    return election->end;
+    /* That there was no process for the command is no reason any more once a stop was asked for. */
+    bool stopped =
+        election->stop_asked && (!ends_the_process(election) || election->end == END_NOT_STARTED);
+
+    return stopped ? END_STOPPED : election->end;
 }
 
 /* A host that cannot make processes, or on which the command fails again and again, lets the others

@@ -32,6 +32,8 @@ struct observation {
 
 /* Nothing is known. */
 void observation_init(struct observation *observation);
+/* No version is known any more. */
+void observation_forget(struct observation *observation);
 
 void observation_hear(struct observation *observation, const struct lease_event *push,
                       int64_t now_ns);
