@@ -270,6 +270,8 @@ def test_a_process_left_over_is_found_and_ended(tmp_path):
         ["sh", "-c", script], env=arena.environment(), stdout=subprocess.PIPE, check=True
     )
     pid = int(done.stdout)
+    # In the middle of execve(2) a process has no environment to be known by.
+    wait_until(lambda: processes.command_line(pid).startswith("sleep"), what="the last exec")
     assert pid in arena.leftovers()
     (problem,) = arena.close(patience=0.1)
     assert "left over: %d" % pid in problem
