@@ -128,7 +128,7 @@ static enum election_obstacle obstacle_of(const struct election *election,
 {
     bool watched =
         record->state == LEASE_VACANT && election->now_ns < election->observation.hold_until_ns;
-    bool alive = record->state == LEASE_HOLD || record->hold_left_ms > 0 || watched ||
+    bool alive = record->state == LEASE_CLOSED || record->hold_left_ms > 0 || watched ||
                  (record->state == LEASE_HELD && record->age_ms < record->ttl_ms);
     if (record->foreign[0] != '\0')
         return OBSTACLE_FOREIGN;
@@ -358,8 +358,9 @@ static void ask(struct election *election, struct election_actions *actions)
     acquire->floor_token = follow->floor_token;
     acquire->never_saw_record = !follow->saw_record;
     if (observation->seen.since_ns >= 0) {
-        memcpy(acquire->observed_ident, observation->seen.ident, sizeof acquire->observed_ident);
-        memcpy(acquire->observed_version, observation->seen.nonce,
+        memcpy(acquire->observed_incarnation, observation->seen.incarnation,
+               sizeof acquire->observed_incarnation);
+        memcpy(acquire->observed_version, observation->seen.version,
                sizeof acquire->observed_version);
         acquire->observed_ms = (now_ns - observation->seen.since_ns) / NS_PER_MS;
     }

@@ -9,18 +9,19 @@
 
 #define SERVER_CLOCK_MARGIN_MS 10
 
-static bool is_version(const struct observed_version *version, const char *ident, const char *nonce)
+static bool is_version(const struct observed_version *known, const char *incarnation,
+                       const char *version)
 {
-    return version->since_ns >= 0 && strcmp(version->ident, ident) == 0 &&
-           strcmp(version->nonce, nonce) == 0;
+    return known->since_ns >= 0 && strcmp(known->incarnation, incarnation) == 0 &&
+           strcmp(known->version, version) == 0;
 }
 
-static void note_version(struct observed_version *version, const char *ident, const char *nonce,
-                         int64_t since_ns)
+static void note_version(struct observed_version *known, const char *incarnation,
+                         const char *version, int64_t since_ns)
 {
-    version->since_ns = since_ns;
-    snprintf(version->ident, sizeof version->ident, "%s", ident);
-    snprintf(version->nonce, sizeof version->nonce, "%s", nonce);
+    known->since_ns = since_ns;
+    snprintf(known->incarnation, sizeof known->incarnation, "%s", incarnation);
+    snprintf(known->version, sizeof known->version, "%s", version);
 }
 
 void observation_init(struct observation *observation)
@@ -38,8 +39,8 @@ void observation_forget(struct observation *observation)
 void observation_hear(struct observation *observation, const struct lease_event *push,
                       int64_t now_ns)
 {
-    if (!is_version(&observation->heard, push->ident, push->version))
-        note_version(&observation->heard, push->ident, push->version, now_ns);
+    if (!is_version(&observation->heard, push->incarnation, push->version))
+        note_version(&observation->heard, push->incarnation, push->version, now_ns);
 }
 
 /* When the hold of a version that is new to us ends, by our own clock: whole if we heard of it as
@@ -57,16 +58,17 @@ static int64_t hold_until_ns(const struct observation *observation,
 bool observation_see(struct observation *observation, const struct lease_record *record,
                      int64_t now_ns)
 {
-    const char *ident = record->ident;
-    const char *nonce = record->version;
-    bool heard = is_version(&observation->heard, ident, nonce);
+    const char *incarnation = record->incarnation;
+    const char *version = record->version;
+    bool heard = is_version(&observation->heard, incarnation, version);
     int64_t watched_ns = observation->hold_until_ns;
 
     observation->state = record->state;
     observation->ttl_ms = record->ttl_ms;
-    if (is_version(&observation->seen, ident, nonce))
+    if (is_version(&observation->seen, incarnation, version))
         return false;
-    note_version(&observation->seen, ident, nonce, heard ? observation->heard.since_ns : now_ns);
+    note_version(&observation->seen, incarnation, version,
+                 heard ? observation->heard.since_ns : now_ns);
     observation->hold_until_ns = hold_until_ns(observation, record, heard, now_ns);
     /* A vacancy ends no hold, and what it says is left of one is by the server's clock, which may
      * have been set on meanwhile: who has watched it knows better. */
@@ -86,7 +88,7 @@ int64_t observation_ripe_at_ns(const struct observation *observation, const stru
     case LEASE_VACANT:
         return max_ns(since_ns + ms_to_ns(timing_observation_ms(timing, observation->ttl_ms)),
                       observation->hold_until_ns);
-    case LEASE_HOLD:
+    case LEASE_CLOSED:
         return observation->hold_until_ns;
     case LEASE_FREE:
     case LEASE_ABSENT:

@@ -119,7 +119,7 @@ static bool may_restore(const struct election *election, const struct lease_reco
 
 static bool is_released(const struct election *election, const struct lease_record *record)
 {
-    return (record->state == LEASE_FREE || record->state == LEASE_HOLD) &&
+    return (record->state == LEASE_FREE || record->state == LEASE_CLOSED) &&
            is_of_this_term(election, record);
 }
 

@@ -27,7 +27,7 @@ static bool is_pausing(const struct term *term)
  * What a lost answer said is not known. */
 static int64_t lock_delay_ns(const struct election *election, enum lease_state before)
 {
-    bool released = before == LEASE_FREE || before == LEASE_HOLD;
+    bool released = before == LEASE_FREE || before == LEASE_CLOSED;
     return released ? 0 : ms_to_ns(election->config.lock_delay_ms);
 }
 

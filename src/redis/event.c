@@ -1,5 +1,5 @@
 /*
- * Reads the payload of a message: 1|state|ident|version|token|ttl|listeners|name.
+ * Reads the payload of a message: 1|state|incarnation|version|token|ttl|listeners|name.
  */
 #include "event.h"
 
@@ -76,7 +76,7 @@ int event_parse(const char *payload, size_t length, struct lease_event *event)
         number_parse(parts[PART_TTL].text, parts[PART_TTL].length, DURATION_MAX_MS,
                      &parsed.ttl_ms) != 0 ||
         parse_listeners(&parts[PART_LISTENERS], &parsed.listeners) != 0 ||
-        copy_part(&parts[PART_IDENT], parsed.ident, sizeof parsed.ident) != 0 ||
+        copy_part(&parts[PART_IDENT], parsed.incarnation, sizeof parsed.incarnation) != 0 ||
         copy_part(&parts[PART_VERSION], parsed.version, sizeof parsed.version) != 0 ||
         copy_part(&parts[PART_NAME], parsed.name, sizeof parsed.name) != 0)
         return -1;

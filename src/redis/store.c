@@ -337,14 +337,14 @@ static void send_acquire(struct store *store, const struct lease_request *asked)
 {
     const struct lease_acquire *acquire = &asked->acquire;
     const bool observed =
-        acquire->observed_ident[0] != '\0' && acquire->observed_version[0] != '\0';
+        acquire->observed_incarnation[0] != '\0' && acquire->observed_version[0] != '\0';
     const bool fresh = store->config.assume_fresh && acquire->never_saw_record;
     char floor_token[NUMBER_SIZE];
     char observed_ms[NUMBER_SIZE];
     char hold_left[NUMBER_SIZE];
     const char *own[] = {
         floor_token,
-        observed ? acquire->observed_ident : "",
+        observed ? acquire->observed_incarnation : "",
         observed ? acquire->observed_version : "",
         observed_ms,
         hold_left,

@@ -86,15 +86,15 @@ static int parse_record(redisReply *const *field, struct lease_record *record)
         parse_number(field[FIELD_HOLD_LEFT], max_ms, &record->hold_left_ms) != 0 ||
         parse_number(field[FIELD_HOLD], DURATION_MAX_MS, &record->hold_ms) != 0)
         return -1;
-    /* A cut version or ident would compare unequal for ever. */
+    /* A cut version or incarnation would compare unequal for ever. */
     if (field[FIELD_VERSION]->len >= sizeof record->version ||
-        field[FIELD_IDENT]->len >= sizeof record->ident)
+        field[FIELD_IDENT]->len >= sizeof record->incarnation)
         return -1;
     record->token = (uint64_t)token;
     copy_text(field[FIELD_ID], record->id, sizeof record->id);
     copy_text(field[FIELD_NAME], record->name, sizeof record->name);
     copy_text(field[FIELD_VERSION], record->version, sizeof record->version);
-    copy_text(field[FIELD_IDENT], record->ident, sizeof record->ident);
+    copy_text(field[FIELD_IDENT], record->incarnation, sizeof record->incarnation);
     copy_text(field[FIELD_COMMAND], record->command, sizeof record->command);
     copy_text(field[FIELD_FOREIGN], record->foreign, sizeof record->foreign);
     return 0;

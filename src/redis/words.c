@@ -25,8 +25,8 @@ int number_parse(const char *text, size_t length, int64_t max, int64_t *value)
 int state_parse(const char *text, size_t length, enum lease_state *state)
 {
     static const char *const words[] = {
-        [LEASE_ABSENT] = "",   [LEASE_FREE] = "free",     [LEASE_HELD] = "held",
-        [LEASE_HOLD] = "hold", [LEASE_VACANT] = "vacant",
+        [LEASE_ABSENT] = "",     [LEASE_FREE] = "free",     [LEASE_HELD] = "held",
+        [LEASE_CLOSED] = "hold", [LEASE_VACANT] = "vacant",
     };
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {

@@ -59,7 +59,7 @@ const char *outcome_grounds(enum lease_state before)
 {
     switch (before) {
     case LEASE_FREE:
-    case LEASE_HOLD:
+    case LEASE_CLOSED:
         return "released";
     case LEASE_HELD:
         return "expired";

@@ -96,7 +96,7 @@ static void describe_holder(const struct report *report, const struct election *
     else if (record->state == LEASE_VACANT)
         snprintf(buffer, size,
                  "redis was restarted or has lost data, and an earlier leader may still run");
-    else if (record->state == LEASE_HOLD)
+    else if (record->state == LEASE_CLOSED)
         snprintf(buffer, size, "%s has left and keeps the lease closed", record->name);
     else if (is_our_own(election, record))
         snprintf(buffer, size, "a term of our own that is over still has the lease");
@@ -124,7 +124,7 @@ static void tell_busy(struct report *report, const struct election *election,
 {
     char advice[160];
 
-    if (reply != NULL && reply->record.foreign[0] == '\0' && reply->record.state == LEASE_HOLD)
+    if (reply != NULL && reply->record.foreign[0] == '\0' && reply->record.state == LEASE_CLOSED)
         describe_hold(&reply->record, report->told_waiting, sizeof report->told_waiting);
     else if (reply != NULL)
         describe_holder(report, election, &reply->record, report->told_waiting,
@@ -154,7 +154,7 @@ static void describe_rest(const struct report *report, const struct election *el
         snprintf(buffer, size, "; its lease has %s left", time);
         return;
     }
-    if (record->state == LEASE_HOLD) {
+    if (record->state == LEASE_CLOSED) {
         duration_format(time, sizeof time, record->hold_left_ms);
         snprintf(buffer, size, " for another %s", time);
         return;
@@ -333,7 +333,7 @@ static void tell_hook_alive(const struct election *election)
 static void tell_other_command(struct report *report, const struct election *election,
                                const struct lease_record *record)
 {
-    if ((record->state != LEASE_HELD && record->state != LEASE_HOLD) ||
+    if ((record->state != LEASE_HELD && record->state != LEASE_CLOSED) ||
         record->command[0] == '\0' || strcmp(record->command, report->options->fingerprint) == 0 ||
         strcmp(record->id, election->config.id) == 0 ||
         strcmp(record->id, report->told_command_of) == 0)

@@ -88,7 +88,7 @@ static void append_call(struct test *test, const struct message *request)
     };
     int count = 14;
     if (request->kind == MESSAGE_ACQUIRE) {
-        arguments[count++] = ident_text(test, request->observed_ident);
+        arguments[count++] = ident_text(test, request->observed_incarnation);
         arguments[count++] = observed;
         arguments[count++] = observed_ms;
         arguments[count++] = seen_hold;

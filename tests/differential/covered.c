@@ -155,8 +155,8 @@ static void cover_holder(struct met *met, const struct data *before)
 static void cover_vacancy(const struct met *met, const struct message *request)
 {
     const struct record *record = &met->record;
-    uint64_t ident = met->test->server->ident;
-    bool same_run = record->ident >> 32 == ident >> 32;
+    uint64_t incarnation = met->test->server->incarnation;
+    bool same_run = record->incarnation >> 32 == incarnation >> 32;
 
     cover_if(met, record->missing, VACATED_MISSING);
     cover_if(met, !record->missing && !same_run, VACATED_OTHER_RUN);
@@ -185,7 +185,7 @@ static int64_t longer_ttl_ms(const struct met *met, const struct message *reques
 static bool is_seen(const struct met *met, const struct message *request)
 {
     return request->observed_version != 0 && request->observed_version == met->record.version &&
-           request->observed_ident == met->record.ident;
+           request->observed_incarnation == met->record.incarnation;
 }
 
 static bool is_observed(const struct met *met, const struct message *request)
@@ -211,10 +211,10 @@ static void cover_grant(const struct met *met, const struct message *request,
 
     cover_if(met, record->missing, FRESH_GRANTED);
     cover_if(met, record->state == LEASE_FREE, FREE_GRANTED);
-    cover_if(met, record->state == LEASE_HOLD, HOLD_OVER_GRANTED);
-    cover_if(met, record->state == LEASE_HOLD && record->hold_until_ms == met->now_ms,
+    cover_if(met, record->state == LEASE_CLOSED, HOLD_OVER_GRANTED);
+    cover_if(met, record->state == LEASE_CLOSED && record->hold_until_ms == met->now_ms,
              HOLD_OVER_EXACTLY);
-    cover_if(met, record->state == LEASE_HOLD && record->hold_until_ms > met->now_ms,
+    cover_if(met, record->state == LEASE_CLOSED && record->hold_until_ms > met->now_ms,
              HOLD_COUNTED_OUT);
     cover_if(met, record->state == LEASE_VACANT && record->hold_ms > 0, VACANT_WITH_HOLD_GRANTED);
     cover_if(met, record->state == LEASE_HELD, by_clock ? HELD_BY_CLOCK : HELD_OBSERVED);
@@ -247,13 +247,13 @@ static void cover_refusal(const struct met *met, const struct message *request)
         return;
     cover_if(met, record->state == LEASE_HELD, HELD_REFUSED);
     cover_if(met, record->state == LEASE_VACANT, VACANT_REFUSED);
-    cover_if(met, record->state == LEASE_HOLD, HOLD_REFUSED);
-    cover_if(met, record->state == LEASE_HOLD && record->hold_until_ms == met->now_ms + 1,
+    cover_if(met, record->state == LEASE_CLOSED, HOLD_REFUSED);
+    cover_if(met, record->state == LEASE_CLOSED && record->hold_until_ms == met->now_ms + 1,
              HOLD_ONE_MS_LEFT);
-    cover_if(met, record->state == LEASE_HOLD && record->hold_until_ms <= met->now_ms,
+    cover_if(met, record->state == LEASE_CLOSED && record->hold_until_ms <= met->now_ms,
              HOLD_COUNTED_ON);
     cover_if(met,
-             record->state == LEASE_HOLD && record->hold_until_ms <= met->now_ms &&
+             record->state == LEASE_CLOSED && record->hold_until_ms <= met->now_ms &&
                  (request->seen_hold_ms < 0 || request->seen_hold_ms > DURATION_MAX_MS),
              HOLD_OUT_OF_RANGE);
     if (!waits)
@@ -269,11 +269,11 @@ static void cover_refusal(const struct met *met, const struct message *request)
         OBSERVED_OTHER_TTL);
     cover_if(met,
              request->observed_version == record->version &&
-                 request->observed_ident != record->ident,
+                 request->observed_incarnation != record->incarnation,
              OBSERVED_OTHER_IDENT);
     cover_if(met,
-             request->observed_ident == record->ident && request->observed_version != 0 &&
-                 request->observed_version != record->version,
+             request->observed_incarnation == record->incarnation &&
+                 request->observed_version != 0 && request->observed_version != record->version,
              OBSERVED_OTHER_VERSION);
     cover_if(met, request->server_clock && past > -100 && past <= 0, CLOCK_AT_THRESHOLD);
     cover_if(met, request->server_clock && past_threshold(met, record->ttl_ms) > 0,
@@ -334,7 +334,7 @@ static void cover_lost(const struct met *met, const struct message *request)
     cover_if(met, higher, met->certain ? LOST_HIGHER : LOST_HIGHER_UNCERTAIN);
     cover_if(met, !higher && !held && met->certain, LOST_RELEASED);
     cover_if(met, !higher && record->state == LEASE_FREE && !met->certain, LOST_UNCERTAIN_RELEASED);
-    cover_if(met, !higher && record->state == LEASE_HOLD && !met->certain, LOST_UNCERTAIN_HOLD);
+    cover_if(met, !higher && record->state == LEASE_CLOSED && !met->certain, LOST_UNCERTAIN_HOLD);
     cover_if(met, !higher && held, met->certain ? LOST_OTHER_ID : LOST_UNCERTAIN_OTHER_ID);
 }
 
@@ -357,19 +357,19 @@ static void cover_not_held(const struct met *met, const struct message *request)
     bool state = record->state != LEASE_HELD;
     bool id = record->id != request->id;
     bool token = record->token != request->token;
-    bool ident = !met->certain;
+    bool incarnation = !met->certain;
     bool version = record->version != request->version;
 
     if (record->missing) {
         cover(met->test, RELEASE_MISSING);
         return;
     }
-    if (state + id + token + ident + version != 1)
+    if (state + id + token + incarnation + version != 1)
         return;
     cover_if(met, state, RELEASE_STATE_ONLY);
     cover_if(met, id, RELEASE_ID_ONLY);
     cover_if(met, token, RELEASE_TOKEN_ONLY);
-    cover_if(met, ident, RELEASE_IDENT_ONLY);
+    cover_if(met, incarnation, RELEASE_IDENT_ONLY);
     cover_if(met, version, RELEASE_VERSION_ONLY);
     cover_if(met, version && record->base != 0, RELEASE_OTHER_BASE);
 }
@@ -384,7 +384,8 @@ void cover_call(struct test *test, const struct data *before, const struct messa
         .record = before->record,
         .holder = before->holder,
         .now_ms = model_now_us(test) / 1000,
-        .certain = !before->record.missing && before->record.ident == test->server->ident,
+        .certain =
+            !before->record.missing && before->record.incarnation == test->server->incarnation,
         .foreign = answer->foreign,
     };
 

@@ -158,7 +158,7 @@ extern const char *const covered_names[COVERED];
 
 /* A version of the record that was once seen. */
 struct seen {
-    uint64_t ident;
+    uint64_t incarnation;
     uint64_t version;
     uint64_t token;
     uint32_t id;
@@ -183,8 +183,8 @@ struct test {
     uint32_t seen_count;
     struct data dumps[DUMPS];
     int dump_count;
-    char idents[IDENTS_MAX][LEASE_IDENT_SIZE]; /* of the real server */
-    uint64_t ident_numbers[IDENTS_MAX];        /* of the model, for the same */
+    char idents[IDENTS_MAX][LEASE_INCARNATION_SIZE]; /* of the real server */
+    uint64_t ident_numbers[IDENTS_MAX];              /* of the model, for the same */
     int ident_count;
 
     uint64_t calls;
@@ -214,7 +214,7 @@ redisReply *real_ask(struct real *real, const char *format, ...);
 void real_do(struct real *real, const char *format, ...);
 /* Writes all data to a dump of that name. */
 void real_dump(struct real *real, const char *name);
-void real_ident(struct real *real, char ident[LEASE_IDENT_SIZE]);
+void real_ident(struct real *real, char incarnation[LEASE_INCARNATION_SIZE]);
 void real_listen(struct real *real, int listeners);
 /* Writes all that listener has been sent by now, a line for each message. */
 void real_heard(struct real *real, int listener, char *text);
@@ -243,7 +243,7 @@ const char *id_text(uint32_t id);
 const char *name_text(uint32_t id, char name[LEASE_NAME_MAX + 1]);
 /* Ditto of the fingerprint of its command, which the first has not. */
 const char *command_text(uint32_t id, char command[LEASE_COMMAND_SIZE]);
-const char *ident_text(const struct test *test, uint64_t ident);
+const char *ident_text(const struct test *test, uint64_t incarnation);
 const char *state_text(enum lease_state state);
 void version_text(uint64_t version, char text[LEASE_NONCE_SIZE]);
 void answer_text(const struct test *test, const struct message *answer, char *text);

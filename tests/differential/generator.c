@@ -92,7 +92,7 @@ static void step_clock(struct test *test)
 static void see(struct test *test, const struct record *record)
 {
     test->seen[test->seen_count++ % SEEN] = (struct seen){
-        .ident = record->ident,
+        .incarnation = record->incarnation,
         .version = record->version,
         .token = record->token,
         .id = record->id,
@@ -194,7 +194,7 @@ static void learn_ident(struct test *test)
         if (strcmp(test->idents[i], text) == 0)
             give_up("the server has an ident that it had before");
     }
-    test->ident_numbers[test->ident_count++] = test->server->ident;
+    test->ident_numbers[test->ident_count++] = test->server->incarnation;
 }
 
 /* Whether a key in its last ms is loaded differs from server to server. */

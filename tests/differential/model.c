@@ -55,7 +55,7 @@ void model_expire(struct test *test)
 void model_listen(struct test *test, int listeners)
 {
     for (int i = 0; i < LISTENERS_MAX; i++)
-        test->world->processes[i].subscribed = i < listeners ? test->server->incarnation : 0;
+        test->world->processes[i].subscribed = i < listeners ? test->server->instance : 0;
 }
 
 void model_new_ident(struct test *test, bool same_run_id)
@@ -70,7 +70,7 @@ void model_execute(struct test *test, struct message *request, char heard[LISTEN
     struct event event = {.kind = HAPPEN_EXECUTE, .message = number};
 
     request->process = ASKER;
-    request->incarnation = test->server->incarnation;
+    request->instance = test->server->instance;
     world->messages[number] = *request;
     for (int i = 0; i < LISTENERS_MAX; i++)
         heard[i][0] = '\0';

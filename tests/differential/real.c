@@ -219,14 +219,14 @@ static void read_info(struct real *real, const char *section, const char *label,
     freeReplyObject(reply);
 }
 
-void real_ident(struct real *real, char ident[LEASE_IDENT_SIZE])
+void real_ident(struct real *real, char incarnation[LEASE_INCARNATION_SIZE])
 {
     char run_id[DIGITS + 1];
     char replid[DIGITS + 1];
 
     read_info(real, "server", "\nrun_id:", run_id);
     read_info(real, "replication", "\nmaster_replid:", replid);
-    snprintf(ident, LEASE_IDENT_SIZE, "%s/%s", run_id, replid);
+    snprintf(incarnation, LEASE_INCARNATION_SIZE, "%s/%s", run_id, replid);
 }
 
 /* ---- listeners ---- */

@@ -88,16 +88,16 @@ static void draw_observation(struct test *test, struct message *request)
 
     if (one_in(test, 3))
         return;
-    request->observed_ident = record->ident;
+    request->observed_incarnation = record->incarnation;
     request->observed_version = record->version;
     request->observed_ms = draw_observed_ms(test, request);
     if (one_in(test, 3))
         request->seen_hold_ms = draw_seen_hold_ms(test);
     if (one_in(test, 6)) {
-        request->observed_ident = seen->ident;
+        request->observed_incarnation = seen->incarnation;
         request->observed_version = seen->version;
     } else if (one_in(test, 8)) {
-        request->observed_ident = seen->ident;
+        request->observed_incarnation = seen->incarnation;
     } else if (one_in(test, 8)) {
         request->observed_version = seen->version;
     }
@@ -129,7 +129,7 @@ static void draw_term(struct test *test, struct message *request)
 static enum message_kind draw_kind(struct test *test)
 {
     const struct record *record = &test->server->data.record;
-    bool certain = record->missing || record->ident == test->server->ident;
+    bool certain = record->missing || record->incarnation == test->server->incarnation;
     int64_t kind = between(test->world, 0, 9);
 
     if (kind < (certain ? 5 : 2))

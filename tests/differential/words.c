@@ -43,12 +43,12 @@ const char *command_text(uint32_t id, char command[LEASE_COMMAND_SIZE])
     return command;
 }
 
-const char *ident_text(const struct test *test, uint64_t ident)
+const char *ident_text(const struct test *test, uint64_t incarnation)
 {
-    if (ident == 0)
+    if (incarnation == 0)
         return "";
     for (int i = 0; i < test->ident_count; i++) {
-        if (test->ident_numbers[i] == ident)
+        if (test->ident_numbers[i] == incarnation)
             return test->idents[i];
     }
     return "(an ident that no server had)";
@@ -57,8 +57,8 @@ const char *ident_text(const struct test *test, uint64_t ident)
 const char *state_text(enum lease_state state)
 {
     static const char *const words[] = {
-        [LEASE_ABSENT] = "",   [LEASE_FREE] = "free",     [LEASE_HELD] = "held",
-        [LEASE_HOLD] = "hold", [LEASE_VACANT] = "vacant",
+        [LEASE_ABSENT] = "",     [LEASE_FREE] = "free",     [LEASE_HELD] = "held",
+        [LEASE_CLOSED] = "hold", [LEASE_VACANT] = "vacant",
     };
     return words[state];
 }
@@ -103,8 +103,9 @@ void answer_text(const struct test *test, const struct message *answer, char *te
              "' age='%" PRId64 "' hold left='%" PRId64
              "' foreign='%.*s' warning='' before='%s' cmd='%s' hold='%" PRId64 "'",
              verdict_text(answer->verdict), state_text(record->state), id_text(record->id),
-             name_text(record->id, name), record->token, version, ident_text(test, record->ident),
-             record->ttl_ms, answer->age_ms, answer->hold_left_ms, ANSWER_CUT,
+             name_text(record->id, name), record->token, version,
+             ident_text(test, record->incarnation), record->ttl_ms, answer->age_ms,
+             answer->hold_left_ms, ANSWER_CUT,
              answer->foreign ? foreign_text(test->server->data.holder) : "",
              state_text(answer->before), command_text(record->id, command), record->hold_ms);
 }
@@ -118,8 +119,8 @@ void append_event_text(const struct test *test, const struct message *push, char
     size_t used = strlen(text);
     version_text(record->version, version);
     snprintf(text + used, TEXT_SIZE - used, "1|%s|%s|%s|%" PRIu64 "|%" PRId64 "|%" PRId64 "|%s\n",
-             state_text(record->state), ident_text(test, record->ident), version, record->token,
-             record->ttl_ms, push->listeners, name_text(record->id, name));
+             state_text(record->state), ident_text(test, record->incarnation), version,
+             record->token, record->ttl_ms, push->listeners, name_text(record->id, name));
 }
 
 static int record_text(const struct test *test, char *text)
@@ -138,7 +139,7 @@ static int record_text(const struct test *test, char *text)
                     "st='%s' id='%s' name='%s' tok='%" PRIu64 "' ver='%s' ident='%s' ttl='%" PRId64
                     "' at='%" PRId64 "' until='%" PRId64 "' hold='%" PRId64 "' cmd='%s' base='%s'",
                     state_text(record->state), id_text(record->id), name_text(record->id, name),
-                    record->token, version, ident_text(test, record->ident), record->ttl_ms,
+                    record->token, version, ident_text(test, record->incarnation), record->ttl_ms,
                     record->at_ms, record->hold_until_ms, record->hold_ms,
                     command_text(record->id, command), base);
 }
@@ -177,7 +178,7 @@ void request_text(const struct test *test, const struct message *request, char *
     if (request->kind == MESSAGE_ACQUIRE)
         snprintf(rest, left,
                  ", observed '%s' of '%s' for %" PRId64 " ms, hold left %" PRId64 " ms%s", version,
-                 ident_text(test, request->observed_ident), request->observed_ms,
+                 ident_text(test, request->observed_incarnation), request->observed_ms,
                  request->seen_hold_ms, request->assume_fresh ? ", assume fresh" : "");
     else if (request->kind == MESSAGE_RENEW)
         snprintf(rest, left, ", version '%s'%s", version, request->claim ? ", claim" : "");

@@ -85,7 +85,7 @@ static void check_text(const struct answer_text *field, const char *got, size_t 
 static const char *const states[] = {[LEASE_ABSENT] = "",
                                      [LEASE_FREE] = "free",
                                      [LEASE_HELD] = "held",
-                                     [LEASE_HOLD] = "hold",
+                                     [LEASE_CLOSED] = "hold",
                                      [LEASE_VACANT] = "vacant"};
 
 static void check_record(const struct answer *answer, const struct lease_record *record)
@@ -97,7 +97,7 @@ static void check_record(const struct answer *answer, const struct lease_record 
     check_text(&answer->field[ANSWER_ID], record->id, sizeof record->id);
     check_text(&answer->field[ANSWER_NAME], record->name, sizeof record->name);
     check_text(&answer->field[ANSWER_VERSION], record->version, sizeof record->version);
-    check_text(&answer->field[ANSWER_IDENT], record->ident, sizeof record->ident);
+    check_text(&answer->field[ANSWER_IDENT], record->incarnation, sizeof record->incarnation);
     check_text(&answer->field[ANSWER_FOREIGN], record->foreign, sizeof record->foreign);
 }
 
@@ -136,7 +136,7 @@ static void fuzz_event(const uint8_t *data, size_t size)
 {
     struct lease_event event;
     struct lease_event again;
-    char text[LEASE_IDENT_SIZE + LEASE_NONCE_SIZE + LEASE_NAME_MAX + 96];
+    char text[LEASE_INCARNATION_SIZE + LEASE_NONCE_SIZE + LEASE_NAME_MAX + 96];
     char *payload = malloc(size + 1); /* not terminated: a read behind its end is seen */
 
     if (payload == NULL)
@@ -148,13 +148,13 @@ static void fuzz_event(const uint8_t *data, size_t size)
         ORACLE(event.ttl_ms >= 0 && event.ttl_ms <= DURATION_MAX_MS);
         int length =
             snprintf(text, sizeof text, "1|%s|%s|%s|%" PRIu64 "|%" PRId64 "|%" PRId64 "|%s",
-                     states[event.state], event.ident, event.version, event.token, event.ttl_ms,
-                     event.listeners, event.name);
+                     states[event.state], event.incarnation, event.version, event.token,
+                     event.ttl_ms, event.listeners, event.name);
         ORACLE(event_parse(text, (size_t)length, &again) == 0);
         ORACLE(again.state == event.state && again.token == event.token &&
                again.ttl_ms == event.ttl_ms && again.listeners == event.listeners &&
-               strcmp(again.ident, event.ident) == 0 && strcmp(again.version, event.version) == 0 &&
-               strcmp(again.name, event.name) == 0);
+               strcmp(again.incarnation, event.incarnation) == 0 &&
+               strcmp(again.version, event.version) == 0 && strcmp(again.name, event.name) == 0);
     }
     free(payload);
 }

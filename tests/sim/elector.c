@@ -96,7 +96,7 @@ static void fill_in(struct message *message, const struct host *host,
         message->assume_fresh = host->assume_fresh && request->acquire.never_saw_record;
         if (request->acquire.observed_version[0] == '\0')
             break;
-        message->observed_ident = read_hex(request->acquire.observed_ident);
+        message->observed_incarnation = read_hex(request->acquire.observed_incarnation);
         message->observed_version = read_hex(request->acquire.observed_version);
         message->observed_ms = request->acquire.observed_ms;
         message->seen_hold_ms = request->acquire.hold_left_ms;
@@ -142,7 +142,7 @@ static void send_request(struct world *world, struct process *process,
     message->process = process_number(world, process);
     message->serial = process->serial;
     message->epoch = process->connection.epoch;
-    message->incarnation = process->connection.incarnation;
+    message->instance = process->connection.instance;
     message->request = request->number;
     message->nonce = read_hex(request->nonce);
     message->id = process->id;
@@ -389,7 +389,7 @@ void elector_reply(struct world *world, struct process *process, uint16_t number
         record->hold_left_ms = message->hold_left_ms;
         record->hold_ms = message->record.hold_ms;
         write_id(record->id, message->record.id);
-        write_hex(record->ident, message->record.ident);
+        write_hex(record->incarnation, message->record.incarnation);
         write_hex(record->version, message->record.version);
         if (message->foreign)
             strcpy(record->foreign, "somebody else");
@@ -412,7 +412,7 @@ void elector_push(struct world *world, struct process *process, uint16_t number)
     push->token = message->record.token;
     push->ttl_ms = message->record.ttl_ms;
     push->listeners = message->listeners;
-    write_hex(push->ident, message->record.ident);
+    write_hex(push->incarnation, message->record.incarnation);
     write_hex(push->version, message->record.version);
     elector_feed(world, process, &event);
 }

@@ -80,7 +80,7 @@ static int64_t random_lag(struct world *world)
 static void server_dies(struct world *world, struct server *server)
 {
     server->up = false;
-    network_server_gone(world, server->incarnation);
+    network_server_gone(world, server->instance);
 }
 
 static bool restart(struct world *world, enum fault fault)
@@ -96,7 +96,7 @@ static bool restart(struct world *world, enum fault fault)
     server_dies(world, server);
     server_note_write(world, server);
     queue_event(world, until_at_most(world, world->plan.ttl_ns), HAPPEN_SERVER_UP,
-                (uint8_t)world->master, server->incarnation);
+                (uint8_t)world->master, server->instance);
     return true;
 }
 
@@ -121,7 +121,7 @@ static bool promote(struct world *world, enum fault fault)
         server_dies(world, old);
     else
         queue_event(world, until_at_most(world, SERVING_NS), HAPPEN_SERVER_DEATH,
-                    (uint8_t)(1 - world->master), old->incarnation);
+                    (uint8_t)(1 - world->master), old->instance);
     return true;
 }
 

@@ -73,7 +73,7 @@ void network_open(struct world *world, struct process *process)
     connection->broken = false;
     connection->last[OUT] = connection->last[BACK] = 0;
     connection->server = (uint8_t)(stale ? 1 - world->master : world->master);
-    connection->incarnation = world->servers[connection->server].incarnation;
+    connection->instance = world->servers[connection->server].instance;
     int64_t there = network_arrival(world, host, connection, OUT);
     int64_t back = there < 0 ? -1 : network_arrival(world, host, connection, BACK);
     /* No answer at all: the elector's own time-out finds that. */
@@ -91,13 +91,13 @@ void network_opened(struct world *world, struct process *process, uint32_t epoch
 
     if (epoch != connection->epoch)
         return;
-    if (!server->up || server->incarnation != connection->incarnation) {
+    if (!server->up || server->instance != connection->instance) {
         TRACE(world, process, "connection refused");
         event.kind = EVENT_CLOSED;
         event.failure = LEASE_FAILURE_TRANSIENT;
     } else {
         connection->open = true;
-        if (server_hangs_up(world, server->incarnation) && server->hangs_up_at_once)
+        if (server_hangs_up(world, server->instance) && server->hangs_up_at_once)
             queue_event(world, world->now + latency(world, &world->hosts[process->host]),
                         HAPPEN_CLOSED, process_number(world, process), epoch);
     }
@@ -109,7 +109,7 @@ static int64_t retry_ns(struct world *world)
     return world->now + between(world, 100 * NS_PER_MS, 1000 * NS_PER_MS);
 }
 
-void network_server_gone(struct world *world, uint32_t incarnation)
+void network_server_gone(struct world *world, uint32_t instance)
 {
     for (uint8_t i = 0; i < PROCESSES_MAX; i++) {
         struct process *process = &world->processes[i];
@@ -117,10 +117,10 @@ void network_server_gone(struct world *world, uint32_t incarnation)
             continue;
         const struct host *host = &world->hosts[process->host];
         bool unheard = host->drops && host->blocked_until[BACK] > world->now;
-        if (process->connection.incarnation == incarnation && !unheard)
+        if (process->connection.instance == instance && !unheard)
             queue_event(world, world->now + between(world, 0, NOTICE_NS), HAPPEN_CLOSED, i,
                         process->connection.epoch);
-        if (process->subscribed == incarnation) {
+        if (process->subscribed == instance) {
             process->subscribed = 0;
             queue_event(world, retry_ns(world), HAPPEN_SUBSCRIBE, i, 0);
         }
@@ -133,12 +133,12 @@ void network_subscribe(struct world *world, struct process *process)
     const struct host *host = &world->hosts[process->host];
     const struct server *server = &world->servers[world->master];
 
-    if (!process->watching || process->subscribed == server->incarnation)
+    if (!process->watching || process->subscribed == server->instance)
         return;
     if (server->up && host->blocked_until[OUT] <= world->now &&
         host->blocked_until[BACK] <= world->now) {
         struct election_event event = {.kind = EVENT_LISTENING};
-        process->subscribed = server->incarnation;
+        process->subscribed = server->instance;
         elector_feed(world, process, &event);
     } else {
         queue_event(world, retry_ns(world), HAPPEN_SUBSCRIBE, process_number(world, process), 0);
@@ -179,7 +179,7 @@ void network_publish(struct world *world, const struct server *server, const str
 {
     for (uint8_t i = 0; i < PROCESSES_MAX; i++) {
         const struct process *process = &world->processes[i];
-        if (!process->used || !process->elector || process->subscribed != server->incarnation)
+        if (!process->used || !process->elector || process->subscribed != server->instance)
             continue;
         push_to(world, i, push);
         if (world->now < world->plan.quiet_at && chance(world, world->plan.push_trouble_ppm / 2)) {
@@ -193,8 +193,8 @@ void network_publish(struct world *world, const struct server *server, const str
  * next one would be, were nonces what a generator of good random numbers gives. */
 static void forge(struct world *world, struct message *push)
 {
-    static const enum lease_state states[] = {LEASE_HELD, LEASE_HELD,   LEASE_HELD,
-                                              LEASE_HOLD, LEASE_VACANT, LEASE_FREE};
+    static const enum lease_state states[] = {LEASE_HELD,   LEASE_HELD,   LEASE_HELD,
+                                              LEASE_CLOSED, LEASE_VACANT, LEASE_FREE};
     const struct server *server = &world->servers[world->master];
     const struct record *truth = &server->data.record;
 
@@ -206,7 +206,7 @@ static void forge(struct world *world, struct message *push)
         return;
     }
     push->record.state = states[between(world, 0, world->plan.stranger_renews ? 2 : 5)];
-    push->record.ident = chance(world, 800000) ? server->ident : draw(world);
+    push->record.incarnation = chance(world, 800000) ? server->incarnation : draw(world);
     push->record.version = chance(world, 200000) ? truth->version : draw(world);
     push->record.ttl_ms = between(world, 1, 2 * world->plan.ttl_ns / NS_PER_MS);
     push->record.token = truth->token + (uint64_t)between(world, 0, 1000);

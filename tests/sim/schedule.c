@@ -196,7 +196,7 @@ static void reset(struct world *world, uint64_t seed, bool tracing)
     world->now = 0;
     world->tracing = tracing;
     world->over = false;
-    world->last_incarnation = world->last_run_id = world->last_replid = 0;
+    world->last_instance = world->last_run_id = world->last_replid = 0;
     world->last_process = 0;
     world->highest_token = 0;
     world->last_leader = 0;
@@ -407,14 +407,14 @@ static void server_event(struct world *world, const struct event *event)
 {
     struct server *server = &world->servers[event->process];
 
-    if (server->incarnation != event->value)
+    if (server->instance != event->value)
         return;
     if (event->kind == HAPPEN_SERVER_UP) {
         server_start(world, server, false);
         TRACE(world, NULL, "server %d is up again", event->process);
     } else if (server->up) {
         server->up = false;
-        network_server_gone(world, server->incarnation);
+        network_server_gone(world, server->instance);
         TRACE(world, NULL, "server %d is gone", event->process);
     }
 }

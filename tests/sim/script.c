@@ -11,7 +11,7 @@ struct call {
     struct server *server;
     struct message *message;
     struct record record;
-    uint64_t ident;
+    uint64_t incarnation;
     int64_t now_ms;
     uint64_t microseconds;
     bool foreign;
@@ -33,7 +33,7 @@ static void look_around(struct call *call)
 {
     struct data *data = &call->server->data;
 
-    call->ident = call->server->ident;
+    call->incarnation = call->server->incarnation;
     call->microseconds = (uint64_t)server_us(call->world, call->server);
     call->now_ms = (int64_t)(call->microseconds / 1000);
     if (data->holder != 0 && call->now_ms > data->holder_expires_ms)
@@ -42,7 +42,7 @@ static void look_around(struct call *call)
 
 static bool is_certain(const struct call *call)
 {
-    return !call->record.missing && call->record.ident == call->ident;
+    return !call->record.missing && call->record.incarnation == call->incarnation;
 }
 
 static bool foreign_value(const struct call *call)
@@ -63,7 +63,7 @@ static void stamp(struct call *call, enum lease_state state)
 {
     call->record.state = state;
     call->record.version = call->message->nonce;
-    call->record.ident = call->ident;
+    call->record.incarnation = call->incarnation;
     call->record.at_ms = call->now_ms;
     call->record.hold_until_ms = 0;
     call->record.hold_ms = 0;
@@ -167,7 +167,7 @@ static bool is_seen(const struct call *call)
 {
     const struct message *message = call->message;
 
-    return message->observed_version != 0 && message->observed_ident == call->ident &&
+    return message->observed_version != 0 && message->observed_incarnation == call->incarnation &&
            message->observed_version == call->record.version;
 }
 
@@ -181,7 +181,7 @@ static bool is_hold_over(const struct call *call)
 static bool is_released(const struct call *call)
 {
     return call->record.state == LEASE_FREE ||
-           (call->record.state == LEASE_HOLD && is_hold_over(call));
+           (call->record.state == LEASE_CLOSED && is_hold_over(call));
 }
 
 static bool is_observed(const struct call *call)
@@ -252,7 +252,7 @@ static bool is_lost(const struct call *call)
         return false;
     if (record->token > token)
         return true;
-    return record->state == LEASE_FREE || record->state == LEASE_HOLD ||
+    return record->state == LEASE_FREE || record->state == LEASE_CLOSED ||
            (record->state == LEASE_HELD && !mine);
 }
 
@@ -289,7 +289,7 @@ static int64_t count_listeners(const struct call *call)
 
     for (int i = 0; i < PROCESSES_MAX; i++) {
         const struct process *process = &call->world->processes[i];
-        if (process->used && process->subscribed == call->server->incarnation)
+        if (process->used && process->subscribed == call->server->instance)
             count++;
     }
     return count;
@@ -310,11 +310,12 @@ static void release(struct call *call)
 
     call->foreign = foreign_value(call);
     if (record->missing || record->state != LEASE_HELD || record->id != message->id ||
-        record->token != message->token || record->ident != call->ident || !is_known(call)) {
+        record->token != message->token || record->incarnation != call->incarnation ||
+        !is_known(call)) {
         answer(call, LEASE_NOT_HELD);
         return;
     }
-    stamp(call, message->hold_ms > 0 ? LEASE_HOLD : LEASE_FREE);
+    stamp(call, message->hold_ms > 0 ? LEASE_CLOSED : LEASE_FREE);
     record->hold_ms = message->hold_ms;
     if (message->hold_ms > 0)
         record->hold_until_ms = call->now_ms + message->hold_ms;

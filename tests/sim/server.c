@@ -10,23 +10,23 @@ int64_t server_us(const struct world *world, const struct server *server)
 /* A server process, new or the same, begins to be a master. Its data are the caller's business. */
 void server_start(struct world *world, struct server *server, bool same_run_id)
 {
-    uint32_t run_id = same_run_id ? (uint32_t)(server->ident >> 32) : ++world->last_run_id;
+    uint32_t run_id = same_run_id ? (uint32_t)(server->incarnation >> 32) : ++world->last_run_id;
 
-    server->ident = (uint64_t)run_id << 32 | ++world->last_replid;
+    server->incarnation = (uint64_t)run_id << 32 | ++world->last_replid;
     server->up = true;
     server->detached = false;
     if (!same_run_id) {
-        server->incarnation = ++world->last_incarnation;
+        server->instance = ++world->last_instance;
         server->frozen_until = 0;
         server->errors_until = 0;
         server->hangs_up_until = 0;
     }
 }
 
-struct server *server_of(struct world *world, uint32_t incarnation)
+struct server *server_of(struct world *world, uint32_t instance)
 {
     for (int i = 0; i < 2; i++) {
-        if (world->servers[i].up && world->servers[i].incarnation == incarnation)
+        if (world->servers[i].up && world->servers[i].instance == instance)
             return &world->servers[i];
     }
     return NULL;
@@ -57,9 +57,9 @@ struct data server_data_before(const struct world *world, int64_t lag_ns)
 
 /* ---- executing ---- */
 
-bool server_hangs_up(struct world *world, uint32_t incarnation)
+bool server_hangs_up(struct world *world, uint32_t instance)
 {
-    const struct server *server = server_of(world, incarnation);
+    const struct server *server = server_of(world, instance);
 
     return server != NULL && server->hangs_up_until > world->now;
 }
@@ -76,7 +76,7 @@ static void send_answer(struct world *world, uint16_t number)
             network_arrival(world, &world->hosts[process->host], &process->connection, BACK);
         if (at >= 0) {
             queue_message(world, at, HAPPEN_REPLY, message->process, number);
-            if (server_hangs_up(world, message->incarnation))
+            if (server_hangs_up(world, message->instance))
                 queue_event(world, at, HAPPEN_CLOSED, message->process, message->epoch);
             return;
         }
@@ -158,7 +158,7 @@ static void execute(struct world *world, struct server *server, struct message *
 void server_execute(struct world *world, const struct event *event)
 {
     struct message *message = &world->messages[event->message];
-    struct server *server = server_of(world, message->incarnation);
+    struct server *server = server_of(world, message->instance);
 
     if (server != NULL && server->frozen_until > world->now) {
         queue_again(world, event, server->frozen_until);
@@ -182,7 +182,7 @@ void server_execute(struct world *world, const struct event *event)
 void server_acknowledged(struct world *world, uint16_t number)
 {
     struct message *message = &world->messages[number];
-    const struct server *server = server_of(world, message->incarnation);
+    const struct server *server = server_of(world, message->instance);
 
     bool wrote = message->verdict != LEASE_REFUSED && message->verdict != LEASE_LOST;
 

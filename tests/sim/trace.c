@@ -131,14 +131,14 @@ void trace_answer(const struct world *world, const struct message *message)
     const struct process *process = &world->processes[message->process];
 
     trace_begin(world, NULL);
-    printf("  server %" PRIu32 ": c%u's %s #%" PRIu64 " %.6" PRIx64 ": %s", message->incarnation,
+    printf("  server %" PRIu32 ": c%u's %s #%" PRIu64 " %.6" PRIx64 ": %s", message->instance,
            message->id, requests[message->kind], message->request, message->nonce >> 40,
            verdicts[message->verdict]);
     if (message->verdict != LEASE_FAILED)
         printf(" (%s by c%u, token %" PRIu64 ", version %06" PRIx64 ", ident %" PRIu64 "/%" PRIu64
                "%s)",
                record_states[record->state], record->id, record->token, record->version >> 40,
-               record->ident >> 32, record->ident & 0xFFFFFFFF,
+               record->incarnation >> 32, record->incarnation & 0xFFFFFFFF,
                message->foreign ? ", K is somebody else's" : "");
     if (process->serial != message->serial || message->epoch != process->connection.epoch)
         printf(", for nobody any more");

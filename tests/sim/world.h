@@ -193,7 +193,7 @@ struct record {
     uint32_t id;
     uint64_t token;
     uint64_t version;
-    uint64_t ident;
+    uint64_t incarnation;
     int64_t ttl_ms;
     int64_t at_ms;
     int64_t hold_until_ms;
@@ -205,14 +205,14 @@ struct message {
     enum message_kind kind;
     uint8_t process;
     uint32_t serial;
-    uint32_t epoch;       /* of the connection */
-    uint32_t incarnation; /* of the server process */
+    uint32_t epoch;    /* of the connection */
+    uint32_t instance; /* of the server process */
 
     /* the request */
     uint64_t request;
     uint64_t nonce;
     uint64_t token; /* or the floor */
-    uint64_t observed_ident;
+    uint64_t observed_incarnation;
     uint64_t observed_version;
     int64_t observed_ms;
     int64_t seen_hold_ms; /* what is left of the hold that it has seen */
@@ -269,8 +269,8 @@ struct server {
     struct data data;
     bool up;
     bool detached;        /* its replica was promoted: nobody acknowledges its writes any more */
-    uint32_t incarnation; /* of the process: a new one knows none of the old connections */
-    uint64_t ident;       /* run_id and replid */
+    uint32_t instance;    /* of the process: a new one knows none of the old connections */
+    uint64_t incarnation; /* run_id and replid */
     int64_t wall_us;      /* what its clock said at true time 0 */
     int64_t rate_ppm;
     int64_t frozen_until;
@@ -326,7 +326,7 @@ enum channel {
 
 struct connection {
     uint32_t epoch;
-    uint32_t incarnation;
+    uint32_t instance;
     uint8_t server;
     bool open;
     bool broken; /* a packet was lost for good: nothing of it arrives any more */
@@ -420,7 +420,7 @@ struct process {
     uint8_t host;
     uint32_t serial;
     uint32_t id;
-    uint32_t subscribed; /* incarnation of the server */
+    uint32_t subscribed; /* instance of the server */
     int64_t ready_at[CHANNELS];
     int64_t armed_at;
     int64_t last_push;
@@ -476,7 +476,7 @@ struct world {
     struct process processes[PROCESSES_MAX];
     struct server servers[2];
     int master;
-    uint32_t last_incarnation;
+    uint32_t last_instance;
     uint32_t last_run_id;
     uint32_t last_replid;
     uint32_t last_process;
@@ -550,7 +550,7 @@ int64_t network_arrival(struct world *world, struct host *host, struct connectio
                         enum direction direction);
 void network_open(struct world *world, struct process *process);
 void network_opened(struct world *world, struct process *process, uint32_t epoch);
-void network_server_gone(struct world *world, uint32_t incarnation);
+void network_server_gone(struct world *world, uint32_t instance);
 void network_subscribe(struct world *world, struct process *process);
 /* What a stranger says on the channel, now and again. */
 void network_publish_forged(struct world *world);
@@ -563,9 +563,9 @@ int64_t server_us(const struct world *world, const struct server *server);
 /* The data of about `lag_ns` ago; an empty server if that is before all history. */
 struct data server_data_before(const struct world *world, int64_t lag_ns);
 void server_note_write(struct world *world, const struct server *server);
-struct server *server_of(struct world *world, uint32_t incarnation);
+struct server *server_of(struct world *world, uint32_t instance);
 /* Whether it closes each connection behind the first answer. */
-bool server_hangs_up(struct world *world, uint32_t incarnation);
+bool server_hangs_up(struct world *world, uint32_t instance);
 void server_execute(struct world *world, const struct event *event);
 void server_acknowledged(struct world *world, uint16_t number);
 

@@ -129,7 +129,7 @@ static inline struct lease_reply answer(const struct candidate *candidate,
                                 .verdict = verdict,
                                 .record = {.state = state, .token = token, .ttl_ms = 15000}};
     snprintf(reply.record.id, sizeof reply.record.id, "%s", id);
-    snprintf(reply.record.ident, sizeof reply.record.ident, "%s", IDENT);
+    snprintf(reply.record.incarnation, sizeof reply.record.incarnation, "%s", IDENT);
     snprintf(reply.record.version, sizeof reply.record.version, "%s", version);
     return reply;
 }
@@ -168,7 +168,7 @@ static inline void is_pushed(struct candidate *candidate, enum lease_state state
                              const char *version, int64_t listeners)
 {
     struct lease_event push = {.state = state, .token = 7, .ttl_ms = 15000, .listeners = listeners};
-    snprintf(push.ident, sizeof push.ident, "%s", IDENT);
+    snprintf(push.incarnation, sizeof push.incarnation, "%s", IDENT);
     snprintf(push.version, sizeof push.version, "%s", version);
     step(candidate, (struct election_event){.kind = EVENT_PUSH, .push = &push});
 }

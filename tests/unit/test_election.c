@@ -94,7 +94,7 @@ static void observation_ripens_exactly_at_the_ttl(void **state)
     at(&candidate, 1000005 + 15000);
     expect_observed(&candidate, "v1", 15000);
     const struct lease_request *acquire = expect_request(&candidate, LEASE_ACQUIRE);
-    assert_string_equal(acquire->acquire.observed_ident, IDENT);
+    assert_string_equal(acquire->acquire.observed_incarnation, IDENT);
     assert_int_equal(acquire->acquire.floor_token, 7);
 }
 
@@ -211,7 +211,7 @@ static void a_version_that_was_heard_counts_once_it_is_confirmed(void **state)
     is_refused(&candidate, "v1");
     candidate.now_ms += 3000;
     is_pushed(&candidate, LEASE_HELD, "v2", -1);
-    assert_string_equal(candidate.election.observation.seen.nonce, "v1");
+    assert_string_equal(candidate.election.observation.seen.version, "v1");
     at(&candidate, wake_ms(&candidate) + 1);
     expect_observed(&candidate, "v1", candidate.now_ms - 1000000);
     is_refused(&candidate, "v2");
@@ -241,7 +241,7 @@ static void a_push_changes_neither_ttl_nor_token(void **state)
     struct lease_event push = {.state = LEASE_HELD, .token = 9000000000000000, .ttl_ms = 100};
     reply.record.ttl_ms = 30000;
     replies(&candidate, reply);
-    snprintf(push.ident, sizeof push.ident, "%s", IDENT);
+    snprintf(push.incarnation, sizeof push.incarnation, "%s", IDENT);
     snprintf(push.version, sizeof push.version, "v1");
     step(&candidate, (struct election_event){.kind = EVENT_PUSH, .push = &push});
     at(&candidate, 1000000 + 15001);
@@ -260,7 +260,7 @@ static void a_new_term_is_asked_about_within_one_renewal(void **state)
             candidate.election.jitter.state = seed;
             is_refused(&candidate, "v1");
             at(&candidate, candidate.now_ms + 100);
-            snprintf(push.ident, sizeof push.ident, "%s", IDENT);
+            snprintf(push.incarnation, sizeof push.incarnation, "%s", IDENT);
             snprintf(push.version, sizeof push.version, "v2");
             step(&candidate, (struct election_event){.kind = EVENT_PUSH, .push = &push});
             int64_t wait_ms = wake_ms(&candidate) - candidate.now_ms;
@@ -275,7 +275,7 @@ static void a_new_term_is_asked_about_within_one_renewal(void **state)
 /* Renewals that are heard spare questions, but not for ever: nobody can say who sent them. */
 static void pushes_postpone_a_question_by_no_more_than_a_ttl(void **state)
 {
-    static const enum lease_state states[] = {LEASE_HELD, LEASE_VACANT, LEASE_HOLD, LEASE_FREE};
+    static const enum lease_state states[] = {LEASE_HELD, LEASE_VACANT, LEASE_CLOSED, LEASE_FREE};
     (void)state;
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
         struct candidate candidate = fresh();
@@ -283,7 +283,7 @@ static void pushes_postpone_a_question_by_no_more_than_a_ttl(void **state)
         int64_t answered_ms = candidate.now_ms;
         int questions = 0;
         snprintf(reply.record.foreign, sizeof reply.record.foreign, "somebody");
-        reply.record.hold_left_ms = states[i] == LEASE_HOLD ? 600000 : 0;
+        reply.record.hold_left_ms = states[i] == LEASE_CLOSED ? 600000 : 0;
         replies(&candidate, reply);
         while (candidate.now_ms < 1000000 + 60000) {
             char version[LEASE_NONCE_SIZE];
@@ -328,7 +328,7 @@ static void renewals_that_are_heard_spare_questions(void **state)
 
 static void a_flood_of_hints_is_answered_by_few_questions(void **state)
 {
-    static const enum lease_state states[] = {LEASE_FREE, LEASE_HELD, LEASE_VACANT, LEASE_HOLD};
+    static const enum lease_state states[] = {LEASE_FREE, LEASE_HELD, LEASE_VACANT, LEASE_CLOSED};
     (void)state;
     struct candidate candidate = fresh();
     int questions = 0;
@@ -1106,7 +1106,7 @@ static void a_hold_is_asked_for_when_it_ends(void **state)
 {
     (void)state;
     struct candidate candidate = fresh();
-    struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_HOLD, OTHER, 7, "v1");
+    struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_CLOSED, OTHER, 7, "v1");
     reply.record.hold_left_ms = 1234;
     replies(&candidate, reply);
     assert_int_equal(wake_ms(&candidate), 1000000 + 1234);
@@ -1122,13 +1122,13 @@ static void a_hold_that_was_watched_is_counted_out(void **state)
     (void)state;
     for (int heard = 0; heard < 2; heard++) {
         struct candidate candidate = fresh();
-        struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_HOLD, OTHER, 7, "v2");
+        struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_CLOSED, OTHER, 7, "v2");
         reply.record.hold_ms = 20000;
         reply.record.hold_left_ms = 19000;
         int64_t end_ms = candidate.now_ms + 1000 + 19000;
         if (heard == 1) {
             is_refused(&candidate, "v1");
-            is_pushed(&candidate, LEASE_HOLD, "v2", -1);
+            is_pushed(&candidate, LEASE_CLOSED, "v2", -1);
             end_ms = candidate.now_ms + 20000;
             at(&candidate, wake_ms(&candidate) + 1);
         } else {

@@ -120,7 +120,7 @@ static void a_vacancy_does_not_shorten_a_hold_that_was_watched(void **state)
     (void)state;
     for (int64_t left_ms = 0; left_ms <= 60000; left_ms += 30000) {
         struct candidate candidate = fresh();
-        struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_HOLD, OTHER, 7, "v1");
+        struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_CLOSED, OTHER, 7, "v1");
         int64_t end_ms = 1000000 + (left_ms > 40000 ? left_ms : 40000);
         reply.record.hold_left_ms = reply.record.hold_ms = 40000;
         replies(&candidate, reply);
@@ -149,7 +149,7 @@ static void the_longest_hold_is_not_exceeded(void **state)
 {
     (void)state;
     struct candidate candidate = fresh();
-    struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_HOLD, OTHER, 7, "v1");
+    struct lease_reply reply = answer(&candidate, LEASE_REFUSED, LEASE_CLOSED, OTHER, 7, "v1");
     reply.record.hold_left_ms = reply.record.hold_ms = DURATION_MAX_MS;
     happens(&candidate, EVENT_LISTENING);
     replies(&candidate, reply);

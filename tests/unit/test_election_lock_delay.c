@@ -52,7 +52,7 @@ static const struct election_note *note_of(const struct candidate *candidate,
 
 static void after_a_release_it_starts_at_once(void **state)
 {
-    static const enum lease_state released[] = {LEASE_FREE, LEASE_HOLD};
+    static const enum lease_state released[] = {LEASE_FREE, LEASE_CLOSED};
 
     (void)state;
     for (int i = 0; i < 2; i++) {
@@ -148,7 +148,7 @@ static void stopped_in_the_delay_it_leaves_the_rest_behind(void **state)
     const struct lease_request *release = expect_request(&candidate, LEASE_RELEASE);
     assert_int_equal(expect_send(&candidate, LEASE_RELEASE)->end, END_STOPPED);
     assert_in_range(release->release.hold_ms, DELAY_MS - 3000, DELAY_MS - 3000 + 1);
-    replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_HOLD, ME, 100, "v9"));
+    replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_CLOSED, ME, 100, "v9"));
     assert_int_equal(expect(&candidate, ACTION_EXIT)->end, END_STOPPED);
 }
 

@@ -49,7 +49,7 @@ static void it_does_not_wait_for_a_hold_or_a_foreigner(void **state)
 {
     (void)state;
     struct candidate candidate = once(0);
-    replies(&candidate, answer(&candidate, LEASE_REFUSED, LEASE_HOLD, OTHER, 7, "v1"));
+    replies(&candidate, answer(&candidate, LEASE_REFUSED, LEASE_CLOSED, OTHER, 7, "v1"));
     expect_end(&candidate, END_BUSY);
 
     candidate = once(0);
@@ -90,7 +90,7 @@ static void it_waits_out_a_vacancy(void **state)
 /* Who waits out a vacancy leaves as soon as it is known that there is a leader. */
 static void it_leaves_at_once_when_another_one_begins_to_lead(void **state)
 {
-    static const enum lease_state states[] = {LEASE_HELD, LEASE_HOLD};
+    static const enum lease_state states[] = {LEASE_HELD, LEASE_CLOSED};
 
     (void)state;
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
@@ -246,7 +246,7 @@ static void the_rest_of_the_hold_is_left_behind(void **state)
     candidate.now_ms += 3000;
     the_command_ends(&candidate);
     assert_int_equal(expect_request(&candidate, LEASE_RELEASE)->release.hold_ms, 7000);
-    replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_HOLD, ME, 100, "v9"));
+    replies(&candidate, answer(&candidate, LEASE_RELEASED, LEASE_CLOSED, ME, 100, "v9"));
     expect_end(&candidate, END_COMMAND);
 }
 

@@ -30,7 +30,7 @@ static void is_not_held(struct candidate *candidate, enum lease_state state, con
 
 static void is_released(struct candidate *candidate)
 {
-    replies(candidate, answer(candidate, LEASE_RELEASED, LEASE_HOLD, ME, 100, "v9"));
+    replies(candidate, answer(candidate, LEASE_RELEASED, LEASE_CLOSED, ME, 100, "v9"));
     assert_true(was_told(candidate, NOTE_RELEASED));
     assert_int_equal(expect(candidate, ACTION_EXIT)->end, END_COMMAND);
 }
@@ -144,7 +144,7 @@ static void what_an_earlier_release_has_done_is_told_as_a_release(void **state)
         struct candidate candidate = releasing();
         fails(&candidate, LEASE_FAILURE_TRANSIENT);
         at(&candidate, wake_ms(&candidate) + 1);
-        is_not_held(&candidate, LEASE_HOLD, other ? OTHER : ME, 100, "v9");
+        is_not_held(&candidate, LEASE_CLOSED, other ? OTHER : ME, 100, "v9");
         assert_int_equal(was_told(&candidate, NOTE_RELEASED), !other);
         assert_int_equal(was_told(&candidate, NOTE_NOT_HELD), other);
     }

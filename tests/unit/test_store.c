@@ -147,7 +147,7 @@ static void await(struct candidate *c)
 struct wish {
     uint64_t floor_token;
     bool never_saw_record;
-    const char *observed_ident;
+    const char *observed_incarnation;
     const char *observed_version;
     int64_t observed_ms;
     int64_t hold_left_ms;
@@ -170,9 +170,9 @@ static void send_acquire(struct candidate *c, const struct wish *wish)
     acquire->never_saw_record = wish->never_saw_record;
     acquire->observed_ms = wish->observed_ms;
     acquire->hold_left_ms = wish->hold_left_ms;
-    if (wish->observed_ident != NULL)
-        snprintf(acquire->observed_ident, sizeof acquire->observed_ident, "%s",
-                 wish->observed_ident);
+    if (wish->observed_incarnation != NULL)
+        snprintf(acquire->observed_incarnation, sizeof acquire->observed_incarnation, "%s",
+                 wish->observed_incarnation);
     if (wish->observed_version != NULL)
         snprintf(acquire->observed_version, sizeof acquire->observed_version, "%s",
                  wish->observed_version);
@@ -212,7 +212,7 @@ static enum lease_verdict acquire_observed(struct candidate *c)
     if (acquire(c) == LEASE_GRANTED)
         return LEASE_GRANTED;
     seen = c->answer.record;
-    return acquire_with(c, (struct wish){.observed_ident = seen.ident,
+    return acquire_with(c, (struct wish){.observed_incarnation = seen.incarnation,
                                          .observed_version = seen.version,
                                          .hold_left_ms = seen.hold_left_ms});
 }
@@ -318,7 +318,7 @@ static void missing_record_becomes_vacant(void **state)
     assert_int_equal(acquire(anna), LEASE_REFUSED);
     assert_int_equal(anna->answer.record.state, LEASE_VACANT);
     assert_string_equal(anna->answer.record.version, anna->nonce);
-    assert_int_equal(strlen(anna->answer.record.ident), 81);
+    assert_int_equal(strlen(anna->answer.record.incarnation), 81);
     assert_int_equal(anna->answer.record.ttl_ms, TTL);
     assert_int_equal(anna->answer.record.token, 0);
     assert_string_equal(anna->answer.record.id, "");
@@ -336,7 +336,7 @@ static void vacant_record_is_written_once(void **state)
     assert_int_equal(acquire(bert), LEASE_REFUSED);
     assert_int_equal(bert->answer.record.state, LEASE_VACANT);
     assert_string_equal(bert->answer.record.version, anna->nonce);
-    assert_string_equal(bert->answer.record.ident, anna->answer.record.ident);
+    assert_string_equal(bert->answer.record.incarnation, anna->answer.record.incarnation);
 }
 
 static void vacant_record_keeps_the_longer_ttl_and_the_floor(void **state)
@@ -382,18 +382,18 @@ static void other_versions_and_incarnations_are_refused(void **state)
 
     acquire(anna);
     seen = anna->answer.record;
-    assert_int_equal(
-        acquire_with(anna, (struct wish){.observed_ident = seen.ident, .observed_version = "ffff"}),
-        LEASE_REFUSED);
-    assert_int_equal(
-        acquire_with(anna, (struct wish){.observed_ident = "-", .observed_version = seen.version}),
-        LEASE_REFUSED);
+    assert_int_equal(acquire_with(anna, (struct wish){.observed_incarnation = seen.incarnation,
+                                                      .observed_version = "ffff"}),
+                     LEASE_REFUSED);
+    assert_int_equal(acquire_with(anna, (struct wish){.observed_incarnation = "-",
+                                                      .observed_version = seen.version}),
+                     LEASE_REFUSED);
     assert_int_equal(acquire_with(anna, (struct wish){.observed_version = seen.version}),
                      LEASE_REFUSED);
-    assert_int_equal(
-        acquire_with(anna, (struct wish){.observed_ident = seen.ident, .observed_version = ""}),
-        LEASE_REFUSED);
-    assert_int_equal(acquire_with(anna, (struct wish){.observed_ident = seen.ident,
+    assert_int_equal(acquire_with(anna, (struct wish){.observed_incarnation = seen.incarnation,
+                                                      .observed_version = ""}),
+                     LEASE_REFUSED);
+    assert_int_equal(acquire_with(anna, (struct wish){.observed_incarnation = seen.incarnation,
                                                       .observed_version = seen.version}),
                      LEASE_GRANTED);
 }
@@ -409,7 +409,7 @@ static void an_observation_must_be_long_enough(void **state)
     take(anna);
     acquire(bert);
     seen = bert->answer.record;
-    observed.observed_ident = seen.ident;
+    observed.observed_incarnation = seen.incarnation;
     observed.observed_version = seen.version;
     observed.observed_ms = TTL - 1;
     assert_int_equal(acquire_with(bert, observed), LEASE_REFUSED);
@@ -561,7 +561,7 @@ static void server_clock_ends_a_lease_by_itself(void **state)
         TERM);
     assert_int_equal(acquire(anna), LEASE_REFUSED);
     assert_int_equal(acquire(bert), LEASE_GRANTED);
-    assert_int_equal(strlen(bert->answer.record.ident), 81);
+    assert_int_equal(strlen(bert->answer.record.incarnation), 81);
 }
 
 static void server_clock_waits_out_a_vacancy_too(void **state)
@@ -675,7 +675,7 @@ static void record_of_another_incarnation_is_taken_back(void **state)
 
     set_field("ident", "another");
     assert_int_equal(renew(anna, token), LEASE_RENEWED);
-    assert_int_equal(strlen(anna->answer.record.ident), 81);
+    assert_int_equal(strlen(anna->answer.record.incarnation), 81);
     set_field("ident", "another");
     set_field("tok", "8000000000000000");
     assert_int_equal(renew(anna, token), LEASE_LOST);
@@ -767,15 +767,15 @@ static void claim_needs_the_record_as_the_grant_left_it(void **state)
     struct candidate *anna = *state;
     struct candidate *bert = anna + 1;
     uint64_t token = take(anna);
-    char ident[LEASE_IDENT_SIZE];
+    char incarnation[LEASE_INCARNATION_SIZE];
 
-    memcpy(ident, anna->answer.record.ident, sizeof ident);
+    memcpy(incarnation, anna->answer.record.incarnation, sizeof incarnation);
     assert_int_equal(claim(anna, token + 1), LEASE_LOST);
     assert_int_equal(claim(anna, token - 1), LEASE_LOST);
     assert_int_equal(claim(bert, token), LEASE_LOST);
     set_field("ident", "another");
     assert_int_equal(claim(anna, token), LEASE_LOST);
-    set_field("ident", ident);
+    set_field("ident", incarnation);
     set_field("st", "vacant");
     assert_int_equal(claim(anna, token), LEASE_LOST);
     set_field("st", "held");
@@ -858,11 +858,11 @@ static void hold_keeps_everybody_out_until_it_is_over(void **state)
     uint64_t token = take(anna);
 
     assert_int_equal(release_held(anna, token, 60000), LEASE_RELEASED);
-    assert_int_equal(anna->answer.record.state, LEASE_HOLD);
+    assert_int_equal(anna->answer.record.state, LEASE_CLOSED);
     assert_int_equal(anna->answer.record.hold_left_ms, 60000);
     assert_string_equal(ask("EXISTS %s", KEY), "0");
     assert_int_equal(acquire_observed(bert), LEASE_REFUSED);
-    assert_int_equal(bert->answer.record.state, LEASE_HOLD);
+    assert_int_equal(bert->answer.record.state, LEASE_CLOSED);
     assert_in_range(bert->answer.record.hold_left_ms, 1, 60000);
     assert_int_equal(acquire_observed(anna), LEASE_REFUSED);
     set_field("until", "1000");
@@ -882,7 +882,7 @@ static void hold_that_was_watched_is_counted_by_the_asker(void **state)
     assert_int_equal(anna->answer.record.hold_ms, 60000);
     acquire(bert);
     seen = bert->answer.record;
-    watched.observed_ident = seen.ident;
+    watched.observed_incarnation = seen.incarnation;
     watched.observed_version = seen.version;
     watched.hold_left_ms = 1;
     set_field("until", "1000");
@@ -909,7 +909,7 @@ static void hold_outlives_the_incarnation(void **state)
     assert_int_equal(seen.state, LEASE_VACANT);
     assert_in_range(seen.hold_left_ms, 50000, 60000);
     assert_int_equal(seen.hold_ms, seen.hold_left_ms);
-    ripe.observed_ident = seen.ident;
+    ripe.observed_incarnation = seen.incarnation;
     ripe.observed_version = seen.version;
     ripe.hold_left_ms = 1;
     assert_int_equal(acquire_with(bert, ripe), LEASE_REFUSED);
@@ -972,7 +972,7 @@ static void grant_says_what_it_has_ended(void **state)
     set_field("st", "hold");
     set_field("until", "1");
     take(bert);
-    assert_int_equal(bert->answer.before, LEASE_HOLD);
+    assert_int_equal(bert->answer.before, LEASE_CLOSED);
 }
 
 static void short_hold_ends_by_itself(void **state)
@@ -1169,9 +1169,9 @@ static void restart_makes_the_record_vacant(void **state)
     struct candidate *anna = *state;
     struct candidate *bert = anna + 1;
     uint64_t token = take(anna);
-    char ident[LEASE_IDENT_SIZE];
+    char incarnation[LEASE_INCARNATION_SIZE];
 
-    memcpy(ident, anna->answer.record.ident, sizeof ident);
+    memcpy(incarnation, anna->answer.record.incarnation, sizeof incarnation);
     ask("SAVE");
     redis_server_kill(&server);
     loop_until(&anna->loop, is_closed, anna);
@@ -1179,7 +1179,7 @@ static void restart_makes_the_record_vacant(void **state)
     connect_up(bert);
     assert_int_equal(acquire(bert), LEASE_REFUSED);
     assert_int_equal(bert->answer.record.state, LEASE_VACANT);
-    assert_string_not_equal(bert->answer.record.ident, ident);
+    assert_string_not_equal(bert->answer.record.incarnation, incarnation);
     assert_true(bert->answer.record.token == token);
     assert_string_equal(bert->answer.record.id, ANNA);
     /* K was kept, with the id on record: no obstacle after the observation. */
@@ -1364,10 +1364,11 @@ static void whoever_asks_first_hears_what_a_term_would_lack(void **state)
         read_data(after, sizeof after);
         assert_string_equal(after, before);
         /* Who has stood by for a while goes on standing by. */
-        assert_int_equal(acquire_with(&pair[1], (struct wish){.observed_ident = seen.ident,
-                                                              .observed_version = seen.version,
-                                                              .observed_ms = 1}),
-                         LEASE_REFUSED);
+        assert_int_equal(
+            acquire_with(&pair[1], (struct wish){.observed_incarnation = seen.incarnation,
+                                                 .observed_version = seen.version,
+                                                 .observed_ms = 1}),
+            LEASE_REFUSED);
     }
 }
 
@@ -1421,7 +1422,7 @@ static void hidden_info_works_by_the_server_clock_only(void **state)
     anna->config.server_clock = true;
     connect_up(anna);
     assert_int_equal(acquire(anna), LEASE_REFUSED);
-    assert_string_equal(anna->answer.record.ident, "-");
+    assert_string_equal(anna->answer.record.incarnation, "-");
     set_field("at", "1000");
     assert_int_equal(acquire(anna), LEASE_GRANTED);
     assert_int_equal(renew(anna, anna->answer.record.token), LEASE_RENEWED);

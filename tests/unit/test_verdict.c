@@ -104,12 +104,12 @@ static void reads_every_field(void **state)
     assert_int_equal(verdict_parse(reply, VERDICT_OF_ACQUIRE, &answer), 0);
     assert_int_equal(answer.request, 5);
     assert_int_equal(answer.verdict, LEASE_REFUSED);
-    assert_int_equal(answer.record.state, LEASE_HOLD);
+    assert_int_equal(answer.record.state, LEASE_CLOSED);
     assert_string_equal(answer.record.id, "id");
     assert_string_equal(answer.record.name, "name");
     assert_int_equal(answer.record.token, 7);
     assert_string_equal(answer.record.version, "v");
-    assert_string_equal(answer.record.ident, "-");
+    assert_string_equal(answer.record.incarnation, "-");
     assert_int_equal(answer.record.ttl_ms, 1);
     assert_int_equal(answer.record.age_ms, 2);
     assert_int_equal(answer.record.hold_left_ms, 3);
@@ -128,7 +128,7 @@ static void keeps_the_largest_token_exact(void **state)
     (void)state;
     assert_int_equal(parse_with(-1, NULL, VERDICT_OF_ACQUIRE, &answer), 0);
     assert_true(answer.record.token == UINT64_C(9007199254740991));
-    assert_string_equal(answer.record.ident, IDENT);
+    assert_string_equal(answer.record.incarnation, IDENT);
     assert_string_equal(answer.warning, "");
 }
 

@@ -128,7 +128,7 @@ static void reads_a_payload(void **state)
     (void)state;
     assert_int_equal(parse("1|held|" IDENT "|00ff|1795412446120502|15000|7|web|1", &event), 0);
     assert_int_equal(event.state, LEASE_HELD);
-    assert_string_equal(event.ident, IDENT);
+    assert_string_equal(event.incarnation, IDENT);
     assert_string_equal(event.version, "00ff");
     assert_true(event.token == UINT64_C(1795412446120502));
     assert_int_equal(event.ttl_ms, 15000);
@@ -139,7 +139,7 @@ static void reads_a_payload(void **state)
     assert_int_equal(event.listeners, -1);
     assert_string_equal(event.name, "");
     assert_int_equal(parse("1|hold|-|0|0|0|-1|", &event), 0);
-    assert_int_equal(event.state, LEASE_HOLD);
+    assert_int_equal(event.state, LEASE_CLOSED);
     assert_int_equal(parse("1|vacant|-|0|0|0|-1|", &event), 0);
     assert_int_equal(event.state, LEASE_VACANT);
 }
@@ -528,7 +528,7 @@ static void await_event(struct fixture *f, enum lease_state state)
     assert_int_equal(f->event.state, state);
     assert_int_equal(f->answer.record.state, state);
     assert_true(f->event.token == f->answer.record.token);
-    assert_string_equal(f->event.ident, f->answer.record.ident);
+    assert_string_equal(f->event.incarnation, f->answer.record.incarnation);
     assert_string_equal(f->event.version, f->answer.record.version);
     assert_int_equal(f->event.ttl_ms, f->answer.record.ttl_ms);
     assert_string_equal(f->event.name, f->answer.record.name);
@@ -548,8 +548,8 @@ static void hears_what_the_scripts_do(void **state)
     store_send(f->store, &acquire);
     await_event(f, LEASE_VACANT);
     acquire = (struct lease_request){.kind = LEASE_ACQUIRE, .number = 2, .nonce = "a2"};
-    memcpy(acquire.acquire.observed_ident, f->answer.record.ident,
-           sizeof acquire.acquire.observed_ident);
+    memcpy(acquire.acquire.observed_incarnation, f->answer.record.incarnation,
+           sizeof acquire.acquire.observed_incarnation);
     memcpy(acquire.acquire.observed_version, "a1", sizeof "a1");
     acquire.acquire.observed_ms = 15000;
     store_send(f->store, &acquire);
@@ -574,7 +574,7 @@ static void hears_what_the_scripts_do(void **state)
     release.release.hold_ms = 60000;
     memcpy(release.release.version, "a5", sizeof "a5");
     store_send(f->store, &release);
-    await_event(f, LEASE_HOLD);
+    await_event(f, LEASE_CLOSED);
 }
 
 static bool server_counted_three_pings(void *context)

@@ -8,25 +8,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LEASE_NAME_MAX     64                            /* bytes of --name */
-#define LEASE_ID_SIZE      (LEASE_NAME_MAX + 1 + 16 + 1) /* name '#' 16 hex digits, NUL */
-#define LEASE_IDENT_SIZE   (40 + 1 + 40 + 1)             /* run_id '/' master_replid, NUL */
-#define LEASE_NONCE_SIZE   (16 + 1)                      /* 16 hex digits, NUL */
-#define LEASE_COMMAND_SIZE (8 + 1)                       /* 8 hex digits, NUL */
-#define LEASE_TEXT_SIZE    256                           /* an error text, cut to fit */
+#define LEASE_NAME_MAX         64                            /* bytes of --name */
+#define LEASE_ID_SIZE          (LEASE_NAME_MAX + 1 + 16 + 1) /* name '#' 16 hex digits, NUL */
+#define LEASE_INCARNATION_SIZE (40 + 1 + 40 + 1)             /* run_id '/' master_replid, NUL */
+#define LEASE_NONCE_SIZE       (16 + 1)                      /* 16 hex digits, NUL */
+#define LEASE_COMMAND_SIZE     (8 + 1)                       /* 8 hex digits, NUL */
+#define LEASE_TEXT_SIZE        256                           /* an error text, cut to fit */
 
 /* `st` of the record. ABSENT: the server has no record (only inside an answer that refused). */
 enum lease_state {
     LEASE_ABSENT,
     LEASE_FREE,
     LEASE_HELD,
-    LEASE_HOLD,   /* released, but kept closed until a server time (--hold) */
+    LEASE_CLOSED, /* released, but kept closed until a server time (--hold) */
     LEASE_VACANT, /* nobody knows whether an earlier holder still runs */
 };
 
-/* One version of the record. (ident, version) names it: `version` is a fresh nonce at each write,
- * `ident` the incarnation of the server that was written to. Strings are NUL-terminated, possibly
- * empty, and cut to their size. */
+/* The record, named by two of its fields: `version`, which is the nonce of the request that wrote
+ * it, and `incarnation`, that of the server (its field `incarnation`). Strings are NUL-terminated,
+ * possibly empty, and cut to their size. */
 struct lease_record {
     enum lease_state state;
     uint64_t token; /* fencing token; 0 if there never was one */
@@ -36,7 +36,7 @@ struct lease_record {
     int64_t hold_ms;      /* how long it was to be when this version was written; 0: none */
     char id[LEASE_ID_SIZE];
     char name[LEASE_NAME_MAX + 1];
-    char ident[LEASE_IDENT_SIZE];
+    char incarnation[LEASE_INCARNATION_SIZE];
     char version[LEASE_NONCE_SIZE];
     char command[LEASE_COMMAND_SIZE]; /* fingerprint of the last holder's; empty: not told */
     /* The value of K where it is neither the record's id nor the asker's: a foreign client holds
@@ -54,7 +54,7 @@ struct lease_acquire {
     uint64_t floor_token;  /* the highest token ever seen */
     bool never_saw_record; /* --assume-fresh counts only then */
     /* The version that was observed, empty if none was, and for how long it has been unchanged. */
-    char observed_ident[LEASE_IDENT_SIZE];
+    char observed_incarnation[LEASE_INCARNATION_SIZE];
     char observed_version[LEASE_NONCE_SIZE];
     int64_t observed_ms;
     int64_t hold_left_ms; /* of the hold of that version, by the asker's own count */
@@ -122,7 +122,7 @@ struct lease_event {
     uint64_t token;
     int64_t ttl_ms;
     int64_t listeners; /* subscribers at the time, -1 where the server would not say */
-    char ident[LEASE_IDENT_SIZE];
+    char incarnation[LEASE_INCARNATION_SIZE];
     char version[LEASE_NONCE_SIZE];
     char name[LEASE_NAME_MAX + 1];
 };

@@ -18,8 +18,8 @@
 /* A version of the record, by its two names, and since when it is known. */
 struct observed_version {
     int64_t since_ns; /* CLOCK_BOOTTIME; -1: none is */
-    char ident[LEASE_IDENT_SIZE];
-    char nonce[LEASE_NONCE_SIZE];
+    char incarnation[LEASE_INCARNATION_SIZE];
+    char version[LEASE_NONCE_SIZE];
 };
 
 struct observation {
