@@ -306,6 +306,7 @@ static void start_script(struct store *store, const struct lease_request *asked,
                          const char *const *own)
 {
     char ttl[NUMBER_SIZE];
+    char epoch[NUMBER_SIZE] = "";
     const char *argv[ARGS_MAX] = {
         "3",
         store->keys[KEY_HOLDER],
@@ -318,11 +319,14 @@ static void start_script(struct store *store, const struct lease_request *asked,
         ttl,
         asked->nonce,
         store->config.command != NULL ? store->config.command : "",
+        epoch,
     };
-    const int common = 11;
+    const int common = 12;
     struct request *request;
 
     snprintf(ttl, sizeof ttl, "%" PRId64, store->config.ttl_ms);
+    if (asked->epoch != 0)
+        snprintf(epoch, sizeof epoch, "%" PRIu64, asked->epoch);
     for (int i = 0; i < argc; i++)
         argv[common + i] = own[i];
     request = request_new(store, asked->number, common + argc, argv);

@@ -6,9 +6,8 @@
 #include "leaderwrap/redis/errors.h"
 #include "redis/scripts.h"
 
-#define ARGS_MAX    20
-#define NUMBER_SIZE 24
-#define FIELDS      15
+#define ARGS_MAX 20
+#define FIELDS   15
 
 static void expect(struct test *test, const char *what, const char *real, const char *model)
 {
@@ -57,6 +56,7 @@ static void append_call(struct test *test, const struct message *request)
     char token[NUMBER_SIZE];
     char hold[NUMBER_SIZE];
     char nonce[LEASE_NONCE_SIZE];
+    char epoch[NUMBER_SIZE];
     char version[LEASE_NONCE_SIZE];
     char observed[LEASE_NONCE_SIZE];
     char observed_ms[NUMBER_SIZE];
@@ -84,9 +84,10 @@ static void append_call(struct test *test, const struct message *request)
         ttl,
         nonce,
         command_text(request->id, command),
+        epoch_text(request->config_epoch, epoch),
         token,
     };
-    int count = 14;
+    int count = 15;
     if (request->kind == MESSAGE_ACQUIRE) {
         arguments[count++] = ident_text(test, request->observed_incarnation);
         arguments[count++] = observed;

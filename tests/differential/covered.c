@@ -43,6 +43,7 @@ const char *const covered_names[COVERED] = {
     [VACATED_MISSING] = "vacated: no record",
     [VACATED_OTHER_RUN] = "vacated: other run_id",
     [VACATED_OTHER_REPLID] = "vacated: same run_id, other replid",
+    [VACATED_OTHER_EPOCH] = "vacated: same server, other config-epoch",
     [VACATED_FREE] = "vacated: was free elsewhere",
     [VACATED_FOREIGN] = "vacated: beside a foreign value",
     [VACATED_LONGER_TTL_KEPT] = "vacated: the record's longer ttl",
@@ -156,11 +157,13 @@ static void cover_vacancy(const struct met *met, const struct message *request)
 {
     const struct record *record = &met->record;
     uint64_t incarnation = met->test->server->incarnation;
-    bool same_run = record->incarnation >> 32 == incarnation >> 32;
+    uint64_t written = incarnation_base(record->incarnation);
+    bool same_run = written >> 32 == incarnation >> 32;
 
     cover_if(met, record->missing, VACATED_MISSING);
     cover_if(met, !record->missing && !same_run, VACATED_OTHER_RUN);
-    cover_if(met, !record->missing && same_run, VACATED_OTHER_REPLID);
+    cover_if(met, !record->missing && same_run && written != incarnation, VACATED_OTHER_REPLID);
+    cover_if(met, !record->missing && written == incarnation, VACATED_OTHER_EPOCH);
     cover_if(met, record->state == LEASE_FREE, VACATED_FREE);
     cover_if(met, met->foreign, VACATED_FOREIGN);
     cover_if(met, record->ttl_ms > request->ttl_ms, VACATED_LONGER_TTL_KEPT);
@@ -384,8 +387,9 @@ void cover_call(struct test *test, const struct data *before, const struct messa
         .record = before->record,
         .holder = before->holder,
         .now_ms = model_now_us(test) / 1000,
-        .certain =
-            !before->record.missing && before->record.incarnation == test->server->incarnation,
+        .certain = !before->record.missing &&
+                   before->record.incarnation ==
+                       incarnation_under(test->server->incarnation, request->config_epoch),
         .foreign = answer->foreign,
     };
 

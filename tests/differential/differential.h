@@ -80,6 +80,7 @@ enum covered {
     VACATED_MISSING,
     VACATED_OTHER_RUN,
     VACATED_OTHER_REPLID,
+    VACATED_OTHER_EPOCH,
     VACATED_FREE,
     VACATED_FOREIGN,
     VACATED_LONGER_TTL_KEPT,
@@ -164,6 +165,8 @@ struct seen {
     uint32_t id;
 };
 
+#define NUMBER_SIZE 24
+
 struct test {
     struct real real;
     struct world *world;
@@ -243,7 +246,9 @@ const char *id_text(uint32_t id);
 const char *name_text(uint32_t id, char name[LEASE_NAME_MAX + 1]);
 /* Ditto of the fingerprint of its command, which the first has not. */
 const char *command_text(uint32_t id, char command[LEASE_COMMAND_SIZE]);
+/* As of a record; the text is good until the fourth call after this one. */
 const char *ident_text(const struct test *test, uint64_t incarnation);
+const char *epoch_text(uint64_t config_epoch, char text[NUMBER_SIZE]);
 const char *state_text(enum lease_state state);
 void version_text(uint64_t version, char text[LEASE_NONCE_SIZE]);
 void answer_text(const struct test *test, const struct message *answer, char *text);

@@ -125,11 +125,22 @@ static void draw_term(struct test *test, struct message *request)
         request->version = seen->version;
 }
 
+/* Most often that of the record. */
+static uint64_t draw_epoch(struct test *test)
+{
+    const struct record *record = &test->server->data.record;
+
+    if (record->missing || one_in(test, 10))
+        return one_in(test, 2) ? (uint64_t)between(test->world, 1, 3) : 0;
+    return incarnation_epoch(record->incarnation);
+}
+
 /* The first acquire ends what an earlier incarnation wrote, so that others go first there. */
 static enum message_kind draw_kind(struct test *test)
 {
     const struct record *record = &test->server->data.record;
-    bool certain = record->missing || record->incarnation == test->server->incarnation;
+    bool certain =
+        record->missing || incarnation_base(record->incarnation) == test->server->incarnation;
     int64_t kind = between(test->world, 0, 9);
 
     if (kind < (certain ? 5 : 2))
@@ -144,6 +155,7 @@ void draw_request(struct test *test, struct message *request)
         .ttl_ms = draw_ttl(test),
         .nonce = ++test->last_nonce,
         .server_clock = one_in(test, 3),
+        .config_epoch = draw_epoch(test),
     };
     if (request->kind == MESSAGE_ACQUIRE) {
         request->id = draw_id(test);

@@ -43,13 +43,30 @@ const char *command_text(uint32_t id, char command[LEASE_COMMAND_SIZE])
     return command;
 }
 
+const char *epoch_text(uint64_t config_epoch, char text[NUMBER_SIZE])
+{
+    text[0] = '\0';
+    if (config_epoch != 0)
+        snprintf(text, NUMBER_SIZE, "%" PRIu64, config_epoch);
+    return text;
+}
+
 const char *ident_text(const struct test *test, uint64_t incarnation)
 {
     if (incarnation == 0)
         return "";
+    static char texts[4][LEASE_INCARNATION_SIZE + 1];
+    static int turn;
+    char epoch[NUMBER_SIZE];
+    uint64_t config_epoch = incarnation_epoch(incarnation);
+
     for (int i = 0; i < test->ident_count; i++) {
-        if (test->ident_numbers[i] == incarnation)
-            return test->idents[i];
+        if (incarnation_under(test->ident_numbers[i], config_epoch) != incarnation)
+            continue;
+        char *text = texts[turn++ % 4];
+        snprintf(text, sizeof texts[0], "%s%s%s", test->idents[i], config_epoch != 0 ? "/" : "",
+                 epoch_text(config_epoch, epoch));
+        return text;
     }
     return "(an ident that no server had)";
 }
@@ -172,6 +189,9 @@ void request_text(const struct test *test, const struct message *request, char *
                                          : "release",
         id_text(request->id), request->ttl_ms, request->server_clock ? ", server clock" : "",
         request->nonce, request->token);
+    if (request->config_epoch != 0)
+        used += snprintf(text + used, (size_t)(TEXT_SIZE - used), ", epoch %" PRIu64,
+                         request->config_epoch);
     char *rest = text + used;
     size_t left = (size_t)(TEXT_SIZE - used);
 

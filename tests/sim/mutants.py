@@ -221,9 +221,10 @@ MUTANTS = [
     ("no nonce", SIM + "/script.c",
      "    call->record.version = call->message->nonce;", "    call->record.version = 1;"),
     ("run_id without replid", SIM + "/script.c",
-     "    call->incarnation = call->server->incarnation;", "    call->incarnation = call->server->incarnation >> 32;"),
+     "incarnation_under(call->server->incarnation, call->message->config_epoch);",
+     "call->server->incarnation >> 32;"),
     ("no incarnation at all", SIM + "/script.c",
-     "    call->incarnation = call->server->incarnation;", "    call->incarnation = 1;"),
+     "incarnation_under(call->server->incarnation, call->message->config_epoch);", "1;"),
     ("the record is written before the right to K is tried", SIM + "/script.c",
      "    save(call);\n    call->server->data.holder = call->message->id;",
      "    save(call);\n    if (call->set_refused)\n        return false;\n"

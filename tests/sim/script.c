@@ -33,7 +33,7 @@ static void look_around(struct call *call)
 {
     struct data *data = &call->server->data;
 
-    call->incarnation = call->server->incarnation;
+    call->incarnation = incarnation_under(call->server->incarnation, call->message->config_epoch);
     call->microseconds = (uint64_t)server_us(call->world, call->server);
     call->now_ms = (int64_t)(call->microseconds / 1000);
     if (data->holder != 0 && call->now_ms > data->holder_expires_ms)

@@ -138,7 +138,7 @@ void trace_answer(const struct world *world, const struct message *message)
         printf(" (%s by c%u, token %" PRIu64 ", version %06" PRIx64 ", ident %" PRIu64 "/%" PRIu64
                "%s)",
                record_states[record->state], record->id, record->token, record->version >> 40,
-               record->incarnation >> 32, record->incarnation & 0xFFFFFFFF,
+               record->incarnation >> 32 & 0xFFFF, record->incarnation & 0xFFFFFFFF,
                message->foreign ? ", K is somebody else's" : "");
     if (process->serial != message->serial || message->epoch != process->connection.epoch)
         printf(", for nobody any more");

@@ -186,7 +186,24 @@ enum message_kind {
     MESSAGE_KEEPER,
 };
 
-/* A record, with ids, idents and nonces as numbers. */
+/* What the scripts write as the incarnation: run_id, replid, and the config-epoch of the placement,
+ * as numbers of 16, 32 and 16 bits. */
+static inline uint64_t incarnation_under(uint64_t server, uint64_t config_epoch)
+{
+    return server | config_epoch << 48;
+}
+
+static inline uint64_t incarnation_epoch(uint64_t incarnation)
+{
+    return incarnation >> 48;
+}
+
+static inline uint64_t incarnation_base(uint64_t incarnation)
+{
+    return incarnation & (UINT64_MAX >> 16);
+}
+
+/* A record, with ids, incarnations and nonces as numbers. */
 struct record {
     bool missing;
     enum lease_state state;
@@ -211,7 +228,8 @@ struct message {
     /* the request */
     uint64_t request;
     uint64_t nonce;
-    uint64_t token; /* or the floor */
+    uint64_t config_epoch; /* that the server is placed under; 0: there are no witnesses */
+    uint64_t token;        /* or the floor */
     uint64_t observed_incarnation;
     uint64_t observed_version;
     int64_t observed_ms;

@@ -35,6 +35,7 @@ struct candidate {
     char why[1024];
     int answers;
     uint64_t requests;
+    uint64_t epoch;
     struct lease_reply answer;
     char nonce[LEASE_NONCE_SIZE];
     char version[LEASE_NONCE_SIZE]; /* what it last wrote and knows of */
@@ -155,7 +156,7 @@ struct wish {
 
 static struct lease_request new_request(struct candidate *c, enum lease_request_kind kind)
 {
-    struct lease_request request = {.kind = kind, .number = ++c->requests};
+    struct lease_request request = {.kind = kind, .number = ++c->requests, .epoch = c->epoch};
 
     snprintf(request.nonce, sizeof request.nonce, "%s", fresh_nonce(c));
     return request;
@@ -679,6 +680,28 @@ static void record_of_another_incarnation_is_taken_back(void **state)
     set_field("ident", "another");
     set_field("tok", "8000000000000000");
     assert_int_equal(renew(anna, token), LEASE_LOST);
+}
+
+/* A server that is master again has not been a replica in between, as a rule; but where it was cut
+ * off, it was not told so. What it was left with is as old as that of a restarted one. */
+static void record_of_another_epoch_is_of_another_incarnation(void **state)
+{
+    struct candidate *anna = *state;
+    struct candidate *bert = anna + 1;
+    size_t length;
+
+    anna->epoch = bert->epoch = 5;
+    uint64_t token = take(anna);
+    length = strlen(anna->answer.record.incarnation);
+    assert_string_equal(anna->answer.record.incarnation + length - 2, "/5");
+    assert_int_equal(release(anna, token), LEASE_RELEASED);
+    bert->epoch = UINT64_MAX;
+    assert_int_equal(acquire(bert), LEASE_REFUSED);
+    assert_int_equal(bert->answer.record.state, LEASE_VACANT);
+    length = strlen(bert->answer.record.incarnation);
+    assert_true(length == LEASE_INCARNATION_SIZE - 1);
+    assert_int_equal(renew(bert, token + 1), LEASE_RENEWED);
+    assert_int_equal(renew(anna, token + 1), LEASE_LOST);
 }
 
 static void older_term_on_record_is_overwritten(void **state)
@@ -1719,6 +1742,7 @@ int main(void)
         TEST(lost_data_is_written_again),
         TEST(vacant_record_is_taken_back),
         TEST(record_of_another_incarnation_is_taken_back),
+        TEST(record_of_another_epoch_is_of_another_incarnation),
         TEST(older_term_on_record_is_overwritten),
         TEST(higher_token_is_a_loss),
         TEST(same_token_of_another_is_a_loss),

@@ -166,7 +166,7 @@ static void refuses_other_payloads(void **state)
         "1|held|i|v|1|1||n",
         "1|held|i|v|1|1|99999999999|n",
         "1|held|i|00000000000000000|1|1|0|n",
-        "1|held|" TEN TEN TEN TEN TEN TEN TEN TEN "ii|v|1|1|0|n",
+        "1|held|" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "iii|v|1|1|0|n",
         "1|held|i|v|1|1|0|nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
         "||||||||||",
     };

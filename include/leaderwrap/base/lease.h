@@ -10,7 +10,7 @@
 
 #define LEASE_NAME_MAX         64                            /* bytes of --name */
 #define LEASE_ID_SIZE          (LEASE_NAME_MAX + 1 + 16 + 1) /* name '#' 16 hex digits, NUL */
-#define LEASE_INCARNATION_SIZE (40 + 1 + 40 + 1)             /* run_id '/' master_replid, NUL */
+#define LEASE_INCARNATION_SIZE (40 + 1 + 40 + 1 + 20 + 1)    /* as of prelude.lua, NUL */
 #define LEASE_NONCE_SIZE       (16 + 1)                      /* 16 hex digits, NUL */
 #define LEASE_COMMAND_SIZE     (8 + 1)                       /* 8 hex digits, NUL */
 #define LEASE_TEXT_SIZE        256                           /* an error text, cut to fit */
@@ -77,6 +77,7 @@ struct lease_release {
 /* What is asked of the server. */
 struct lease_request {
     enum lease_request_kind kind;
+    uint64_t epoch;               /* of the placement that it is sent under; 0: none */
     uint64_t number;              /* the answer has the same */
     char nonce[LEASE_NONCE_SIZE]; /* fresh for each: the version that it writes */
     union {
@@ -114,6 +115,18 @@ struct lease_reply {
     char text[LEASE_TEXT_SIZE]; /* LEASE_FAILED: the error, ready to be shown */
     char
         warning[LEASE_TEXT_SIZE]; /* a side effect that was refused (history, events); else empty */
+};
+
+/* Where one witness says that the master of the key is. A witness is a sentinel, or a master of the
+ * cluster; the *placement* is an address and the config-epoch (0 where there is none) that it has
+ * there: no two fail-overs have the same. */
+struct lease_vote {
+    uint64_t poll;       /* the number given with the question */
+    unsigned witness;    /* which one: below `electorate`, and the same one throughout a poll */
+    unsigned electorate; /* how many witnesses there are, whether they answer or not */
+    uint64_t placement;  /* stands for an address and an epoch; 0: it names none */
+    uint64_t epoch;
+    bool here; /* it is the address that the present connection goes to */
 };
 
 /* What the events channel said. A hint: it may be missing, repeated or late. */

@@ -1,12 +1,12 @@
 -- Asks for the lease. GRANTED, with a new token, or REFUSED, and the record says why.
 --
--- ARGV  8 highest token the asker ever saw   9, 10 ident and ver that it has itself seen, or ''
---       11 for how many ms unchanged          12 what is left, in ms, of the hold that it has seen
---       13 '1': there can have been no earlier holder
+-- ARGV  9 highest token the asker ever saw   10, 11 ident and ver that it has itself seen, or ''
+--       12 for how many ms unchanged          13 what is left, in ms, of the hold that it has seen
+--       14 '1': there can have been no earlier holder
 
-local FLOOR, SEEN_IDENT, SEEN_VER = number(ARGV[8], MOST_TOKEN), ARGV[9], ARGV[10]
-local SEEN_FOR, SEEN_HOLD = number(ARGV[11], MOST_TOKEN), whole_or(ARGV[12], MOST_TTL, MOST_TTL)
-local ASSUME_FRESH = ARGV[13] == '1'
+local FLOOR, SEEN_IDENT, SEEN_VER = number(ARGV[9], MOST_TOKEN), ARGV[10], ARGV[11]
+local SEEN_FOR, SEEN_HOLD = number(ARGV[12], MOST_TOKEN), whole_or(ARGV[13], MOST_TTL, MOST_TTL)
+local ASSUME_FRESH = ARGV[14] == '1'
 
 -- Whoever has seen nothing yet tries what a term will need, in ways that change nothing: a candidate
 -- that can never lead is to hear of it now and not when it is its turn.

@@ -5,6 +5,7 @@
 -- ARGV  1 channel             2 takeover mode              3 id of the asker
 --       4 name of the asker   5 ttl in ms                  6 nonce of this request
 --       7 fingerprint of the asker's command, or ''
+--       8 config-epoch under which the asker's witnesses have placed this server, or ''
 --
 -- Every script answers {verdict, st, id, name, tok, ver, ident, ttl, age, hold left, value of a
 -- foreign K, warning, st that a grant has ended, cmd, hold}, all of them strings, as of after what
@@ -14,7 +15,7 @@
 local K, TERM, HISTORY = KEYS[1], KEYS[2], KEYS[3]
 local CHANNEL, SERVER_CLOCK = ARGV[1], ARGV[2] == 'server-clock'
 local ME, MY_NAME, MY_TTL, NONCE = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
-local MY_COMMAND = ARGV[7]
+local MY_COMMAND, EPOCH = ARGV[7], ARGV[8]
 
 local STATES = {free = true, held = true, hold = true, vacant = true}
 local MOST_TOKEN = 9e15           -- below 2^53, from where on doubles skip numbers
@@ -133,6 +134,11 @@ local IDENT, NOW, MICROSECONDS
 -- taken once.
 local function look_around()
     IDENT = incarnation()
+    -- A server that is made the master again after another one was knows nothing of that one's
+    -- time, even where it never was a replica meanwhile.
+    if EPOCH ~= '' then
+        IDENT = IDENT .. '/' .. EPOCH
+    end
     local time = call('TIME')
     NOW = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
     MICROSECONDS = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -236,7 +242,7 @@ local function answer(verdict, record, foreign, before)
         string.sub(record.name, 1, 64),
         text(record.tok),
         string.sub(record.ver, 1, 16),
-        string.sub(record.ident, 1, 81),
+        string.sub(record.ident, 1, 102),
         text(record.ttl),
         text(math.max(0, NOW - record.at)),
         text(hold_left(record)),
