@@ -35,7 +35,10 @@ static void make_nonce(struct election *election, char nonce[LEASE_NONCE_SIZE])
 
 bool request_can_leave(const struct election *election)
 {
-    return session_can_send(&election->session, &election->config.timing, election->now_ns);
+    const struct placement *placement = &election->placement;
+
+    return (!placement->needed || placement->here != 0) &&
+           session_can_send(&election->session, &election->config.timing, election->now_ns);
 }
 
 struct election_send *request_send(struct election *election, struct election_actions *actions,
@@ -46,6 +49,7 @@ struct election_send *request_send(struct election *election, struct election_ac
     const struct term *term = &election->term;
 
     make_nonce(election, request->nonce);
+    request->epoch = election->placement.epoch;
     request->number = session_send(&election->session, &election->config.timing, kind,
                                    request->nonce, election->now_ns);
     switch (kind) {

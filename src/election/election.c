@@ -14,6 +14,7 @@ static void finish(struct election *election, struct election_actions *actions,
     election->state = ELECTION_DONE;
     election->end = end;
     session_give_up(&election->session);
+    placement_end(&election->placement);
     action_add(actions, ACTION_EXIT)->end = end;
 }
 
@@ -135,63 +136,10 @@ static void answered(struct election *election, struct election_actions *actions
     }
 }
 
-/* Whoever has a deadline to meet, or something that others wait for, does not wait for long. */
-static struct session_need need_of(const struct election *election)
-{
-    struct session_need need = {.urgent = true, .before_ns = INT64_MAX};
-
-    switch (election->state) {
-    case ELECTION_FOLLOWING:
-    case ELECTION_ACQUIRING:
-    case ELECTION_DONE:
-        need.urgent = false;
-        break;
-    case ELECTION_LEADING:
-        need.before_ns = election->term.deadlines.stop_at_ns;
-        break;
-    case ELECTION_STOPPING:
-        break;
-    case ELECTION_RELEASING:
-        need.before_ns = election->release.until_ns;
-        need.last = true;
-        break;
-    }
-    return need;
-}
-
-static void open_now(struct election *election, struct election_actions *actions)
-{
-    session_open(&election->session, election->now_ns);
-    action_add(actions, ACTION_OPEN);
-}
-
-/* Drops the connection and makes a new one at `delay_ms` from now. */
-static void reopen(struct election *election, struct election_actions *actions, int64_t delay_ms)
-{
-    session_drop(&election->session, election->now_ns, delay_ms);
-    if (delay_ms == 0)
-        open_now(election, actions);
-}
-
-/* A fresh connection resolves the name and reads the password again. */
-static void reopen_after_failure(struct election *election, struct election_actions *actions)
-{
-    int64_t least_ms = election->config.timing.renew_retry_ms;
-    int64_t pause_ms = (election->session.retry_at_ns - election->now_ns) / NS_PER_MS;
-
-    reopen(election, actions, max_ns(pause_ms, least_ms));
-}
-
-/* Not sooner than the last attempt is a moment old. */
-static void reopen_soon(struct election *election, struct election_actions *actions)
-{
-    reopen(election, actions,
-           session_reopen_ms(&election->session, &election->config.timing, election->now_ns));
-}
-
 /* What was asked may have been executed, and nobody will say. */
 static void give_up_request(struct election *election, struct election_actions *actions)
 {
+    placement_end(&election->placement);
     switch (session_give_up(&election->session)) {
     case REQUEST_NONE:
         break;
@@ -209,9 +157,11 @@ static void give_up_request(struct election *election, struct election_actions *
     }
 }
 
-static void handle_opened(struct election *election)
+static void handle_opened(struct election *election, struct election_actions *actions)
 {
     session_opened(&election->session, election->now_ns);
+    if (election->placement.needed)
+        link_poll(election, actions);
     if (election->state == ELECTION_FOLLOWING)
         follow_from(election, election->now_ns);
 }
@@ -226,10 +176,10 @@ static void handle_closed(struct election *election, struct election_actions *ac
     give_up_request(election, actions);
     follow_silence(election);
     int64_t delay_ms =
-        session_backoff_ms(&election->session, &election->config.timing, need_of(election).urgent,
+        session_backoff_ms(&election->session, &election->config.timing, link_need(election).urgent,
                            &election->jitter, election->now_ns);
     action_tell(actions, NOTE_RETRY)->delay_ms = delay_ms;
-    reopen(election, actions, delay_ms);
+    link_reopen(election, actions, delay_ms);
 }
 
 /* A grant and a renewal say whose the record is now and carry the request's own nonce. One that
@@ -245,23 +195,13 @@ static bool answers_another(const struct election *election, const struct lease_
            (reply->verdict == LEASE_RENEWED && record->token != election->term.token);
 }
 
-static void handle_reply(struct election *election, struct election_actions *actions,
-                         const struct lease_reply *reply)
+/* The answer to the request under way, which counts. */
+static void take_reply(struct election *election, struct election_actions *actions,
+                       const struct lease_reply *reply)
 {
-    struct session *session = &election->session;
-    int64_t sent_ns = session->pending.sent_ns;
+    int64_t sent_ns = election->session.pending.sent_ns;
+    enum session_request kind = session_take_reply(&election->session, reply, election->now_ns);
 
-    if (!session_awaits(session, reply))
-        return;
-    if (answers_another(election, reply)) {
-        /* What became of our own request is unknown, and this connection is good for nothing. */
-        give_up_request(election, actions);
-        session_pause(session, &election->config.timing, need_of(election).urgent,
-                      LEASE_FAILURE_TRANSIENT, &election->jitter, election->now_ns);
-        reopen_after_failure(election, actions);
-        return;
-    }
-    enum session_request kind = session_take_reply(session, reply, election->now_ns);
     follow_note_reply(election, reply);
     switch (kind) {
     case REQUEST_NONE:
@@ -283,7 +223,77 @@ static void handle_reply(struct election *election, struct election_actions *act
     bool elsewhere =
         reply->failure == LEASE_FAILURE_ROLE || reply->failure == LEASE_FAILURE_CONFIGURATION;
     if (reply->verdict == LEASE_FAILED && elsewhere && election->state != ELECTION_DONE)
-        reopen_after_failure(election, actions);
+        link_reopen_after_failure(election, actions);
+}
+
+static void handle_reply(struct election *election, struct election_actions *actions,
+                         const struct lease_reply *reply)
+{
+    struct placement *placement = &election->placement;
+
+    if (!session_awaits(&election->session, reply) || placement->holds)
+        return;
+    if (answers_another(election, reply)) {
+        /* What became of our own request is unknown, and this connection is good for nothing. */
+        give_up_request(election, actions);
+        session_pause(&election->session, &election->config.timing, link_need(election).urgent,
+                      LEASE_FAILURE_TRANSIENT, &election->jitter, election->now_ns);
+        link_reopen_after_failure(election, actions);
+    } else if (placement_matters(placement, reply)) {
+        placement->holds = true;
+        placement->held = *reply;
+        link_poll(election, actions);
+    } else {
+        take_reply(election, actions, reply);
+    }
+}
+
+static void confirmed(struct election *election, struct election_actions *actions,
+                      const struct placement_name *name)
+{
+    struct placement *placement = &election->placement;
+    bool moved = name->placement != placement->here;
+
+    if (placement->holds && !moved) {
+        struct lease_reply reply = placement->held;
+
+        placement->holds = false;
+        take_reply(election, actions, &reply);
+        return;
+    }
+    /* The answer was given under a placement that was left since. */
+    if (placement->holds)
+        give_up_request(election, actions);
+    link_place(election, name);
+}
+
+/* The link goes to a server that is the master no more, or is not yet one for the most. */
+static void refuted(struct election *election, struct election_actions *actions)
+{
+    give_up_request(election, actions);
+    follow_silence(election);
+    int64_t delay_ms =
+        session_backoff_ms(&election->session, &election->config.timing, link_need(election).urgent,
+                           &election->jitter, election->now_ns);
+    action_tell(actions, NOTE_ELSEWHERE)->delay_ms = delay_ms;
+    link_reopen(election, actions, delay_ms);
+}
+
+static void handle_vote(struct election *election, struct election_actions *actions,
+                        const struct lease_vote *vote)
+{
+    struct placement_name name;
+
+    switch (placement_vote(&election->placement, vote, &name)) {
+    case PLACEMENT_UNDECIDED:
+        break;
+    case PLACEMENT_HERE:
+        confirmed(election, actions, &name);
+        break;
+    case PLACEMENT_ELSEWHERE:
+        refuted(election, actions);
+        break;
+    }
 }
 
 /* A request or a connection that takes too long is given up; its outcome is unknown. On a link that
@@ -291,7 +301,7 @@ static void handle_reply(struct election *election, struct election_actions *act
  * answered to the first is not heard any more. */
 static void check_session(struct election *election, struct election_actions *actions)
 {
-    struct session_need need = need_of(election);
+    struct session_need need = link_need(election);
 
     switch (session_check(&election->session, &election->config.timing, &need, election->now_ns)) {
     case SESSION_NOTHING:
@@ -301,14 +311,14 @@ static void check_session(struct election *election, struct election_actions *ac
         break;
     case SESSION_DEAD:
         give_up_request(election, actions);
-        reopen_soon(election, actions);
+        link_reopen_soon(election, actions);
         break;
     case SESSION_OPEN_LATE:
         action_tell(actions, NOTE_RETRY);
-        reopen_soon(election, actions);
+        link_reopen_soon(election, actions);
         break;
     case SESSION_OPEN_DUE:
-        open_now(election, actions);
+        link_open(election, actions);
         break;
     }
 }
@@ -418,7 +428,7 @@ static void handle_event(struct election *election, struct election_actions *act
     case EVENT_TICK:
         break;
     case EVENT_OPENED:
-        handle_opened(election);
+        handle_opened(election, actions);
         break;
     case EVENT_CLOSED:
         handle_closed(election, actions, event->failure);
@@ -428,6 +438,9 @@ static void handle_event(struct election *election, struct election_actions *act
         break;
     case EVENT_PUSH:
         follow_push(election, event->push);
+        break;
+    case EVENT_VOTE:
+        handle_vote(election, actions, event->vote);
         break;
     case EVENT_LISTENING:
         follow_listening(election);
@@ -457,8 +470,10 @@ static void handle_event(struct election *election, struct election_actions *act
 /* What is due now. */
 static void advance(struct election *election, struct election_actions *actions)
 {
-    if (election->state != ELECTION_DONE)
+    if (election->state != ELECTION_DONE) {
         check_session(election, actions);
+        link_check_poll(election, actions);
+    }
     switch (election->state) {
     case ELECTION_FOLLOWING:
         if (election->stop_asked)
@@ -487,6 +502,7 @@ void election_init(struct election *election, const struct election_config *conf
     election->now_ns = now_ns;
     election->jitter.state = config->seed;
     session_init(&election->session, now_ns);
+    placement_init(&election->placement, config->witnesses);
     observation_init(&election->observation);
     follow_init(&election->follow, now_ns);
     term_init(&election->term);
@@ -521,7 +537,7 @@ void election_step(struct election *election, const struct election_event *event
 
 int64_t election_wake_at_ns(const struct election *election)
 {
-    struct session_need need = need_of(election);
+    struct session_need need = link_need(election);
     int64_t wake_ns = INT64_MAX;
     int64_t due_ns = INT64_MAX; /* the next request */
 
@@ -546,6 +562,10 @@ int64_t election_wake_at_ns(const struct election *election)
     case ELECTION_DONE:
         return INT64_MAX;
     }
+    /* Nothing leaves on a link that is placed nowhere. */
+    if (election->placement.needed && election->placement.here == 0)
+        due_ns = INT64_MAX;
+    wake_ns = min_ns(wake_ns, placement_wake_at_ns(&election->placement));
     return min_ns(wake_ns,
                   session_wake_at_ns(&election->session, &election->config.timing, &need, due_ns));
 }

@@ -2,17 +2,19 @@
  * What the files of the election share.
  *
  *     election.c     the frame: events in, the state, what follows from what the parts return
- *     session.c      the link and its one request
+ *     link.c         the link: made, made again, placed
+ *     session.c      its state, and its one request
  *     observation.c  versions of the record
+ *     placement.c    what the witnesses say of the link
  *     follow.c       standing by and asking
  *     term.c         leading and stopping; restart.c: the policy of --restart
  *     release.c      giving back
  *     actions.c      what goes out
  *     invariants.c   what holds after each step
  *
- * The parts never call the frame or each other, but for session, observation, restart and actions,
- * which call nothing, and for release_expect_hook: they return what happened. Only the frame
- * changes the state.
+ * The parts never call the frame or each other, but for session, observation, placement, restart
+ * and actions, which call nothing, and for release_expect_hook: they return what happened. Only the
+ * frame changes the state.
  */
 #ifndef LEADERWRAP_ELECTION_INTERNAL_H
 #define LEADERWRAP_ELECTION_INTERNAL_H
@@ -31,6 +33,23 @@ struct election_note *action_tell(struct election_actions *actions, enum electio
 bool request_can_leave(const struct election *election);
 struct election_send *request_send(struct election *election, struct election_actions *actions,
                                    enum session_request kind);
+
+/* link.c */
+
+/* How pressing an answer is in the present state. */
+struct session_need link_need(const struct election *election);
+void link_open(struct election *election, struct election_actions *actions);
+/* Drop the link and make a new one: in `delay_ms`; after the pause that a failure has set; as soon
+ * as the last attempt is a moment old. */
+void link_reopen(struct election *election, struct election_actions *actions, int64_t delay_ms);
+void link_reopen_after_failure(struct election *election, struct election_actions *actions);
+void link_reopen_soon(struct election *election, struct election_actions *actions);
+/* Asks the witnesses where the master is. */
+void link_poll(struct election *election, struct election_actions *actions);
+/* Asks them again, if that is due. */
+void link_check_poll(struct election *election, struct election_actions *actions);
+/* The link goes to the master under `name`. */
+void link_place(struct election *election, const struct placement_name *name);
 
 /* follow.c */
 

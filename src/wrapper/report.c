@@ -68,6 +68,25 @@ static void tell_retry(struct report *report, const struct election *election, i
                trouble_why(&report->trouble, why, sizeof why));
 }
 
+static void tell_elsewhere(int64_t delay_ms)
+{
+    char delay[32];
+
+    duration_format(delay, sizeof delay, delay_ms);
+    log_line(
+        LOG_LEVEL_WARNING, "elsewhere",
+        "most witnesses name another master than this redis; asking for its address again in %s",
+        delay);
+}
+
+static void tell_unplaced(const struct election_note *note)
+{
+    log_line(
+        LOG_LEVEL_WARNING, "no_majority",
+        "no majority of the witnesses names a master: %u of %u agree, %u have to; asking again",
+        note->votes, note->electorate, note->electorate / 2 + 1);
+}
+
 /* Whether a renewal of the holder is overdue, as far as our own numbers are like his. */
 static bool is_silent(const struct report *report, const struct lease_record *record)
 {
@@ -417,6 +436,12 @@ void report_note(struct report *report, const struct election *election,
         break;
     case NOTE_RETRY:
         tell_retry(report, election, note->delay_ms);
+        break;
+    case NOTE_ELSEWHERE:
+        tell_elsewhere(note->delay_ms);
+        break;
+    case NOTE_UNPLACED:
+        tell_unplaced(note);
         break;
     case NOTE_RESTART:
     case NOTE_STAND_BACK:

@@ -124,6 +124,8 @@ static void perform(struct supervisor *supervisor, const struct election_action 
     case ACTION_SEND:
         send_request(supervisor, &action->send);
         break;
+    case ACTION_POLL: /* no target has witnesses */
+        break;
     case ACTION_WATCH:
         watcher_start(supervisor->watcher);
         break;

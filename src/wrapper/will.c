@@ -39,6 +39,7 @@ static void perform(struct will *will, const struct election_action *action)
         uv_stop(&will->loop);
         break;
     /* There is nothing left to run, to stop or to wait for. */
+    case ACTION_POLL:
     case ACTION_WATCH:
     case ACTION_UNWATCH:
     case ACTION_START:

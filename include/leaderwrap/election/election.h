@@ -28,6 +28,7 @@
 #include "leaderwrap/base/siphash.h"
 #include "leaderwrap/election/jitter.h"
 #include "leaderwrap/election/observation.h"
+#include "leaderwrap/election/placement.h"
 #include "leaderwrap/election/restart.h"
 #include "leaderwrap/election/session.h"
 #include "leaderwrap/election/timing.h"
@@ -75,6 +76,7 @@ enum election_hook {
 struct election_config {
     struct timing timing;
     bool server_clock;      /* --takeover server-clock */
+    bool witnesses;         /* there are some: see placement.h */
     bool assume_fresh;      /* --assume-fresh */
     bool exit_on_lost;      /* --on-lost exit */
     bool no_release;        /* --no-release: after a stop the lease is left to its TTL */
@@ -98,6 +100,7 @@ enum election_event_kind {
     EVENT_CLOSED,      /* it is down, or could not be made; `failure` */
     EVENT_REPLY,       /* `reply` */
     EVENT_PUSH,        /* `push`: a hint from the events channel */
+    EVENT_VOTE,        /* `vote`, of one witness */
     EVENT_LISTENING,   /* the events channel is heard from now on; what was said before is not */
     EVENT_NOT_STARTED, /* no process could be made for the command; TREE_DEAD follows */
     EVENT_CHILD_EXIT,  /* the command's own process ended (`failed`); leftovers may live */
@@ -117,8 +120,9 @@ struct election_event {
     enum election_event_kind kind;
     int64_t now_ns; /* CLOCK_BOOTTIME; never less than in an earlier event */
     enum lease_failure failure;
-    const struct lease_reply *reply; /* borrowed for the call, as is `push` */
+    const struct lease_reply *reply; /* borrowed for the call, as the next two */
     const struct lease_event *push;
+    const struct lease_vote *vote;
     /* CHILD_EXIT, TREE_*, UNHEALTHY, CHECK_*: the run it is about; others are ignored. */
     uint32_t run;
     enum election_hook hook;
@@ -130,6 +134,7 @@ struct election_event {
 enum election_action_kind {
     ACTION_OPEN,  /* (re)open the connection, dropping any that is there */
     ACTION_SEND,  /* `send` */
+    ACTION_POLL,  /* ask all witnesses where the master is; each answer is a vote in `poll` */
     ACTION_WATCH, /* begin to listen to the events channel */
     ACTION_UNWATCH,
     ACTION_START,          /* start the tree; `run` */
@@ -157,6 +162,8 @@ enum election_note_kind {
     NOTE_ASK_FAILED,     /* the same for an acquire */
     NOTE_RELEASE_FAILED, /* the same for a release */
     NOTE_RETRY,          /* the connection failed; the next try is in `delay_ms` */
+    NOTE_ELSEWHERE,      /* most witnesses name another master; the next try is in `delay_ms` */
+    NOTE_UNPLACED,       /* no majority of the witnesses names any: `votes` of `electorate` do */
     NOTE_TERM_ENDING,    /* `end` */
     NOTE_RESTART,        /* the tree is dead, and starts again in `delay_ms` */
     NOTE_STAND_BACK,     /* it failed too often: others may try for `delay_ms` */
@@ -174,6 +181,8 @@ struct election_note {
     enum election_end end;
     uint64_t token;
     int64_t delay_ms;
+    unsigned votes;
+    unsigned electorate;
 };
 
 struct election_send {
@@ -200,6 +209,7 @@ struct election_action {
     enum election_action_kind kind;
     union {
         struct election_send send;
+        uint64_t poll;
         struct election_run run;
         struct election_hook_run hook;
         struct election_note note;
@@ -286,6 +296,7 @@ struct election {
     struct jitter jitter;
     uint64_t last_nonce; /* how many nonces there have been */
     struct session session;
+    struct placement placement; /* of the session's link */
     struct observation observation;
     struct follow follow;
     struct term term;
