@@ -109,6 +109,8 @@ bool placement_matters(const struct placement *placement, const struct lease_rep
     case LEASE_NOT_HELD:
         return true;
     case LEASE_REFUSED:
+        /* Where it is we who made it vacant, our placement may be an old one. */
+        return reply->record.state == LEASE_VACANT;
     case LEASE_FAILED:
         break;
     }

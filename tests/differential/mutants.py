@@ -35,6 +35,7 @@ SOURCES = (
             "host",
             "network",
             "server",
+            "witness",
             "script",
             "elector",
             "link",

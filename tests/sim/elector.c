@@ -145,6 +145,7 @@ static void send_request(struct world *world, struct process *process,
     message->instance = process->connection.instance;
     message->request = request->number;
     message->nonce = read_hex(request->nonce);
+    message->config_epoch = request->epoch;
     message->id = process->id;
     message->ttl_ms = host->timing.ttl_ms;
     message->server_clock = host->server_clock;
@@ -234,6 +235,9 @@ static void perform(struct world *world, struct process *process,
         if (process->election.session.pending.kind == REQUEST_CLAIM)
             world->statistics->claims++;
         send_request(world, process, &action->send.request);
+        break;
+    case ACTION_POLL:
+        witnesses_poll(world, process, action->poll);
         break;
     case ACTION_WATCH:
         process->watching = true;
@@ -339,7 +343,9 @@ void elector_feed(struct world *world, struct process *process, struct election_
     world->statistics->steps++;
     if (actions.count == ELECTION_ACTIONS_MAX)
         VIOLATE(world, VIOLATION_RUNAWAY, "c%u: no room for its actions", process->id);
-    perform_all(world, process, &actions, 0, event->reply);
+    /* What a vote lets count was answered before. */
+    perform_all(world, process, &actions, 0,
+                event->kind == EVENT_VOTE ? &process->election.placement.held : event->reply);
     arm(world, process);
 }
 

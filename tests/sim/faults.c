@@ -11,6 +11,9 @@ const char *const fault_names[FAULTS] = {
     [FAULT_RESTART_ROLLED_BACK] = "server restart, data rolled back",
     [FAULT_PROMOTION] = "promotion of a lagging replica",
     [FAULT_PROMOTION_SERVING] = "promotion, old master serving",
+    [FAULT_FAIL_BACK] = "fail-back to an old master",
+    [FAULT_WITNESSES_DOWN] = "witnesses down",
+    [FAULT_WITNESSES_CUT] = "witnesses cut off from a host",
     [FAULT_REPROMOTION] = "demotion and promotion",
     [FAULT_NEW_REPLID] = "new replid, same data",
     [FAULT_SERVER_FREEZE] = "server frozen",
@@ -106,7 +109,7 @@ static bool promote(struct world *world, enum fault fault)
     struct server *new = &world->servers[1 - world->master];
 
     if (fault == FAULT_PROMOTION_SERVING && !world->plan.wait_replicas &&
-        !world->plan.serving_without_wait)
+        world->plan.witnesses == 0 && !world->plan.serving_without_wait)
         return false;
     if (!old->up)
         return false;
@@ -115,6 +118,7 @@ static bool promote(struct world *world, enum fault fault)
     new->data = server_data_before(world, random_lag(world));
     server_start(world, new, false);
     world->master = 1 - world->master;
+    witnesses_fail_over(world);
     server_note_write(world, new);
     old->detached = true;
     if (fault == FAULT_PROMOTION)
@@ -122,6 +126,24 @@ static bool promote(struct world *world, enum fault fault)
     else
         queue_event(world, until_at_most(world, SERVING_NS), HAPPEN_SERVER_DEATH,
                     (uint8_t)(1 - world->master), old->instance);
+    return true;
+}
+
+/* Nobody has told it that it was replaced, so that it has kept its incarnation and its data. */
+static bool fail_back(struct world *world)
+{
+    struct server *old = master_of(world);
+    struct server *new = &world->servers[1 - world->master];
+
+    if (world->plan.witnesses == 0 || world->plan.cluster || !old->up || !new->up)
+        return false;
+    world->master = 1 - world->master;
+    witnesses_fail_over(world);
+    new->detached = false;
+    old->detached = true;
+    server_note_write(world, new);
+    queue_event(world, until_at_most(world, SERVING_NS), HAPPEN_SERVER_DEATH,
+                (uint8_t)(1 - world->master), old->instance);
     return true;
 }
 
@@ -353,6 +375,12 @@ static bool inject(struct world *world, enum fault fault)
     case FAULT_PROMOTION:
     case FAULT_PROMOTION_SERVING:
         return promote(world, fault);
+    case FAULT_FAIL_BACK:
+        return fail_back(world);
+    case FAULT_WITNESSES_DOWN:
+        return witnesses_go_down(world);
+    case FAULT_WITNESSES_CUT:
+        return witnesses_cut(world);
     case FAULT_REPROMOTION:
     case FAULT_NEW_REPLID:
         return repromote(world, fault);
@@ -389,6 +417,7 @@ bool loses_data(enum fault fault)
     case FAULT_RESTART_ROLLED_BACK:
     case FAULT_PROMOTION:
     case FAULT_PROMOTION_SERVING:
+    case FAULT_FAIL_BACK:
     case FAULT_REPROMOTION:
     case FAULT_FLUSHALL:
     case FAULT_DEL_TERM:

@@ -115,6 +115,7 @@ static void process_init(struct world *world, struct process *process, uint8_t h
     struct election_config config = {
         .timing = host->timing,
         .server_clock = host->server_clock,
+        .witnesses = world->plan.witnesses > 0,
         .exit_on_lost = host->exit_on_lost,
         .assume_fresh = host->assume_fresh,
         .no_release = host->no_release,

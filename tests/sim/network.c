@@ -73,6 +73,8 @@ void network_open(struct world *world, struct process *process)
     connection->broken = false;
     connection->last[OUT] = connection->last[BACK] = 0;
     connection->server = (uint8_t)(stale ? 1 - world->master : world->master);
+    if (world->plan.witnesses > 0 && chance(world, 900000))
+        connection->server = witnesses_route(world);
     connection->instance = world->servers[connection->server].instance;
     int64_t there = network_arrival(world, host, connection, OUT);
     int64_t back = there < 0 ? -1 : network_arrival(world, host, connection, BACK);

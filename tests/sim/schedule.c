@@ -121,11 +121,16 @@ static void random_plan(struct world *world, bool serving_without_wait)
     plan->serving_without_wait = serving_without_wait;
     plan->hosts = (int)between(world, 2, HOSTS_MAX);
     plan->wait_replicas = !serving_without_wait && chance(world, 250000);
+    if (!serving_without_wait && !plan->wait_replicas && chance(world, 400000))
+        plan->witnesses = (int)between(world, 1, WITNESSES_MAX);
+    plan->cluster = chance(world, 300000);
     plan->wild_clock = !serving_without_wait && clocks < 2;
     plan->steady_clock = clocks >= 8;
     plan->stale_replies = chance(world, 300000);
     plan->stalls = chance(world, 300000);
     plan->faults = random_faults(world);
+    if (plan->witnesses > 0 && !plan->wild_clock && chance(world, 700000))
+        plan->faults |= UINT64_C(1) << FAULT_PROMOTION_SERVING | UINT64_C(1) << FAULT_FAIL_BACK;
     plan->replica_lag_ns = between(world, 1, 300) * NS_PER_MS;
     plan->loss_ppm = one_of(world, 2000, 30000);
     plan->delay_ppm = one_of(world, 5000, 80000);
@@ -213,6 +218,7 @@ static void reset(struct world *world, uint64_t seed, bool tracing)
 static void set_up(struct world *world, bool serving_without_wait)
 {
     random_plan(world, serving_without_wait);
+    witnesses_reset(world);
     random_hosts(world);
     random_servers(world);
     for (int i = 0; i < world->plan.hosts; i++)
@@ -236,6 +242,7 @@ static int64_t ready_at(const struct world *world, const struct event *event,
     case HAPPEN_OPENED:
     case HAPPEN_CLOSED:
     case HAPPEN_REPLY:
+    case HAPPEN_VOTE:
         return process->ready_at[CHANNEL_SERVER];
     case HAPPEN_PUSH:
     case HAPPEN_SUBSCRIBE:
@@ -292,6 +299,9 @@ static void handle_elector(struct world *world, struct process *process, const s
         break;
     case HAPPEN_REPLY:
         elector_reply(world, process, event->message);
+        break;
+    case HAPPEN_VOTE:
+        witness_vote(world, process, event->message);
         break;
     case HAPPEN_PUSH:
         elector_push(world, process, event->message);
@@ -412,7 +422,7 @@ static void server_event(struct world *world, const struct event *event)
     if (event->kind == HAPPEN_SERVER_UP) {
         server_start(world, server, false);
         TRACE(world, NULL, "server %d is up again", event->process);
-    } else if (server->up) {
+    } else if (server->up && server->detached) {
         server->up = false;
         network_server_gone(world, server->instance);
         TRACE(world, NULL, "server %d is gone", event->process);
@@ -427,6 +437,12 @@ static void handle(struct world *world, const struct event *event)
         break;
     case HAPPEN_ACKNOWLEDGED:
         server_acknowledged(world, event->message);
+        break;
+    case HAPPEN_ASKED:
+        witness_asked(world, event->message);
+        break;
+    case HAPPEN_LEARNED:
+        witness_learned(world, event->value);
         break;
     case HAPPEN_SERVER_UP:
     case HAPPEN_SERVER_DEATH:

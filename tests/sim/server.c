@@ -108,7 +108,8 @@ static void note_grant(struct world *world, const struct server *server,
         return;
     process->delayed_token = message->record.token;
     process->delayed_until = until;
-    if (!server->detached && until > world->delayed_until)
+    /* A grant that no majority confirms delays nobody else. */
+    if (!server->detached && world->plan.witnesses == 0 && until > world->delayed_until)
         world->delayed_until = until;
 }
 
@@ -120,7 +121,7 @@ static void note_hold(struct world *world, const struct server *server,
     int64_t until = world->now + message->hold_ms * NS_PER_MS / 100 * 99;
 
     if (message->verdict == LEASE_RELEASED && message->hold_ms > 0 && !server->detached &&
-        !world->plan.serving_without_wait)
+        !world->plan.serving_without_wait && world->plan.witnesses == 0)
         world->held_until = until;
 }
 

@@ -33,6 +33,9 @@ enum fault {
     FAULT_RESTART_ROLLED_BACK,
     FAULT_PROMOTION,         /* of a lagging replica; the old master is dead from then on */
     FAULT_PROMOTION_SERVING, /* the same, the old master goes on serving for a while */
+    FAULT_FAIL_BACK,         /* to such an old master, which was never told that it was replaced */
+    FAULT_WITNESSES_DOWN,    /* some of them, or most */
+    FAULT_WITNESSES_CUT,     /* a host cannot reach some of them */
     FAULT_REPROMOTION,       /* demoted and promoted again: same run_id, other replid, older data */
     FAULT_NEW_REPLID,
     FAULT_SERVER_FREEZE,
@@ -129,6 +132,7 @@ enum happening {
     HAPPEN_OPENED,
     HAPPEN_CLOSED,
     HAPPEN_REPLY,
+    HAPPEN_VOTE,
     HAPPEN_PUSH,
     HAPPEN_REPORT,
     HAPPEN_ACK_DUE,
@@ -152,6 +156,8 @@ enum happening {
     HAPPEN_WILL,
     HAPPEN_EXECUTE, /* a request has reached its server */
     HAPPEN_ACKNOWLEDGED,
+    HAPPEN_ASKED,   /* a witness is */
+    HAPPEN_LEARNED, /* it hears of a fail-over */
     HAPPEN_SERVER_UP,
     HAPPEN_SERVER_DEATH,
     HAPPEN_PROCESS,
@@ -184,6 +190,7 @@ enum message_kind {
     MESSAGE_RELEASE,
     MESSAGE_PUSH,
     MESSAGE_KEEPER,
+    MESSAGE_VOTE,
 };
 
 /* What the scripts write as the incarnation: run_id, replid, and the config-epoch of the placement,
@@ -253,6 +260,11 @@ struct message {
     bool foreign;
     int64_t listeners;
 
+    /* to a witness, and its vote */
+    uint64_t poll;
+    uint8_t witness;
+    uint8_t named; /* the server that it names */
+
     /* to the keeper */
     uint32_t keeper_kind;
     uint32_t run;
@@ -298,6 +310,17 @@ struct server {
     bool hangs_up_at_once;
 };
 
+/* ---- witnesses ---- */
+
+#define WITNESSES_MAX 5
+
+/* What it knows of the last fail-over; it never goes back. */
+struct witness {
+    uint8_t server;
+    uint64_t config_epoch;
+    int64_t down_until;
+};
+
 /* ---- hosts and processes ---- */
 
 struct host {
@@ -308,6 +331,8 @@ struct host {
     int64_t latency_ns;
     int64_t blocked_until[2]; /* the network, by direction */
     bool drops;
+    uint32_t unreachable; /* witnesses, a bit for each, until `unreachable_until` */
+    int64_t unreachable_until;
     uint8_t process; /* NOBODY while none runs */
     bool start_due;
     struct timing timing;
@@ -462,6 +487,8 @@ struct process {
 struct plan {
     int hosts;
     bool wait_replicas; /* WAIT before a write counts */
+    int witnesses;      /* how many; 0: nobody can be asked */
+    bool cluster;       /* they tell no epoch, and nobody is a master again without a new replid */
     bool wild_clock;    /* the servers' clocks are stepped by hours, but no data is lost */
     bool steady_clock;
     bool serving_without_wait; /* outside the promise: overlaps are only counted */
@@ -494,6 +521,8 @@ struct world {
     struct process processes[PROCESSES_MAX];
     struct server servers[2];
     int master;
+    struct witness witnesses[WITNESSES_MAX];
+    uint64_t config_epoch; /* of the master */
     uint32_t last_instance;
     uint32_t last_run_id;
     uint32_t last_replid;
@@ -586,6 +615,21 @@ struct server *server_of(struct world *world, uint32_t instance);
 bool server_hangs_up(struct world *world, uint32_t instance);
 void server_execute(struct world *world, const struct event *event);
 void server_acknowledged(struct world *world, uint16_t number);
+
+/* ---- witness.c ---- */
+
+void witnesses_reset(struct world *world);
+/* The present master is a new one. Each witness hears of it at a time of its own. */
+void witnesses_fail_over(struct world *world);
+void witness_learned(struct world *world, uint32_t news);
+/* All are asked by `process`, in poll number `poll`. */
+void witnesses_poll(struct world *world, struct process *process, uint64_t poll);
+void witness_asked(struct world *world, uint16_t number);
+void witness_vote(struct world *world, struct process *process, uint16_t number);
+/* The server that one of them names. */
+uint8_t witnesses_route(struct world *world);
+bool witnesses_go_down(struct world *world);
+bool witnesses_cut(struct world *world);
 
 /* ---- script.c: what the scripts do ---- */
 
