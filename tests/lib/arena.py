@@ -10,8 +10,10 @@ import tempfile
 import unittest
 
 from . import network, processes, programs
+from .cluster import Cluster
 from .network import Network
 from .redis import RedisServer
+from .sentinel import Replication, Sentinel
 from .waiting import PATIENCE_S, wait_until
 from .worker import Worker
 
@@ -50,6 +52,25 @@ class Arena:
         server = RedisServer(self, name, config, fake_clock, host, program)
         self.servers.append(server)
         return server
+
+    def sentinel(self, *config, name=None, host=None):
+        """A running Sentinel with these lines in its configuration."""
+        server = Sentinel(self, name or "sentinel%d" % len(self.servers), config, host=host)
+        self.servers.append(server)
+        return server
+
+    def replication(self, **settings):
+        """A Replication, on three hosts where there can be any."""
+        return Replication(self, self._three_hosts(), **settings)
+
+    def cluster(self, **settings):
+        """A Cluster, on three hosts where there can be any."""
+        return Cluster(self, self._three_hosts(), **settings)
+
+    def _three_hosts(self):
+        if network.obstacle() is not None:
+            return [None] * 3
+        return [self.network().host("host%d" % number) for number in range(3)]
 
     def worker(
         self,

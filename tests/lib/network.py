@@ -1,6 +1,7 @@
 """Hosts with addresses of their own, in network namespaces, with links that can be cut."""
 
 import os
+import shutil
 import subprocess
 
 SUBNET = "10.77.0."
@@ -18,6 +19,9 @@ def obstacle():
     """Why there can be no network here; None if there can."""
     if os.geteuid() != 0:
         return "network namespaces need root"
+    for tool in ("ip", "iptables", "nsenter"):
+        if shutil.which(tool) is None:
+            return "network namespaces need %s" % tool
     done = subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False)
     if done.returncode != 0:
         return "this machine allows no network namespaces"
@@ -37,10 +41,10 @@ class Host:
         return ["nsenter", "--net=/run/netns/" + self.namespace]
 
     def drop(self, direction="both", peer=None):
-        """Silently loses packets from now on: "in", "out" or "both"; all, or those of one `peer`.
-        Open connections hang, nothing is refused."""
-        for chain, option in self._chains(direction):
-            match = [option, peer.address] if peer else []
+        """Silently loses packets from now on: "in", "out" or "both"; those of all other hosts, or of
+        one `peer`. Open connections hang, nothing is refused; what is on this host still meets."""
+        for chain, option, interface in self._chains(direction):
+            match = [option, peer.address] if peer else [interface, "eth0"]
             self._iptables("-A", chain, *match, "-j", "DROP")
 
     def reject(self, peer=None):
@@ -54,7 +58,7 @@ class Host:
         self._iptables("-F")
 
     def _chains(self, direction):
-        chains = {"in": [("INPUT", "-s")], "out": [("OUTPUT", "-d")]}
+        chains = {"in": [("INPUT", "-s", "-i")], "out": [("OUTPUT", "-d", "-o")]}
         return chains.get(direction) or chains["in"] + chains["out"]
 
     def _iptables(self, *arguments):

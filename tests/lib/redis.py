@@ -16,17 +16,25 @@ from .waiting import PATIENCE_S, wait_until
 # Below the range from which the kernel takes ports for outgoing connections, so that a server can
 # have its port again after a restart.
 PORTS = range(20000, 32000)
+# From its port to that on which a node of a cluster talks to the others.
+BUS = 10000
+PORTS_OF_NODES = range(20000, 32000 - BUS)
 
 
-def free_port():
-    """A loopback port that nobody listens on."""
+def is_free(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(node=False):
+    """A loopback port that nobody listens on; for the node of a cluster the same holds of its bus."""
     while True:
-        port = random.choice(PORTS)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        port = random.choice(PORTS_OF_NODES if node else PORTS)
+        if is_free(port) and (not node or is_free(port + BUS)):
             return port
 
 
@@ -43,9 +51,11 @@ class RedisServer:
         self.name = name
         self.host = host
         self.address = host.address if host else "127.0.0.1"
-        self.port = free_port()
+        self._is_node = "cluster-enabled yes" in config
+        self.port = free_port(self._is_node)
         self.folder = arena.folder / name
         self.folder.mkdir()
+        self.config_path = self.folder / "redis.conf"
         self.socket = str(arena.short_folder / (name + ".sock"))
         self.password = None
         self.user = None
@@ -53,6 +63,7 @@ class RedisServer:
         self._program = program or os.environ.get("REDIS_SERVER", "redis-server")
         self._fake_clock = fake_clock
         self._process = None
+        self._config_is_written = False
         self._port_is_known = False
         for line in self._config:
             if line.startswith("requirepass "):
@@ -74,7 +85,8 @@ class RedisServer:
             # others and must stay.
             if self._port_is_known or "Address already in use" not in self.log():
                 break
-            self.port = free_port()
+            self.port = free_port(self._is_node)
+            self._config_is_written = False
         raise AssertionError("%s did not start:\n%s" % (self.name, self.log()))
 
     def stop(self):
@@ -155,6 +167,13 @@ class RedisServer:
         )
         return done.stdout.rstrip("\n")
 
+    def ask(self, *arguments):
+        """The reply to a question that need not be answered (now): None then, or after a second."""
+        try:
+            return self.command(*arguments, timeout=1)
+        except (OSError, RedisError):
+            return None
+
     def flushall(self):
         self.command("FLUSHALL")
 
@@ -181,6 +200,24 @@ class RedisServer:
     # Inside
 
     def _launch(self):
+        # What a server wrote into it itself (whose replica it is, say) is kept over a restart.
+        if not self._config_is_written:
+            self._write_config()
+            self._config_is_written = True
+        if os.path.exists(self.socket):
+            os.unlink(self.socket)
+        self._process = self.arena.spawn(
+            self._command(),
+            host=self.host,
+            env=self._environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def _command(self):
+        return [self._program, str(self.config_path)]
+
+    def _write_config(self):
         lines = [
             "port %d" % self.port,
             "bind %s" % self.address,
@@ -194,17 +231,7 @@ class RedisServer:
             "appendfsync no",
             *self._config,
         ]
-        path = self.folder / "redis.conf"
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        if os.path.exists(self.socket):
-            os.unlink(self.socket)
-        self._process = self.arena.spawn(
-            [self._program, str(path)],
-            host=self.host,
-            env=self._environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        self.config_path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def _environment(self):
         if not self._fake_clock:
