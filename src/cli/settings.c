@@ -80,6 +80,9 @@ static int store(struct cli_settings *settings, size_t id, enum cli_source sourc
 {
     char problem[256];
 
+    /* A list is of one source. */
+    if (settings->places[id].kind == CLI_TEXTS && cli_source(settings, id) != source)
+        settings->places[id].to.texts->count = 0;
     settings->sources[id] = (unsigned char)source;
     if (cli_store(&settings->table->options[id], &settings->places[id], value, problem,
                   sizeof problem) == 0)

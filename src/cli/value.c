@@ -115,6 +115,14 @@ static const char *store_number(const char *text, const struct cli_place *place,
     return NULL;
 }
 
+static const char *add_text(const char *text, struct cli_texts *texts)
+{
+    if (texts->count == CLI_TEXTS_MOST)
+        return "is one too many: at most 32 may be given";
+    texts->list[texts->count++] = text;
+    return NULL;
+}
+
 /* Stores a value that was given. Returns NULL, or what is wrong with it, perhaps in `problem`. */
 static const char *store_text(const struct cli_option *option, const struct cli_place *place,
                               const char *value, char *problem, size_t size)
@@ -125,6 +133,8 @@ static const char *store_text(const struct cli_option *option, const struct cli_
     case CLI_TEXT:
         *place->to.text = value;
         return NULL;
+    case CLI_TEXTS:
+        return add_text(value, place->to.texts);
     case CLI_DURATION:
         return read_duration(value, place, place->to.ms);
     case CLI_FLAG:

@@ -31,9 +31,7 @@ static bool range_is_empty(const UriTextRangeA *range)
     return range->first == NULL || range->first == range->afterLast;
 }
 
-/* Copies [first, after) with its percent-escapes decoded. NULL when out of memory or where a NUL
- * byte was hidden in an escape; `*why` says which. */
-static char *decode(const char *first, const char *after, const char **why)
+char *redis_url_decode(const char *first, const char *after, const char **why)
 {
     char *text = strndup(first, (size_t)(after - first));
     const char *end;
@@ -80,12 +78,12 @@ static const char *take_user_info(const UriTextRangeA *range, struct redis_url *
     colon = memchr(range->first, ':', (size_t)(range->afterLast - range->first));
     user_end = colon != NULL ? colon : range->afterLast;
     if (user_end > range->first) {
-        url->user = decode(range->first, user_end, &why);
+        url->user = redis_url_decode(range->first, user_end, &why);
         if (url->user == NULL)
             return why;
     }
     if (colon != NULL && colon + 1 < range->afterLast) {
-        url->password = decode(colon + 1, range->afterLast, &why);
+        url->password = redis_url_decode(colon + 1, range->afterLast, &why);
         if (url->password == NULL)
             return why;
     }
@@ -113,7 +111,7 @@ static const char *take_tcp(const UriUriA *uri, struct redis_url *url)
     /* A variable that was empty must not make each machine ask a server of its own. */
     if (range_is_empty(&uri->hostText))
         return "has no host: write redis://127.0.0.1 where it is this machine";
-    url->host = decode(uri->hostText.first, uri->hostText.afterLast, &why);
+    url->host = redis_url_decode(uri->hostText.first, uri->hostText.afterLast, &why);
     if (url->host == NULL)
         return why;
     strcpy(url->port, DEFAULT_PORT);
@@ -121,6 +119,7 @@ static const char *take_tcp(const UriUriA *uri, struct redis_url *url)
         port = parse_number(uri->portText.first, uri->portText.afterLast, 65535);
         if (port < 1)
             return bad_port;
+        url->has_port = true;
         snprintf(url->port, sizeof url->port, "%hu", (unsigned short)port);
     }
     if (path == NULL || (path->next == NULL && range_is_empty(&path->text)))
@@ -145,7 +144,7 @@ static const char *take_path(const UriPathSegmentA *head, struct redis_url *url)
         return no_memory;
     url->path[0] = '\0';
     for (segment = head; segment != NULL; segment = segment->next) {
-        char *text = decode(segment->text.first, segment->text.afterLast, &why);
+        char *text = redis_url_decode(segment->text.first, segment->text.afterLast, &why);
 
         if (text == NULL)
             return why;
@@ -270,22 +269,31 @@ int redis_url_parse(const char *text, struct redis_url *url, char *error, size_t
     return -1;
 }
 
+/* Masks what `authority`, behind the slashes of an address, holds. Returns the end of it. */
+static char *mask_authority(char *authority)
+{
+    char *end = authority + strcspn(authority, "/?#");
+    char *at = memrchr(authority, '@', (size_t)(end - authority));
+
+    if (at == NULL)
+        return end;
+    char *colon = memchr(authority, ':', (size_t)(at - authority));
+    /* A user alone may be a password that lacks its colon. */
+    if (colon != NULL)
+        authority = colon + 1;
+    memset(authority, '*', (size_t)(at - authority));
+    return at;
+}
+
 void redis_url_mask(char *text)
 {
+    size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+");
     char *slashes = strstr(text, "://");
-    size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
 
     if (scheme == 0 || text + scheme != slashes)
         return;
-    char *first = slashes + 3;
-    char *at = memrchr(first, '@', strcspn(first, "/?#"));
-    if (at == NULL)
-        return;
-    char *colon = memchr(first, ':', (size_t)(at - first));
-    /* A user alone may be a password that lacks its colon. */
-    if (colon != NULL)
-        first = colon + 1;
-    memset(first, '*', (size_t)(at - first));
+    while (slashes != NULL)
+        slashes = strstr(mask_authority(slashes + 3), "://");
 }
 
 void redis_url_clear(struct redis_url *url)

@@ -9,12 +9,10 @@
 #include "leaderwrap/redis/password.h"
 #include "option_table.h"
 
-#define PASSWORD "LEADERWRAP_PASSWORD="
-
 static bool is_known(const char *entry, size_t length)
 {
     return cli_is_variable(&options_table, entry, length) || environment_is_ours(entry) ||
-           strncmp(entry, PASSWORD, strlen(PASSWORD)) == 0;
+           environment_is_secret(entry);
 }
 
 static void warn_of_variable(const char *entry, size_t length)
@@ -26,6 +24,13 @@ static void warn_of_variable(const char *entry, size_t length)
              length < 80 ? (int)length : 80, entry, near);
 }
 
+static void warn_of_file(const char *path)
+{
+    if (path != NULL && password_file_is_exposed(path))
+        log_line(LOG_LEVEL_WARNING, "exposed",
+                 "others may read the password file %.200s: chmod 600 takes that from them", path);
+}
+
 void advice_give(const struct options *options)
 {
     for (char **entry = environ; *entry != NULL; entry++) {
@@ -34,11 +39,8 @@ void advice_give(const struct options *options)
             !is_known(*entry, length))
             warn_of_variable(*entry, length);
     }
-    if (options->redis.password_file != NULL &&
-        password_file_is_exposed(options->redis.password_file))
-        log_line(LOG_LEVEL_WARNING, "exposed",
-                 "others may read the password file %.200s: chmod 600 takes that from them",
-                 options->redis.password_file);
+    warn_of_file(options->redis.password_file);
+    warn_of_file(options->redis.sentinel_password_file);
     if (options->mode == MODE_RUN && options->command == NULL)
         log_line(LOG_LEVEL_WARNING, "counter",
                  "no command was given: the built-in counter increments \"%.80s\" where the lease "

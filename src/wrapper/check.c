@@ -261,11 +261,11 @@ static void print_numbers(const struct options *options)
         {"outage of redis that is ridden out", timing->tolerated_outage_ms},
         {"failover after a crash, at worst", timing->worst_failover_ms + options->lock_delay_ms},
     };
-    char server[128], time[32];
+    char server[REDIS_SHOWN_SIZE], time[32];
 
     printf("%-38s%s\n", "lease key", options->key);
     printf("%-38s%s\n", "name", options->name);
-    printf("%-38s%s\n", "redis", redis_url_show(&options->redis.url, server, sizeof server));
+    printf("%-38s%s\n", "redis", redis_target_show(&options->redis, server, sizeof server));
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         printf("%-38s%s\n", lines[i].what, duration_format(time, sizeof time, lines[i].ms));
 }

@@ -22,7 +22,8 @@ static const char *const manager_variables[] = {
 #define MANAGER_COUNT (sizeof manager_variables / sizeof manager_variables[0])
 
 /* They hold our password, or may. An application that needs one has its own, such as REDIS_URL. */
-static const char *const secret_variables[] = {"LEADERWRAP_PASSWORD=", "LEADERWRAP_REDIS="};
+static const char *const secret_variables[] = {
+    "LEADERWRAP_PASSWORD=", "LEADERWRAP_REDIS=", "LEADERWRAP_SENTINEL_PASSWORD="};
 
 #define SECRET_COUNT (sizeof secret_variables / sizeof secret_variables[0])
 
@@ -39,10 +40,14 @@ bool environment_is_ours(const char *entry)
     return is_one_of(entry, own_variables, OWN_COUNT);
 }
 
+bool environment_is_secret(const char *entry)
+{
+    return is_one_of(entry, secret_variables, SECRET_COUNT);
+}
+
 static bool is_handed_on(const struct options *options, const char *entry)
 {
-    return !is_one_of(entry, own_variables, OWN_COUNT) &&
-           !is_one_of(entry, secret_variables, SECRET_COUNT) &&
+    return !is_one_of(entry, own_variables, OWN_COUNT) && !environment_is_secret(entry) &&
            (options->pass_notify || !is_one_of(entry, manager_variables, MANAGER_COUNT));
 }
 

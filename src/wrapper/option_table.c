@@ -89,11 +89,20 @@ static const struct cli_option rows[OPTION_COUNT] = {
 
     [OPTION_REDIS] = ROW("Redis", "redis", 'u', "URL",
                          "redis://[user:password@]host[:port][/db] or unix:///path[?db=N]; default "
-                         "$REDIS_URL, then redis://127.0.0.1:6379/0",
-                         .single = "the lease is kept on one server"),
+                         "$REDIS_URL, then redis://127.0.0.1:6379/0; again for each further "
+                         "sentinel or node"),
+    [OPTION_SENTINEL] = ROW(NULL, "sentinel", 0, "NAME",
+                            "--redis names sentinels, which know the server as NAME; or "
+                            "redis+sentinel://[user:password@]host[:26379][,host]/NAME[/db]"),
+    [OPTION_CLUSTER] =
+        ROW(NULL, "cluster", 0, NULL, "--redis names nodes of a cluster; some of them are enough"),
     [OPTION_PASSWORD_FILE] =
         ROW(NULL, "password-file", 0, "FILE",
             "the password is the file's first line, read again at each connect"),
+    [OPTION_SENTINEL_USER] = ROW(NULL, "sentinel-user", 0, "USER",
+                                 "who we are to the sentinels; those of a URL are the server's"),
+    [OPTION_SENTINEL_PASSWORD_FILE] =
+        ROW(NULL, "sentinel-password-file", 0, "FILE", "as --password-file, for the sentinels"),
     [OPTION_REQUEST_TIMEOUT] = ROW(NULL, "request-timeout", 0, "TIME",
                                    "how long an answer is waited for; at the second in a row the "
                                    "connection is made anew; default ttl/6, 100ms to 10s"),
@@ -133,8 +142,9 @@ const struct cli_table options_table = {
         "\n"
         "Each long option has an environment variable (LEADERWRAP_TTL=15s); the command line "
         "wins.\n"
-        "LEADERWRAP_PASSWORD is the password for a URL that has none. Times: 500ms 15s 5m 1h30m "
-        "1d.\n"
+        "LEADERWRAP_PASSWORD is the password for a URL that has none, "
+        "LEADERWRAP_SENTINEL_PASSWORD\n"
+        "that for sentinels. Times: 500ms 15s 5m 1h30m 1d.\n"
         "\n"
         "COMMAND finds LEADERWRAP_KEY, _ID, _NAME, _TTL_MS and _TOKEN in its environment. The "
         "token\n"

@@ -11,11 +11,10 @@
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/cli/help.h"
 #include "leaderwrap/cli/settings.h"
-#include "leaderwrap/redis/password.h"
 #include "leaderwrap/redis/store.h"
 #include "option_table.h"
+#include "redis_options.h"
 
-#define DEFAULT_REDIS   "redis://127.0.0.1:6379/0"
 #define DEFAULT_TTL_MS  15000
 #define DEFAULT_HOLD_MS 30000
 
@@ -36,8 +35,7 @@ struct raw {
     struct cli_settings given;
     const char *key;
     const char *name;
-    const char *redis;
-    const char *password_file;
+    struct redis_options redis;
     struct timing_request timing;
 };
 
@@ -88,8 +86,7 @@ static void place_values(struct cli_place *at, struct options *options, struct r
     at[OPTION_MAX_RUNTIME] = cli_duration(&options->max_runtime_ms);
     at[OPTION_CONFLICT_EXIT_CODE] = cli_number(&options->conflict_exit_code, 0, STATUS_MOST);
 
-    at[OPTION_REDIS] = cli_text(&raw->redis);
-    at[OPTION_PASSWORD_FILE] = cli_text(&raw->password_file);
+    redis_options_place(at, &raw->redis);
     at[OPTION_REQUEST_TIMEOUT] = cli_duration_above_0(&raw->timing.request_timeout_ms);
     at[OPTION_TAKEOVER] = cli_either(&options->server_clock, "observed", "server-clock");
     at[OPTION_ASSUME_FRESH] = cli_flag(&options->assume_fresh);
@@ -217,55 +214,6 @@ static int set_name(struct options *options, const struct raw *raw, char *error,
     cli_complain(&raw->given, OPTION_NAME, error, size, "the name \"%.*s\" %s", SHOWN_VALUE,
                  options->name, problem);
     return EXIT_USAGE;
-}
-
-/* Made absolute without resolving links: the keeper leaves the working directory, and whoever
- * rotates the secret may do so by moving a link. */
-static int set_password_file(struct options *options, const struct raw *raw, char *error,
-                             size_t size)
-{
-    const char *path = raw->password_file;
-    char *directory = path[0] == '/' ? NULL : getcwd(NULL, 0);
-    int length = asprintf(&options->redis.password_file, "%s%s%s",
-                          directory != NULL ? directory : "", directory != NULL ? "/" : "", path);
-    free(directory);
-    if (length < 0) {
-        options->redis.password_file = NULL;
-        return out_of_memory(error, size);
-    }
-    const char *problem = password_check_file(options->redis.password_file);
-    if (problem == NULL)
-        return 0;
-    cli_complain(&raw->given, OPTION_PASSWORD_FILE, error, size,
-                 "cannot read the password file %.*s: %s", SHOWN_VALUE, path, problem);
-    return EXIT_USAGE;
-}
-
-static int set_redis(struct options *options, const struct raw *raw, char *error, size_t size)
-{
-    const char *url = raw->redis != NULL ? raw->redis : getenv("REDIS_URL");
-    const char *password = getenv("LEADERWRAP_PASSWORD");
-    bool from_line = cli_source(&raw->given, OPTION_REDIS) == CLI_LINE;
-    char problem[256];
-
-    if (redis_url_parse(url != NULL ? url : DEFAULT_REDIS, &options->redis.url, problem,
-                        sizeof problem) != 0) {
-        cli_complain(&raw->given, OPTION_REDIS, error, size, "%s%s",
-                     raw->redis == NULL ? "REDIS_URL: " : "", problem);
-        return EXIT_USAGE;
-    }
-    options->redis.password_from = raw->redis == NULL ? "REDIS_URL"
-                                   : from_line        ? "--redis"
-                                                      : "LEADERWRAP_REDIS";
-    if (raw->password_file != NULL)
-        return set_password_file(options, raw, error, size);
-    if (options->redis.url.password == NULL && password != NULL) {
-        options->redis.password_from = "LEADERWRAP_PASSWORD";
-        options->redis.url.password = strdup(password);
-        if (options->redis.url.password == NULL)
-            return out_of_memory(error, size);
-    }
-    return 0;
 }
 
 /* Whether an option comes from the environment that another leaderwrap has made for its command. */
@@ -450,7 +398,7 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
     if (status == 0)
         status = set_name(options, &raw, error, error_size);
     if (status == 0)
-        status = set_redis(options, &raw, error, error_size);
+        status = redis_options_take(&raw.redis, &raw.given, &options->redis, error, error_size);
     if (status == 0)
         status = derive_timing(options, &raw, error, error_size);
     command_fingerprint(options->command, options->fingerprint);

@@ -20,7 +20,7 @@ void report_init(struct report *report, const struct options *options, int64_t n
 {
     memset(report, 0, sizeof *report);
     report->options = options;
-    trouble_init(&report->trouble, &options->redis.url, options->once, now_ns);
+    trouble_init(&report->trouble, &options->redis, options->once, now_ns);
 }
 
 static void set_status(struct report *report, const char *format, ...)

@@ -10,10 +10,11 @@
 
 #define OUTAGE_MS 60000
 
-void trouble_init(struct trouble *trouble, const struct redis_url *url, bool once, int64_t now_ns)
+void trouble_init(struct trouble *trouble, const struct redis_target *target, bool once,
+                  int64_t now_ns)
 {
     memset(trouble, 0, sizeof *trouble);
-    redis_url_show(url, trouble->server, sizeof trouble->server);
+    redis_target_show(target, trouble->server, sizeof trouble->server);
     trouble->once = once;
     outage_over(&trouble->outage, now_ns);
 }

@@ -13,10 +13,10 @@
 
 #include "leaderwrap/base/noise.h"
 #include "leaderwrap/election/election.h"
-#include "leaderwrap/redis/url.h"
+#include "leaderwrap/redis/target.h"
 
 struct trouble {
-    char server[128];              /* where Redis is, for people */
+    char server[REDIS_SHOWN_SIZE]; /* where Redis is, for people */
     bool once;                     /* who leaves soon says why then, and not at each try */
     char why[LEASE_TEXT_SIZE * 2]; /* why the connection failed last; empty: it does not answer */
     bool closed;                   /* it was lost, which the retry will tell */
@@ -26,7 +26,8 @@ struct trouble {
     struct outage outage;
 };
 
-void trouble_init(struct trouble *trouble, const struct redis_url *url, bool once, int64_t now_ns);
+void trouble_init(struct trouble *trouble, const struct redis_target *target, bool once,
+                  int64_t now_ns);
 
 /* Remembers an error of Redis, or why the connection was lost; it is told later. */
 void trouble_remember(struct trouble *trouble, const char *why);

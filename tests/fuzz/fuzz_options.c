@@ -116,6 +116,12 @@ static void check_options(const struct options *options, int argc, char **argv)
                options->restart == RESTART_NO);
     ORACLE(options->redis.url.is_unix ? options->redis.url.path != NULL
                                       : options->redis.url.host != NULL);
+    ORACLE(options->redis.kind == REDIS_SERVER ? options->redis.seed_count <= 1
+                                               : options->redis.seed_count >= 1);
+    ORACLE((options->redis.kind == REDIS_SENTINELS) == (options->redis.service != NULL));
+    ORACLE(options->redis.kind != REDIS_CLUSTER || options->redis.url.database == 0);
+    ORACLE(options->redis.sentinel_password_file == NULL ||
+           options->redis.sentinel_password_file[0] == '/');
     ORACLE(options->log_level <= LOG_LEVEL_DEBUG && options->log_format <= LOG_FORMAT_JSON);
     check_timing(&options->timing);
 }

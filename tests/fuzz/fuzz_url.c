@@ -1,13 +1,14 @@
 /*
- * Addresses of a server: redis_url_parse, redis_url_show.
+ * Addresses of a server, or of several: redis_url_parse, redis_url_show, redis_target_add.
  *
  * Oracle: whatever is accepted has fields within their bounds and, written out again with every
  * doubtful byte escaped, is read as the same address. Whatever is refused leaves nothing behind and
- * a printable sentence that holds nothing of the user information of the address.
+ * a printable sentence that holds nothing of the user information of the address. What is an
+ * address is also a target of one server, and each server in a target could be an address.
  */
 #include "fuzz.h"
 
-#include "leaderwrap/redis/url.h"
+#include "leaderwrap/redis/target.h"
 
 #define DATABASE_MOST 1000000
 #define SECRET        "zqSecretqz"
@@ -122,17 +123,58 @@ static void check_secrecy(const char *text)
     char *marked = malloc(strlen(text) + sizeof SECRET);
     char error[256] = "";
     struct redis_url url;
+    struct redis_target target = {0};
 
     if (marked == NULL)
         abort();
-    if (at != NULL) {
+    if (at != NULL && strstr(text, SECRET) == NULL) {
         sprintf(marked, "%.*s%s%s", (int)(at - text), text, SECRET, at);
         if (redis_url_parse(marked, &url, error, sizeof error) != 0)
             check_refusal(&url, error);
         ORACLE(strstr(error, SECRET) == NULL);
         redis_url_clear(&url);
+        error[0] = '\0';
+        (void)redis_target_add(&target, marked, error, sizeof error);
+        ORACLE(strstr(error, SECRET) == NULL);
+        redis_target_clear(&target);
     }
     free(marked);
+}
+
+static void check_target_fields(const struct redis_target *target)
+{
+    char shown[64];
+
+    ORACLE(target->kind == REDIS_SENTINELS || target->service == NULL);
+    ORACLE(target->seed_count <= REDIS_SEEDS_MAX);
+    ORACLE(target->url.is_unix ? target->seed_count == 0 : target->seed_count > 0);
+    ORACLE(target->service == NULL || redis_check_service(target->service) == NULL);
+    check_fields(&target->url);
+    for (size_t i = 0; i < target->seed_count; i++) {
+        struct redis_url url = {.host = target->seeds[i].host};
+
+        memcpy(url.port, target->seeds[i].port, sizeof url.port);
+        check_fields(&url);
+    }
+    /* One without a name is made whole by an option. */
+    if (target->kind != REDIS_SENTINELS || target->service != NULL)
+        ORACLE(redis_target_show(target, shown, sizeof shown) == shown &&
+               strlen(shown) < sizeof shown);
+}
+
+static void check_target(const char *text, bool is_address)
+{
+    char error[256] = "";
+    struct redis_target target = {0};
+
+    if (redis_target_add(&target, text, error, sizeof error) == 0) {
+        ORACLE(error[0] == '\0');
+        ORACLE(!is_address || (target.kind == REDIS_SERVER && target.seed_count <= 1));
+        check_target_fields(&target);
+    } else {
+        ORACLE(!is_address && error[0] != '\0' && is_printable(error));
+    }
+    redis_target_clear(&target);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -145,9 +187,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ORACLE(error[0] == '\0');
         check_fields(&url);
         check_round_trip(&url);
+        check_target(text,
+                     strchr(text, ',') == NULL && strstr(strstr(text, "://") + 3, "://") == NULL);
         redis_url_clear(&url);
     } else {
         check_refusal(&url, error);
+        check_target(text, false);
     }
     check_secrecy(text);
     free(text);

@@ -10,6 +10,7 @@ import sys
 # A line of a program, and whether it compiles.
 LINES = [
     ("place = cli_text(&text);", True),
+    ("place = cli_texts(&texts);", True),
     ("place = cli_flag(&flag);", True),
     ('place = cli_either(&flag, "no", "yes");', True),
     ("place = cli_duration(&ms);", True),
@@ -17,6 +18,7 @@ LINES = [
     ("place = cli_word(&color, words);", True),
     ("place = cli_constant(&color, RED);", True),
     ("place = cli_text(&ms);", False),
+    ("place = cli_texts(&text);", False),
     ("place = cli_flag(&number);", False),
     ('place = cli_either(&color, "no", "yes");', False),
     ("place = cli_duration(&number);", False),
@@ -36,6 +38,7 @@ struct cli_place make(void);
 struct cli_place make(void)
 {
     static const char *text;
+    static struct cli_texts texts;
     static bool flag;
     static int64_t ms;
     static int number;

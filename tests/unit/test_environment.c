@@ -29,6 +29,7 @@ static void own_variables_replace_inherited_ones(void **state)
     setenv("LEADERWRAP_TTL", "15s", 1);
     setenv("SOMETHING", "else", 1);
     setenv("LEADERWRAP_PASSWORD", "pw", 1);
+    setenv("LEADERWRAP_SENTINEL_PASSWORD", "pw", 1);
     setenv("LEADERWRAP_REDIS", "redis://:pw@h", 1);
     setenv("LEADERWRAP_PASSWORD_FILE", "/run/secrets/redis", 1);
     setenv("REDIS_URL", "redis://:pw@h", 1);
@@ -44,6 +45,7 @@ static void own_variables_replace_inherited_ones(void **state)
     assert_int_equal(count(environment, "SOMETHING=else"), 1);
     /* Our own password is nobody else's; what the application may have, it keeps. */
     assert_int_equal(count(environment, "LEADERWRAP_PASSWORD="), 0);
+    assert_int_equal(count(environment, "LEADERWRAP_SENTINEL_PASSWORD="), 0);
     assert_int_equal(count(environment, "LEADERWRAP_REDIS="), 0);
     assert_int_equal(count(environment, "LEADERWRAP_PASSWORD_FILE="), 1);
     assert_int_equal(count(environment, "REDIS_URL=redis://:pw@h"), 1);

@@ -59,13 +59,21 @@ static struct parsed assert_accepted(const char *line)
 
 static int clear_environment(void **state)
 {
-    static const char *const names[] = {"LEADERWRAP_KEY",        "LEADERWRAP_NAME",
-                                        "LEADERWRAP_TTL",        "LEADERWRAP_TOKEN",
-                                        "LEADERWRAP_PASSWORD",   "LEADERWRAP_ON_LOST",
-                                        "LEADERWRAP_LOCK_DELAY", "REDIS_URL",
-                                        "LEADERWRAP_REDIS",      "LEADERWRAP_ASSUME_FRESH",
-                                        "LEADERWRAP_LOG_LEVEL",  "LEADERWRAP_HEALTH_CMD",
-                                        "LEADERWRAP_ON_LOSE"};
+    static const char *const names[] = {"LEADERWRAP_KEY",
+                                        "LEADERWRAP_NAME",
+                                        "LEADERWRAP_TTL",
+                                        "LEADERWRAP_TOKEN",
+                                        "LEADERWRAP_PASSWORD",
+                                        "LEADERWRAP_ON_LOST",
+                                        "LEADERWRAP_LOCK_DELAY",
+                                        "REDIS_URL",
+                                        "LEADERWRAP_REDIS",
+                                        "LEADERWRAP_ASSUME_FRESH",
+                                        "LEADERWRAP_LOG_LEVEL",
+                                        "LEADERWRAP_HEALTH_CMD",
+                                        "LEADERWRAP_ON_LOSE",
+                                        "LEADERWRAP_SENTINEL",
+                                        "LEADERWRAP_SENTINEL_PASSWORD"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         unsetenv(names[i]);
@@ -360,6 +368,9 @@ static void what_may_be_a_secret_is_not_told(void **state)
         "--ttl redis://:s3cret@h backup",
         "--takeover redis://:s3cret@h backup",
         "--redis redis://:s3cret@h --redis redis://:s3cret@h backup",
+        "--redis redis://:s3cret@h,redis://:s3cret2@i backup",
+        "--redis redis+sentinel://:s3cret@h backup",
+        "redis+sentinel://:s3cret@h/lab backup",
         "--redis redis://:s3cret@h --wrong backup",
         "--redis redis://:s3cret@h:port backup",
         "--redis redis://:s3c/s3cret@h backup",
@@ -420,7 +431,9 @@ static void each_mistake_names_its_setting(void **state)
     assert_refused("--takeover force backup", "none of observed|server-clock");
     assert_refused("--log-level loud backup", "none of error|warning|info|debug");
     assert_refused("--log-format xml backup", "none of text|json");
-    assert_refused("--redis redis://a --redis redis://b backup", "given twice");
+    assert_refused("--redis redis://a --redis redis://b backup",
+                   "--redis: several addresses are those of sentinels, with --sentinel NAME, or of "
+                   "the nodes of a cluster, with --cluster");
     assert_refused("--redis http://a backup", "--redis: the address begins with neither");
     assert_refused("--key {a backup", "--key: cannot use the lease key");
     assert_refused("--name a#b backup", "--name: the name \"a#b\" may not contain #");
@@ -478,6 +491,58 @@ static void a_secret_never_gets_into_an_error(void **state)
     assert_int_equal(parsed.status, EXIT_USAGE);
     assert_null(strstr(parsed.error, "s3cret"));
     options_clear(&parsed.options);
+}
+
+static void an_address_that_repeats_names_sentinels_or_nodes(void **state)
+{
+    (void)state;
+    setenv("LEADERWRAP_REDIS", "redis://x,redis://y redis://z", 1);
+    assert_refused("backup", "LEADERWRAP_REDIS: several addresses");
+    struct parsed parsed = assert_accepted("--cluster backup");
+    assert_int_equal(parsed.options.redis.kind, REDIS_CLUSTER);
+    assert_int_equal(parsed.options.redis.seed_count, 3);
+    options_clear(&parsed.options);
+    parsed = assert_accepted("--redis redis://:pw@a --redis=redis://b:7/2 --sentinel lab backup");
+    assert_int_equal(parsed.options.redis.kind, REDIS_SENTINELS);
+    assert_int_equal(parsed.options.redis.seed_count, 2);
+    assert_string_equal(parsed.options.redis.service, "lab");
+    assert_string_equal(parsed.options.redis.seeds[0].port, "26379");
+    assert_string_equal(parsed.options.redis.seeds[1].port, "7");
+    assert_string_equal(parsed.options.redis.url.password, "pw");
+    assert_int_equal(parsed.options.redis.url.database, 2);
+    options_clear(&parsed.options);
+    setenv("LEADERWRAP_SENTINEL", "lab", 1);
+    assert_refused("--cluster backup", "leave out one of --sentinel and --cluster");
+    assert_refused("-u redis+sentinel://a/other backup", "names another master");
+    assert_refused("--sentinel az backup", "--sentinel: the option has a blank");
+    assert_refused("--sentinel= backup", "--sentinel: the option has no name");
+    parsed = assert_accepted("-u redis+sentinel://a backup");
+    assert_string_equal(parsed.options.redis.service, "lab");
+    options_clear(&parsed.options);
+    unsetenv("LEADERWRAP_SENTINEL");
+    assert_refused("-u redis+sentinel://a backup",
+                   "redis+sentinel://host/NAME, or give --sentinel");
+    assert_refused("-u redis://a/1 --cluster backup", "a cluster has the database 0 only");
+    assert_refused("-u unix:///run/s --cluster backup", "cannot be reached by unix://");
+}
+
+static void sentinels_have_a_password_of_their_own(void **state)
+{
+    (void)state;
+    setenv("LEADERWRAP_PASSWORD", "pw", 1);
+    setenv("LEADERWRAP_SENTINEL_PASSWORD", "spw", 1);
+    struct parsed parsed =
+        assert_accepted("-u redis+sentinel://me@a/lab --sentinel-user watcher backup");
+    assert_string_equal(parsed.options.redis.url.user, "me");
+    assert_string_equal(parsed.options.redis.url.password, "pw");
+    assert_string_equal(parsed.options.redis.sentinel_user, "watcher");
+    assert_string_equal(parsed.options.redis.sentinel_password, "spw");
+    options_clear(&parsed.options);
+    assert_refused("-u redis+sentinel://a/lab --sentinel-password-file /nonexistent/f backup",
+                   "--sentinel-password-file: cannot read the password file");
+    assert_refused("--sentinel-user watcher backup", "--sentinel-user is for sentinels");
+    assert_refused("--cluster --sentinel-password-file /f backup",
+                   "--sentinel-password-file is for sentinels");
 }
 
 static void the_password_of_the_environment_is_for_a_url_without(void **state)
@@ -548,6 +613,8 @@ int main(void)
         cmocka_unit_test_setup(other_words_for_the_same, clear_environment),
         cmocka_unit_test_setup(long_values_are_cut_in_messages, clear_environment),
         cmocka_unit_test_setup(a_secret_never_gets_into_an_error, clear_environment),
+        cmocka_unit_test_setup(an_address_that_repeats_names_sentinels_or_nodes, clear_environment),
+        cmocka_unit_test_setup(sentinels_have_a_password_of_their_own, clear_environment),
         cmocka_unit_test_setup(the_password_of_the_environment_is_for_a_url_without,
                                clear_environment),
         cmocka_unit_test_setup(a_password_file_becomes_absolute, clear_environment),

@@ -27,7 +27,7 @@ struct fixture {
 
 static void begin(struct fixture *f, enum election_state state, bool once)
 {
-    static const struct redis_url url = {.is_unix = true, .path = (char *)"/r"};
+    static const struct redis_target target = {.url = {.is_unix = true, .path = (char *)"/r"}};
     const struct timing_request request = timing_request_of(15000);
     char name[] = "/tmp/leaderwrap-test-XXXXXX", error[256];
 
@@ -35,7 +35,7 @@ static void begin(struct fixture *f, enum election_state state, bool once)
     assert_int_equal(timing_derive(&request, &f->election.config.timing, error, sizeof error), 0);
     f->election.state = state;
     f->election.term.deadlines = timing_deadlines(&f->election.config.timing, BEGAN_MS * NS_PER_MS);
-    trouble_init(&f->trouble, &url, once, BEGAN_MS * NS_PER_MS);
+    trouble_init(&f->trouble, &target, once, BEGAN_MS * NS_PER_MS);
     f->file = mkstemp(name);
     assert_true(f->file >= 0);
     unlink(name);

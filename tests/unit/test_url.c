@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "leaderwrap/redis/target.h"
+#include "leaderwrap/redis/url.h"
 
 /* struct redis_url, but with constant texts. */
 struct expected {
@@ -194,23 +194,10 @@ static void passwords_are_masked_in_place(void **state)
     assert_masked("redis://:@h", "redis://:@h");
     assert_masked("echo redis://:pw@h", "echo redis://:pw@h");
     assert_masked("://:pw@h", "://:pw@h");
+    assert_masked("redis+sentinel://me:pw@a,b/lab", "redis+sentinel://me:**@a,b/lab");
+    assert_masked("redis://:pw@a,redis://b/1 redis://:pw@c",
+                  "redis://:**@a,redis://b/1 redis://:**@c");
     assert_masked("", "");
-}
-
-/* What is told of a refused password: the file comes before whatever set the URL's. */
-static void a_target_says_where_its_password_is_from(void **state)
-{
-    struct redis_target target = {0};
-
-    (void)state;
-    assert_string_equal(redis_target_password_from(&target), "the URL");
-    target.password_from = "REDIS_URL";
-    assert_string_equal(redis_target_password_from(&target), "REDIS_URL");
-    target.password_file = strdup("/run/secrets/redis");
-    assert_string_equal(redis_target_password_from(&target), "/run/secrets/redis");
-    redis_target_clear(&target);
-    redis_target_clear(&target);
-    assert_string_equal(redis_target_password_from(&target), "REDIS_URL");
 }
 
 int main(void)
@@ -220,7 +207,6 @@ int main(void)
         cmocka_unit_test(refuses_bad_addresses),
         cmocka_unit_test(cuts_what_does_not_fit),
         cmocka_unit_test(passwords_are_masked_in_place),
-        cmocka_unit_test(a_target_says_where_its_password_is_from),
     };
 
     return cmocka_run_group_tests_name("url", tests, NULL, NULL);

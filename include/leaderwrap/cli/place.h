@@ -7,7 +7,10 @@
 #define LEADERWRAP_CLI_PLACE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#define CLI_TEXTS_MOST 32
 
 /* One of the words that an option takes. A list of them ends with a word that is NULL. */
 struct cli_word {
@@ -15,9 +18,16 @@ struct cli_word {
     unsigned value;
 };
 
+/* The values of an option that may be given several times, in their order. */
+struct cli_texts {
+    const char *list[CLI_TEXTS_MOST];
+    size_t count;
+};
+
 enum cli_kind {
     CLI_NOWHERE, /* a row without a place is the program's mistake: see cli_begin */
     CLI_TEXT,
+    CLI_TEXTS,
     CLI_FLAG,
     CLI_CONSTANT,
     CLI_EITHER,
@@ -31,6 +41,7 @@ struct cli_place {
     enum cli_kind kind;
     union {
         const char **text;
+        struct cli_texts *texts;
         bool *flag;     /* CLI_FLAG, CLI_EITHER */
         unsigned *word; /* CLI_CONSTANT, CLI_WORD */
         int64_t *ms;
@@ -56,6 +67,13 @@ struct cli_place {
 static inline struct cli_place cli_text(const char **text)
 {
     return (struct cli_place){.kind = CLI_TEXT, .to.text = text};
+}
+
+/* Any text, and any number of them up to CLI_TEXTS_MOST. Those of the command line replace that of
+ * the environment. */
+static inline struct cli_place cli_texts(struct cli_texts *texts)
+{
+    return (struct cli_place){.kind = CLI_TEXTS, .to.texts = texts};
 }
 
 /* True where it is given; in the environment 1, yes, true, on, or 0, no, false, off. */

@@ -12,6 +12,7 @@ struct redis_url {
     bool is_unix;
     char *host; /* TCP: name or address, no brackets */
     char port[6];
+    bool has_port;  /* it was given, and is not the usual one that was put there */
     char *path;     /* unix: the socket */
     char *user;     /* NULL: none */
     char *password; /* NULL: none */
@@ -25,8 +26,12 @@ int redis_url_parse(const char *text, struct redis_url *url, char *error, size_t
 /* Wipes the password and frees the strings. A zeroed url is fine. */
 void redis_url_clear(struct redis_url *url);
 
+/* Copies [first, after) with its percent-escapes decoded; the caller frees it. NULL when out of
+ * memory or where a NUL byte was hidden in an escape; `*why` says which, as "has a %00 in it". */
+char *redis_url_decode(const char *first, const char *after, const char **why);
+
 /* Overwrites with stars, in place, what may be a password in `text`, if that is an address with
- * one; a user without one counts as such. */
+ * one, or several with something between them; a user without one counts as such. */
 void redis_url_mask(char *text);
 
 /* Writes where the server is, without any secret: "127.0.0.1:6379", "[::1]:6379",
