@@ -161,9 +161,10 @@ def test_urls_that_are_none(refuse, url, words):
         assert "hidden" not in told
 
 
-def test_one_server_only(refuse):
+def test_several_addresses_need_to_be_told_what_they_are_of(refuse):
     told = refuse("--redis", "redis://127.0.0.1")
-    assert "--redis was given twice" in told
+    assert "--redis: several addresses" in told
+    assert "--sentinel NAME" in told and "--cluster" in told
 
 
 @pytest.mark.parametrize(
