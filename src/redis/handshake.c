@@ -1,4 +1,4 @@
-/* AUTH and SELECT, sent in one go and answered in order. */
+/* AUTH, SELECT and ROLE, sent in one go and answered in order. */
 #include "handshake.h"
 
 #include <hiredis/hiredis.h>
@@ -86,6 +86,20 @@ static int say_select(struct handshake *handshake, const struct redis_target *ta
     return say(words, 2, argv);
 }
 
+/* A sentinel names a server that is one no more, or not yet
+ * (https://redis.io/docs/latest/develop/reference/sentinel-clients/). */
+static int say_role(struct handshake *handshake, const struct redis_target *target,
+                    struct words *words)
+{
+    const char *argv[] = {"ROLE"};
+
+    if (target->kind != REDIS_SENTINELS)
+        return 0;
+    expect(handshake, "role", false);
+    handshake->steps[handshake->count - 1].is_role = true;
+    return say(words, 1, argv);
+}
+
 int handshake_begin(struct handshake *handshake, const struct redis_target *target, char **bytes,
                     size_t *length, struct handshake_refusal *refusal)
 {
@@ -102,6 +116,8 @@ int handshake_begin(struct handshake *handshake, const struct redis_target *targ
         say_auth(handshake, target, from_file != NULL ? from_file : target->url.password, &words);
     if (result == 0)
         result = say_select(handshake, target, &words);
+    if (result == 0)
+        result = say_role(handshake, target, &words);
     password_free(from_file);
     if (result != 0) {
         handshake_free_words(words.bytes, words.length);
@@ -134,14 +150,45 @@ static void refuse(const char *what, const char *hint, const char *error, const 
              ours && *hint != '\0' ? "; " : "", ours ? hint : "");
 }
 
+/* The first word of an answer to ROLE; NULL for anything else
+ * (https://redis.io/docs/latest/commands/role/). */
+static const char *role_of(const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 || reply->element[0] == NULL ||
+        reply->element[0]->type != REDIS_REPLY_STRING)
+        return NULL;
+    return reply->element[0]->str;
+}
+
+/* Returns 0 for a master. */
+static int hear_role(const redisReply *reply, const char *where, struct handshake_refusal *refusal)
+{
+    const char *role = role_of(reply);
+
+    if (role != NULL && strcmp(role, "master") == 0)
+        return 0;
+    refusal->failure = role != NULL ? LEASE_FAILURE_ROLE : LEASE_FAILURE_TRANSIENT;
+    if (role != NULL)
+        snprintf(refusal->why, sizeof refusal->why,
+                 "redis at %s is not the master that the sentinels name it as, but a %.40s", where,
+                 strcmp(role, "slave") == 0 ? "replica" : role);
+    else
+        snprintf(refusal->why, sizeof refusal->why,
+                 "protocol error: redis at %s answered something that is no role", where);
+    return -1;
+}
+
 int handshake_hear(struct handshake *handshake, const redisReply *reply, const char *where,
                    struct handshake_refusal *refusal)
 {
     CHECK(!handshake_is_over(handshake));
     const char *what = handshake->steps[handshake->heard].what;
     const char *hint = handshake->steps[handshake->heard].hinted ? handshake->hint : "";
+    bool is_role = handshake->steps[handshake->heard].is_role;
 
     handshake->heard++;
+    if (is_role && reply->type != REDIS_REPLY_ERROR)
+        return hear_role(reply, where, refusal);
     if (reply->type == REDIS_REPLY_STATUS)
         return 0;
     if (reply->type == REDIS_REPLY_ERROR) {

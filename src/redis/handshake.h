@@ -1,7 +1,8 @@
 /*
  * What is said on a new connection before anything else, and whether the answers let it be used:
- * AUTH and SELECT. No socket: words out, replies in. Whoever is refused here must not run anything,
- * for it would be in another database, or as another user.
+ * AUTH and SELECT; and ROLE, where others said that the server is the master. No socket: words out,
+ * replies in. Whoever is refused here must not run anything, for it would be in another database,
+ * as another user, or on a replica.
  */
 #ifndef LEADERWRAP_REDIS_HANDSHAKE_H
 #define LEADERWRAP_REDIS_HANDSHAKE_H
@@ -12,7 +13,7 @@
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/redis/target.h"
 
-#define HANDSHAKE_STEPS_MAX 2
+#define HANDSHAKE_STEPS_MAX 3
 #define HANDSHAKE_HINT_SIZE 260
 #define HANDSHAKE_WHY_SIZE  900
 
@@ -22,6 +23,7 @@ struct handshake {
     struct {
         const char *what; /* the part of the target that it is about: "password" */
         bool hinted;      /* `hint` says more about it where it is refused */
+        bool is_role;     /* the answer is that of ROLE, and has to begin with "master" */
     } steps[HANDSHAKE_STEPS_MAX];
     int count;
     int heard;                      /* answers so far */

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* More than any reply that leaderwrap asks for. */
-#define REPLY_ELEMENTS_MAX 64
+#define REPLY_ELEMENTS_MAX 128
 #define REPLY_DEPTH_MAX    3
 #define REPLY_BYTES_MAX    ((size_t)1024 * 1024)
 

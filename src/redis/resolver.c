@@ -106,6 +106,8 @@ static void begin(struct route *route)
 /* Who the host is, and its number where that says something new. */
 static void name_hop(const struct resolver *resolver, struct route_hop *hop)
 {
+    snprintf(hop->host, sizeof hop->host, "%s", resolver->config.target->url.host);
+    memcpy(hop->port, resolver->config.target->url.port, sizeof hop->port);
     redis_url_show(&resolver->config.target->url, hop->where, sizeof hop->where);
     if (resolver->numeric)
         return;

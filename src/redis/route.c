@@ -5,9 +5,12 @@
 
 #include "local.h"
 #include "resolver.h"
+#include "sentinel.h"
 
 int route_new(struct route **out, const struct route_config *config)
 {
+    if (config->target->kind == REDIS_SENTINELS)
+        return sentinel_new(out, config);
     return config->target->url.is_unix ? local_new(out, config) : resolver_new(out, config);
 }
 

@@ -17,6 +17,7 @@
 #include "leaderwrap/redis/target.h"
 
 #define ROUTE_WHERE_SIZE 256
+#define ROUTE_HOST_SIZE  256 /* a DNS name has 253 bytes at most */
 #define ROUTE_WHY_SIZE   512
 
 /* One address, and what it is called. */
@@ -27,6 +28,8 @@ struct route_hop {
         struct sockaddr_in6 v6;
         struct sockaddr_un local;
     } address;
+    char host[ROUTE_HOST_SIZE]; /* name or number, which a certificate has to be for; or empty */
+    char port[6];
     char where[ROUTE_WHERE_SIZE];  /* "redis.example:6379", "/run/redis.sock" */
     char number[INET6_ADDRSTRLEN]; /* the address, where `where` has a name; else empty */
 };

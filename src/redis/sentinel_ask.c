@@ -1,0 +1,218 @@
+/* Questions to sentinels. Each is two commands that leave together and are answered in order. */
+#include "sentinel_ask.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "leaderwrap/redis/errors.h"
+#include "words.h"
+
+struct question {
+    int awaited; /* answers that may still come, or NULL in their place */
+    sentinel_answer_fn *answered;
+    sentinel_peers_fn *told;
+    void *context;
+    struct sentinel_answer answer;
+    struct sentinel_peers peers; /* only of a question for them */
+};
+
+static bool is_text(const redisReply *reply)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_STRING;
+}
+
+int sentinel_read_address(const redisReply *reply, struct place *place)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !is_text(reply->element[0]) ||
+        !is_text(reply->element[1]))
+        return -1;
+    return place_set(place, reply->element[0]->str, reply->element[0]->len, reply->element[1]->str,
+                     reply->element[1]->len);
+}
+
+/* The value of `name` in names and values by turns; NULL where there is none. */
+static const redisReply *value_of(const redisReply *reply, const char *name)
+{
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY)
+        return NULL;
+    for (size_t i = 0; i + 1 < reply->elements; i += 2)
+        if (is_text(reply->element[i]) && strcmp(reply->element[i]->str, name) == 0)
+            return is_text(reply->element[i + 1]) ? reply->element[i + 1] : NULL;
+    return NULL;
+}
+
+int sentinel_read_epoch(const redisReply *reply, uint64_t *epoch)
+{
+    const redisReply *value = value_of(reply, "config-epoch");
+    int64_t number;
+
+    if (value == NULL || number_parse(value->str, value->len, INT64_MAX, &number) != 0)
+        return -1;
+    *epoch = (uint64_t)number;
+    return 0;
+}
+
+int sentinel_read_id(const redisReply *reply, char *id)
+{
+    if (!is_text(reply) || reply->len != SENTINEL_ID_SIZE - 1 ||
+        strspn(reply->str, "0123456789abcdef") != reply->len)
+        return -1;
+    memcpy(id, reply->str, SENTINEL_ID_SIZE);
+    return 0;
+}
+
+static int read_peer(const redisReply *reply, struct sentinel_peer *peer)
+{
+    const redisReply *host = value_of(reply, "ip");
+    const redisReply *port = value_of(reply, "port");
+    const redisReply *id = value_of(reply, "runid");
+
+    if (host == NULL || port == NULL || id == NULL || sentinel_read_id(id, peer->id) != 0)
+        return -1;
+    return place_set(&peer->place, host->str, host->len, port->str, port->len);
+}
+
+int sentinel_read_peers(const redisReply *reply, struct sentinel_peers *peers)
+{
+    if (reply->type != REDIS_REPLY_ARRAY)
+        return -1;
+    peers->count = 0;
+    for (size_t i = 0; i < reply->elements && peers->count < SENTINEL_PEERS_MAX; i++)
+        if (read_peer(reply->element[i], &peers->list[peers->count]) == 0)
+            peers->count++;
+    return 0;
+}
+
+static void fail(struct sentinel_answer *answer, const redisReply *reply)
+{
+    static const char unknown[] = "ERR unknown command";
+
+    answer->says = SENTINEL_REFUSES;
+    if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, unknown, sizeof unknown - 1) == 0) {
+        answer->failure = LEASE_FAILURE_CONFIGURATION;
+        snprintf(answer->text, sizeof answer->text,
+                 "it is a server and no sentinel; sentinels have the port 26379, as a rule");
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        answer->failure = error_class(reply->str);
+        error_explain(reply->str, answer->text, sizeof answer->text);
+    } else {
+        answer->failure = LEASE_FAILURE_TRANSIENT;
+        snprintf(answer->text, sizeof answer->text,
+                 "it answered something that no sentinel says to SENTINEL");
+    }
+}
+
+/* Counts an answer. Returns the question where it was not the last one. */
+static struct question *next_awaited(struct question *question)
+{
+    if (--question->awaited > 0)
+        return question;
+    free(question);
+    return NULL;
+}
+
+static void on_address(void *context, const redisReply *reply)
+{
+    struct question *question = context;
+
+    if (reply != NULL && reply->type == REDIS_REPLY_NIL)
+        question->answer.says = SENTINEL_UNAWARE;
+    else if (reply != NULL && sentinel_read_address(reply, &question->answer.place) != 0)
+        fail(&question->answer, reply);
+    next_awaited(question);
+}
+
+static void on_master(void *context, const redisReply *reply)
+{
+    struct question *question = context;
+    struct sentinel_answer answer = question->answer;
+    sentinel_answer_fn *answered = question->answered;
+    void *owner = question->context;
+
+    if (reply != NULL && answer.says == SENTINEL_NAMES &&
+        sentinel_read_epoch(reply, &answer.epoch) != 0)
+        fail(&answer, reply);
+    next_awaited(question);
+    if (reply != NULL)
+        answered(owner, &answer);
+}
+
+static void on_id(void *context, const redisReply *reply)
+{
+    struct question *question = context;
+
+    if (reply != NULL && sentinel_read_id(reply, question->peers.id) != 0)
+        question->peers.id[0] = '\0';
+    next_awaited(question);
+}
+
+static void on_peers(void *context, const redisReply *reply)
+{
+    struct question *question = context;
+
+    if (reply != NULL) {
+        bool told =
+            question->peers.id[0] != '\0' && sentinel_read_peers(reply, &question->peers) == 0;
+        /* It goes away before its function, for the connection may go in that. */
+        struct question kept = *question;
+        next_awaited(question);
+        kept.told(kept.context, told ? &kept.peers : NULL);
+        return;
+    }
+    next_awaited(question);
+}
+
+/* Sends two commands. Where the second cannot be sent, the first's answer is all that comes; then
+ * nobody is called. */
+static int send_both(struct connection *connection, struct question *question,
+                     const char *const first[2], connection_reply_fn *on_first,
+                     const char *const second[2], connection_reply_fn *on_second)
+{
+    const char *argv[2][3] = {{"SENTINEL", first[0], first[1]}, {"SENTINEL", second[0], second[1]}};
+    connection_reply_fn *functions[] = {on_first, on_second};
+    int error = 0;
+
+    for (int i = 0; i < 2 && error == 0; i++) {
+        int argc = argv[i][2] != NULL ? 3 : 2;
+        size_t lengths[3];
+
+        for (int j = 0; j < argc; j++)
+            lengths[j] = strlen(argv[i][j]);
+        question->awaited++;
+        error = connection_send(connection, argc, argv[i], lengths, functions[i], question);
+        if (error != 0)
+            next_awaited(question);
+    }
+    return error;
+}
+
+int sentinel_ask(struct connection *connection, const char *service, sentinel_answer_fn *function,
+                 void *context)
+{
+    const char *const address[] = {"GET-MASTER-ADDR-BY-NAME", service};
+    const char *const master[] = {"MASTER", service};
+    struct question *question = calloc(1, sizeof *question);
+
+    if (question == NULL)
+        return -ENOMEM;
+    question->answered = function;
+    question->context = context;
+    return send_both(connection, question, address, on_address, master, on_master);
+}
+
+int sentinel_ask_peers(struct connection *connection, const char *service,
+                       sentinel_peers_fn *function, void *context)
+{
+    const char *const id[] = {"MYID", NULL};
+    const char *const peers[] = {"SENTINELS", service};
+    struct question *question = calloc(1, sizeof *question);
+
+    if (question == NULL)
+        return -ENOMEM;
+    question->told = function;
+    question->context = context;
+    return send_both(connection, question, id, on_id, peers, on_peers);
+}
