@@ -443,6 +443,11 @@ bool connection_is_open(const struct connection *connection)
     return connection->state == CONNECTION_OPEN;
 }
 
+const struct route_hop *connection_hop(const struct connection *connection)
+{
+    return &connection->hop;
+}
+
 static void on_connection_closed(uv_handle_t *handle)
 {
     free(handle->data);

@@ -16,6 +16,7 @@
 #include "leaderwrap/redis/errors.h"
 #include "scripts.h"
 #include "verdict.h"
+#include "witnesses.h"
 
 #define KEY_MAX     512
 #define NUMBER_SIZE 24
@@ -48,7 +49,8 @@ struct request {
 struct store {
     struct store_config config;
     struct connection *connection;
-    uint64_t newest; /* the number of the last request: those before it are given up */
+    struct witnesses *witnesses; /* NULL: there are none */
+    uint64_t newest;             /* the number of the last request: those before it are given up */
     /* What was learnt of the server. It may be another one on the next connection, so it is kept no
      * longer than a connection; but where that ended with the lesson the next one begins with it,
      * or a server that hangs up behind each answer would never get as far as to run a script. */
@@ -399,6 +401,12 @@ void store_send(struct store *store, const struct lease_request *request)
     }
 }
 
+void store_poll(struct store *store, uint64_t poll)
+{
+    if (store->witnesses != NULL)
+        witnesses_poll(store->witnesses, poll);
+}
+
 static void start_plain(struct store *store, uint64_t number, int argc, const char *const *argv,
                         int reply_type)
 {
@@ -427,12 +435,21 @@ void store_send_ping(struct store *store, uint64_t request)
     start_plain(store, request, 1, argv, REDIS_REPLY_STATUS);
 }
 
+/* The connection goes nowhere. */
+static void unlink_witnesses(struct store *store)
+{
+    if (store->witnesses != NULL)
+        witnesses_link(store->witnesses, NULL);
+}
+
 static void on_open(void *context)
 {
     struct store *store = context;
 
     if (store->served)
         store->plain = store->whole = store->served = false;
+    if (store->witnesses != NULL)
+        witnesses_link(store->witnesses, connection_hop(store->connection));
     store->config.callbacks.on_open(store->config.context);
 }
 
@@ -440,7 +457,29 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
 {
     struct store *store = context;
 
+    unlink_witnesses(store);
     store->config.callbacks.on_closed(store->config.context, failure, why);
+}
+
+static void on_vote(void *context, const struct lease_vote *vote)
+{
+    struct store *store = context;
+
+    store->config.callbacks.on_vote(store->config.context, vote);
+}
+
+static int make_witnesses(struct store *store)
+{
+    const struct witnesses_config config = {.loop = store->config.loop,
+                                            .target = store->config.target,
+                                            .timeout_ms = store->config.timeout_ms,
+                                            .on_vote = on_vote,
+                                            .context = store};
+
+    if (!redis_target_has_witnesses(store->config.target) ||
+        store->config.callbacks.on_vote == NULL)
+        return 0;
+    return witnesses_new(&store->witnesses, &config);
 }
 
 static void store_clear(struct store *store)
@@ -473,7 +512,10 @@ int store_new(struct store **out, const struct store_config *config)
     if (store->keys[KEY_HOLDER] != NULL && store->keys[KEY_TERM] != NULL &&
         store->keys[KEY_HISTORY] != NULL && store->channel != NULL)
         error = connection_new(&store->connection, &connection);
+    if (error == 0)
+        error = make_witnesses(store);
     if (error != 0) {
+        connection_free(store->connection);
         store_clear(store);
         return error;
     }
@@ -483,11 +525,15 @@ int store_new(struct store **out, const struct store_config *config)
 
 void store_open(struct store *store)
 {
+    unlink_witnesses(store);
+    if (store->witnesses != NULL)
+        witnesses_start(store->witnesses);
     connection_open(store->connection);
 }
 
 void store_close(struct store *store)
 {
+    unlink_witnesses(store);
     connection_close(store->connection);
 }
 
@@ -497,5 +543,6 @@ void store_free(struct store *store)
         return;
     /* Nothing of the store is touched from the loop after this. */
     connection_free(store->connection);
+    witnesses_free(store->witnesses);
     store_clear(store);
 }

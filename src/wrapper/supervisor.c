@@ -124,7 +124,8 @@ static void perform(struct supervisor *supervisor, const struct election_action 
     case ACTION_SEND:
         send_request(supervisor, &action->send);
         break;
-    case ACTION_POLL: /* no target has witnesses */
+    case ACTION_POLL:
+        store_poll(supervisor->store, action->poll);
         break;
     case ACTION_WATCH:
         watcher_start(supervisor->watcher);
@@ -246,6 +247,14 @@ static void on_reply(void *context, const struct lease_reply *reply)
     trouble_answered(&supervisor->report.trouble);
     if (reply->verdict == LEASE_FAILED)
         trouble_remember(&supervisor->report.trouble, reply->text);
+    feed(supervisor, &event);
+}
+
+static void on_vote(void *context, const struct lease_vote *vote)
+{
+    struct supervisor *supervisor = context;
+    struct election_event event = {.kind = EVENT_VOTE, .vote = vote};
+
     feed(supervisor, &event);
 }
 
@@ -488,7 +497,10 @@ static int open_redis(struct supervisor *supervisor)
         .timeout_ms = options->timing.request_timeout_ms,
         .server_clock = options->server_clock,
         .assume_fresh = options->assume_fresh,
-        .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_reply = on_reply},
+        .callbacks = {.on_open = on_open,
+                      .on_closed = on_closed,
+                      .on_reply = on_reply,
+                      .on_vote = on_vote},
         .context = supervisor,
     };
     struct watcher_config watcher = {
@@ -565,6 +577,7 @@ int supervisor_run(const struct supervisor_config *config)
     struct election_config election = {
         .timing = options->timing,
         .server_clock = options->server_clock,
+        .witnesses = redis_target_has_witnesses(&options->redis),
         .assume_fresh = options->assume_fresh,
         .exit_on_lost = options->exit_on_lost,
         .no_release = options->no_release,

@@ -32,6 +32,9 @@ static void perform(struct will *will, const struct election_action *action)
         store_send(will->store, &request);
         break;
     }
+    case ACTION_POLL:
+        store_poll(will->store, action->poll);
+        break;
     case ACTION_TELL:
         will->released = will->released || action->note.kind == NOTE_RELEASED;
         break;
@@ -39,7 +42,6 @@ static void perform(struct will *will, const struct election_action *action)
         uv_stop(&will->loop);
         break;
     /* There is nothing left to run, to stop or to wait for. */
-    case ACTION_POLL:
     case ACTION_WATCH:
     case ACTION_UNWATCH:
     case ACTION_START:
@@ -103,11 +105,18 @@ static void on_reply(void *context, const struct lease_reply *reply)
     feed(context, &(struct election_event){.kind = EVENT_REPLY, .reply = reply});
 }
 
+static void on_vote(void *context, const struct lease_vote *vote)
+{
+    feed(context, &(struct election_event){.kind = EVENT_VOTE, .vote = vote});
+}
+
 /* Returns 0, or -1 where there is no memory or no randomness for it. */
 static int begin(struct will *will, const struct options *options, const char *id,
                  const struct keeper_term *term)
 {
-    struct election_config config = {.timing = options->timing, .hold_ms = options->hold_ms};
+    struct election_config config = {.timing = options->timing,
+                                     .witnesses = redis_target_has_witnesses(&options->redis),
+                                     .hold_ms = options->hold_ms};
     const struct election_legacy legacy = {
         .token = term->token,
         .version = term->version,
@@ -123,7 +132,10 @@ static int begin(struct will *will, const struct options *options, const char *i
         .ttl_ms = options->timing.ttl_ms,
         .timeout_ms = options->timing.request_timeout_ms,
         .server_clock = options->server_clock,
-        .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_reply = on_reply},
+        .callbacks = {.on_open = on_open,
+                      .on_closed = on_closed,
+                      .on_reply = on_reply,
+                      .on_vote = on_vote},
         .context = will,
     };
 

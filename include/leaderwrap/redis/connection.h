@@ -24,6 +24,7 @@
 
 struct redisReply;
 struct connection;
+struct route_hop;
 
 struct connection_callbacks {
     /* The connection is up, user and database are as the URL says; requests may be sent. */
@@ -63,6 +64,9 @@ void connection_open(struct connection *connection);
 void connection_close(struct connection *connection);
 
 bool connection_is_open(const struct connection *connection);
+
+/* Where it goes, while it is open (redis/route.h). */
+const struct route_hop *connection_hop(const struct connection *connection);
 
 /* Sends one command. `reply` is called once: with its answer, or with NULL. It is itself NULL where
  * the answer comes through on_message (SUBSCRIBE, and PING after it). Returns 0, or -errno and

@@ -26,6 +26,8 @@ struct store_callbacks {
     /* As connection's on_closed: the outcome of a pending request is unknown. */
     void (*on_closed)(void *context, enum lease_failure failure, const char *why);
     void (*on_reply)(void *context, const struct lease_reply *reply);
+    /* What one witness answered to a poll. NULL: nobody polls. */
+    void (*on_vote)(void *context, const struct lease_vote *vote);
 };
 
 struct store_config {
@@ -60,6 +62,11 @@ void store_free(struct store *store);
  * lost before it, on_closed comes instead; neither comes for a request that was sent while not open
  * or for which there was no memory. The nonce must be fresh, 1 to 16 letters and digits. */
 void store_send(struct store *store, const struct lease_request *request);
+
+/* Asks all witnesses where the master is, of a target that has some. Each answer comes through
+ * on_vote with the same number, which is not 0, until there is a new poll; some may never answer.
+ */
+void store_poll(struct store *store, uint64_t poll);
 
 /* Deletes the three keys (of the scratch key of --check). The answer is LEASE_RELEASED or
  * LEASE_FAILED. */
