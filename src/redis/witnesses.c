@@ -45,7 +45,7 @@ struct witness {
     struct witness *next;
     struct witnesses *owner;
     bool configured;
-    struct place place; /* of one that was told of */
+    struct place place; /* where it is, as it was configured or told */
     struct redis_target target;
     struct connection *connection;
     uv_timer_t timer; /* bounds an answer, or ends a back-off */
@@ -310,6 +310,7 @@ static int add(struct witnesses *witnesses, const char *host, const char *port,
         return error;
     }
     witness->owner = witnesses;
+    (void)place_set(&witness->place, host, strlen(host), port, strlen(port));
     witness->backoff_ms = BACKOFF_MIN_MS;
     /* Cannot fail (uv_timer_init). */
     uv_timer_init(witnesses->config.loop, &witness->timer);
@@ -319,6 +320,15 @@ static int add(struct witnesses *witnesses, const char *host, const char *port,
     *last = witness;
     *out = witness;
     return 0;
+}
+
+/* Whether one that did not say yet who it is has this address. */
+static bool is_awaited(const struct witnesses *witnesses, const struct place *place)
+{
+    for (const struct witness *at = witnesses->first; at != NULL; at = at->next)
+        if (at->id[0] == '\0' && place_is_same(&at->place, place))
+            return true;
+    return false;
 }
 
 /* One that was told of, perhaps by another address than before. A lack of memory mends itself: it
@@ -332,9 +342,9 @@ static void meet(struct witnesses *witnesses, const struct sentinel_peer *peer)
         forget(witnesses, witness);
         witness = NULL;
     }
-    if (witness != NULL || add(witnesses, peer->place.host, peer->place.port, &witness) != 0)
+    if (witness != NULL || is_awaited(witnesses, &peer->place) ||
+        add(witnesses, peer->place.host, peer->place.port, &witness) != 0)
         return;
-    witness->place = peer->place;
     memcpy(witness->id, peer->id, sizeof witness->id);
     connect_to(witness);
 }

@@ -25,7 +25,9 @@ struct fake_server {
     char last[64]; /* first words of the last command */
     const char *greeting;
     const char *answers[FAKE_ANSWERS_MAX]; /* NULL: none; "": close */
-    bool hangs_up;                         /* behind each answer */
+    /* Answers in their place, to `last`. */
+    const char *(*respond)(struct fake_server *fake);
+    bool hangs_up; /* behind each answer */
     char input[65536];
 };
 
@@ -95,7 +97,9 @@ static inline void fake_answer(struct fake_server *fake, const redisReply *comma
                  command->element[i]->str);
         used += strlen(fake->last + used);
     }
-    if (fake->commands < FAKE_ANSWERS_MAX)
+    if (fake->respond != NULL)
+        answer = fake->respond(fake);
+    else if (fake->commands < FAKE_ANSWERS_MAX)
         answer = fake->answers[fake->commands];
     fake->commands++;
     if (answer != NULL && answer[0] != '\0')

@@ -104,6 +104,50 @@ static void each_part_may_be_missing(void **state)
     end(&g);
 }
 
+static int hear_role(struct greeting *g, const char *role)
+{
+    redisReply word = {.type = REDIS_REPLY_STRING, .str = (char *)(uintptr_t)role};
+    redisReply *words[] = {&word};
+    const redisReply reply = {.type = REDIS_REPLY_ARRAY, .elements = 1, .element = words};
+
+    return handshake_hear(&g->handshake, &reply, WHERE, &g->refusal);
+}
+
+static void whom_sentinels_name_has_to_be_a_master(void **state)
+{
+    static const char role[] = "*1\r\n$4\r\nROLE\r\n";
+    struct greeting g = {.target = {.kind = REDIS_SENTINELS}};
+
+    (void)state;
+    assert_begins(&g, role);
+    assert_int_equal(hear_role(&g, "master"), 0);
+    assert_true(handshake_is_over(&g.handshake));
+    assert_begins(&g, role);
+    assert_int_equal(hear_role(&g, "slave"), -1);
+    assert_int_equal(g.refusal.failure, LEASE_FAILURE_ROLE);
+    assert_string_equal(g.refusal.why, "redis at " WHERE " is not the master that the sentinels "
+                                       "name it as, but a replica");
+    assert_begins(&g, role);
+    assert_refused(&g, REDIS_REPLY_STATUS, "OK", LEASE_FAILURE_TRANSIENT,
+                   "protocol error: redis at " WHERE " answered something that is no role");
+    assert_begins(&g, role);
+    assert_int_equal(hear(&g, REDIS_REPLY_ERROR,
+                          "NOPERM this user has no permissions to run the "
+                          "'role' command"),
+                     -1);
+    assert_int_equal(g.refusal.failure, LEASE_FAILURE_CONFIGURATION);
+    assert_non_null(strstr(g.refusal.why, "refused the role"));
+    g.target.url.password = (char *)"pw";
+    g.target.url.database = 2;
+    assert_begins(&g, "*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n"
+                      "*1\r\n$4\r\nROLE\r\n");
+    assert_accepted(&g);
+    assert_accepted(&g);
+    assert_false(handshake_is_over(&g.handshake));
+    assert_int_equal(hear_role(&g, "master"), 0);
+    end(&g);
+}
+
 static void the_file_is_read_anew_and_comes_before_the_url(void **state)
 {
     char path[] = "/tmp/leaderwrap-test-XXXXXX";
@@ -180,6 +224,7 @@ int main(void)
         cmocka_unit_test(there_may_be_nothing_to_say),
         cmocka_unit_test(all_of_it_is_said_at_once),
         cmocka_unit_test(each_part_may_be_missing),
+        cmocka_unit_test(whom_sentinels_name_has_to_be_a_master),
         cmocka_unit_test(the_file_is_read_anew_and_comes_before_the_url),
         cmocka_unit_test(a_refused_password_is_told_with_where_it_came_from),
         cmocka_unit_test(a_refused_database_is_no_matter_of_the_password),
