@@ -14,9 +14,11 @@
 
 #include "leaderwrap/redis/connection.h"
 #include "leaderwrap/redis/errors.h"
+#include "route.h"
 #include "scripts.h"
 #include "verdict.h"
 #include "witnesses.h"
+#include "words.h"
 
 #define KEY_MAX     512
 #define NUMBER_SIZE 24
@@ -405,6 +407,38 @@ void store_poll(struct store *store, uint64_t poll)
 {
     if (store->witnesses != NULL)
         witnesses_poll(store->witnesses, poll);
+}
+
+/* https://redis.io/docs/latest/commands/info/ */
+static void on_replication(void *context, const redisReply *reply)
+{
+    static const char name[] = "\nconnected_slaves:";
+    const struct store *store = context;
+    const char *line;
+    int64_t count;
+
+    if (reply == NULL || reply->type != REDIS_REPLY_STRING)
+        return;
+    line = strstr(reply->str, name);
+    if (line == NULL)
+        return;
+    line += strlen(name);
+    if (number_parse(line, strspn(line, "0123456789"), INT32_MAX, &count) == 0)
+        store->config.callbacks.on_replicas(store->config.context, count);
+}
+
+void store_ask_replicas(struct store *store)
+{
+    static const char *const argv[] = {"INFO", "replication"};
+    static const size_t lengths[] = {4, 11};
+
+    /* One that cannot be sent is not answered. */
+    (void)connection_send(store->connection, 2, argv, lengths, on_replication, store);
+}
+
+const char *store_where(const struct store *store)
+{
+    return connection_hop(store->connection)->where;
 }
 
 static void start_plain(struct store *store, uint64_t number, int argc, const char *const *argv,

@@ -16,6 +16,7 @@
 #include "leaderwrap/redis/store.h"
 #include "leaderwrap/redis/watcher.h"
 #include "occupant.h"
+#include "votes.h"
 
 #define AGAIN_MS   20 /* then twice as long each time */
 #define TRIES_MOST 3  /* a server that hangs up may not have been heard out */
@@ -28,6 +29,7 @@ enum step {
     STEP_PING,
     STEP_ERASE,
     STEP_LOOK,
+    STEP_WITNESSES, /* until all have voted, or for one request time-out */
     STEP_DONE,
 };
 
@@ -41,14 +43,18 @@ struct check {
     uv_timer_t again;
     enum step step;
     uint64_t request;
+    uint64_t poll;
     uint64_t token;
     char version[LEASE_NONCE_SIZE]; /* as the last renewal left it */
     bool opened;
     int tries;
     uint64_t again_ms; /* until the next renewal, or the next try to connect */
     bool heard;
-    bool late;   /* no more time to hear an event */
-    bool ending; /* the verdict is there; the scratch key is being erased */
+    bool late;                     /* no more time to hear an event */
+    bool ending;                   /* the verdict is there; the scratch key is being erased */
+    char server[REDIS_SHOWN_SIZE]; /* that the sentinels or nodes led to */
+    struct votes votes;
+    int64_t replicas;
     char warnings[WARNINGS][LEASE_TEXT_SIZE]; /* the first empty one ends them */
     char problem[2 * LEASE_TEXT_SIZE];
     int status;
@@ -77,15 +83,46 @@ static void end(struct check *check, int status, const char *problem)
     store_send_erase(check->store, ++check->request);
 }
 
+/* What is left to know is whether most witnesses name this server. */
+static void end_with_votes(struct check *check)
+{
+    bool some = redis_target_has_witnesses(&check->options->redis);
+
+    check->step = STEP_DONE;
+    if (some && !votes_are_a_majority(&check->votes))
+        end(check, EXIT_UNREACHABLE,
+            "no majority of the witnesses names this server as the master");
+    else
+        end(check, 0, "");
+}
+
 static void on_occupant(void *context, const struct occupant_answer *answer)
 {
     struct check *check = context;
 
-    check->step = STEP_DONE;
-    if (answer->failure == LEASE_FAILURE_NONE)
-        end(check, answer->text[0] == '\0' ? 0 : EXIT_OWN_FAILURE, answer->text);
-    else
+    check->step = STEP_WITNESSES;
+    if (answer->failure != LEASE_FAILURE_NONE)
         end(check, status_of(answer->failure), answer->text);
+    else if (answer->text[0] != '\0')
+        end(check, EXIT_OWN_FAILURE, answer->text);
+    else if (!redis_target_has_witnesses(&check->options->redis) || votes_are_all(&check->votes))
+        end_with_votes(check);
+}
+
+static void on_vote(void *context, const struct lease_vote *vote)
+{
+    struct check *check = context;
+
+    votes_count(&check->votes, vote);
+    if (check->step == STEP_WITNESSES && votes_are_all(&check->votes))
+        end_with_votes(check);
+}
+
+static void on_replicas(void *context, int64_t count)
+{
+    struct check *check = context;
+
+    check->replicas = count;
 }
 
 static void look(struct check *check)
@@ -128,6 +165,7 @@ static void take_step(struct check *check)
     case STEP_LOOK:
         look(check);
         break;
+    case STEP_WITNESSES:
     case STEP_DONE:
         break;
     }
@@ -152,6 +190,11 @@ static void on_open(void *context)
 {
     struct check *check = context;
 
+    if (!check->opened && redis_target_has_witnesses(&check->options->redis)) {
+        snprintf(check->server, sizeof check->server, "%s", store_where(check->store));
+        store_poll(check->store, ++check->poll);
+        check->votes = (struct votes){0};
+    }
     check->opened = true;
     take_step(check);
 }
@@ -207,6 +250,8 @@ static void on_reply(void *context, const struct lease_reply *reply)
         end(check, status_of(reply->failure), reply->text);
         return;
     }
+    if (check->step == STEP_ACQUIRE)
+        store_ask_replicas(check->store);
     /* Not before: whoever refuses us would be told of twice. */
     watcher_start(check->watcher);
     if (reply->verdict != expected[check->step]) {
@@ -240,6 +285,10 @@ static void on_limit(uv_timer_t *timer)
     struct check *check = timer->data;
     bool answering = check->step == STEP_RENEW;
 
+    if (check->step == STEP_WITNESSES) {
+        end_with_votes(check);
+        return;
+    }
     if (check->late || !answering)
         end(check, EXIT_UNREACHABLE, "redis does not answer in time");
     check->late = true;
@@ -284,7 +333,11 @@ static int check_redis(struct check *check, const char *id)
         .timeout_ms = options->timing.request_timeout_ms,
         .server_clock = options->server_clock,
         .assume_fresh = true,
-        .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_reply = on_reply},
+        .callbacks = {.on_open = on_open,
+                      .on_closed = on_closed,
+                      .on_reply = on_reply,
+                      .on_vote = on_vote,
+                      .on_replicas = on_replicas},
         .context = check,
     };
     struct watcher_config watcher = {
@@ -334,6 +387,22 @@ static int check_command(const struct options *options)
     return status;
 }
 
+const char check_unwatched[] =
+    "this redis has replicas, and nobody is asked whether it still is their master: after a "
+    "fail-over two may lead until the old one is gone; name its sentinels with --sentinel, or see "
+    "the README about a primary without any";
+
+/* Where the sentinels or nodes led to, and what they say of that. */
+static void print_route(const struct check *check)
+{
+    char shown[128];
+
+    if (check->server[0] == '\0')
+        return;
+    printf("%-38s%s\n", "server", check->server);
+    printf("%-38s%s\n", "witnesses", votes_show(&check->votes, shown, sizeof shown));
+}
+
 /* What does not keep anybody from leading. Returns whether there is any. */
 static bool print_warnings(const struct check *check)
 {
@@ -346,7 +415,10 @@ static bool print_warnings(const struct check *check)
             "only by asking, every --retry");
     for (int i = 0; i < WARNINGS && check->warnings[i][0] != '\0'; i++)
         printf("%-38s%s\n", "warning", check->warnings[i]);
-    return !check->heard || check->warnings[0][0] != '\0';
+    bool unwatched = check->replicas > 0 && !redis_target_has_witnesses(&check->options->redis);
+    if (unwatched)
+        printf("%-38s%s\n", "warning", check_unwatched);
+    return !check->heard || check->warnings[0][0] != '\0' || unwatched;
 }
 
 const char *check_reach(enum tree_reach reach)
@@ -397,6 +469,7 @@ int check_run(const struct options *options, const char *id)
         printf("%-38s%s\n", "result", strerror(-result));
         return finish_output(EXIT_OWN_FAILURE);
     }
+    print_route(&check);
     bool warned = print_warnings(&check) || reach == TREE_REACH_SLOW;
     printf("%-38s%s\n", "result",
            check.status != 0          ? check.problem

@@ -13,6 +13,9 @@
  * command. */
 int check_run(const struct options *options, const char *id);
 
+/* What it means that a server has replicas where nobody is asked who is master. */
+extern const char check_unwatched[];
+
 /* What there is to say about `reach`, a sentence; NULL: nothing. */
 const char *check_reach(enum tree_reach reach);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "check.h"
 #include "executable.h"
 #include "leaderwrap/base/clock.h"
 #include "leaderwrap/base/log.h"
@@ -39,6 +40,7 @@ struct supervisor {
     uv_poll_t timer;
     int timer_fd;
     struct outcome outcome;
+    bool asked_replicas;
     bool leaving; /* all is done but a hook */
 };
 
@@ -103,11 +105,24 @@ static void send_request(struct supervisor *supervisor, const struct election_se
     store_send(supervisor->store, &request);
 }
 
+/* Once, and not in the mail of each run of a job. */
+static void ask_replicas(struct supervisor *supervisor)
+{
+    const struct options *options = supervisor->config->options;
+
+    if (supervisor->asked_replicas || options->once || redis_target_has_witnesses(&options->redis))
+        return;
+    supervisor->asked_replicas = true;
+    store_ask_replicas(supervisor->store);
+}
+
 static void tell(struct supervisor *supervisor, const struct election_note *note,
                  const struct lease_reply *reply)
 {
     if (note->kind == NOTE_TERM_OVER)
         outcome_note_end(&supervisor->outcome, note->end);
+    if (note->kind == NOTE_ELECTED)
+        ask_replicas(supervisor);
     report_note(&supervisor->report, &supervisor->election, note, reply);
     notify_status(&supervisor->notify, supervisor->report.status);
     if (note->kind == NOTE_WAITING || note->kind == NOTE_ELECTED || note->kind == NOTE_LOCK_DELAY)
@@ -256,6 +271,13 @@ static void on_vote(void *context, const struct lease_vote *vote)
     struct election_event event = {.kind = EVENT_VOTE, .vote = vote};
 
     feed(supervisor, &event);
+}
+
+static void on_replicas(void *context, int64_t count)
+{
+    (void)context;
+    if (count > 0)
+        log_line(LOG_LEVEL_WARNING, "unwatched", "%s", check_unwatched);
 }
 
 static void on_listening(void *context)
@@ -500,7 +522,8 @@ static int open_redis(struct supervisor *supervisor)
         .callbacks = {.on_open = on_open,
                       .on_closed = on_closed,
                       .on_reply = on_reply,
-                      .on_vote = on_vote},
+                      .on_vote = on_vote,
+                      .on_replicas = on_replicas},
         .context = supervisor,
     };
     struct watcher_config watcher = {

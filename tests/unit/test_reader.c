@@ -91,7 +91,7 @@ static void replies_come_whole(void **state)
 static void what_is_larger_or_deeper_than_any_answer_is_refused(void **state)
 {
     static const char *const texts[] = {
-        "*65\r\n",
+        "*129\r\n",
         "*2147483647\r\n",
         "*1\r\n*1\r\n*1\r\n*1\r\n",
     };

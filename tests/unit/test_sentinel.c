@@ -190,10 +190,14 @@ static void a_host_by_name_is_resolved(void **state)
     struct fixture *f = *state;
 
     f->sentinels[0].host = "localhost";
-    assert_int_equal(go(f), ROUTE_WAITS);
-    f->ready = 0;
-    loop_until(&f->loop, is_ready, f);
-    assert_int_equal(route_next(f->route, &f->hop, &f->problem), ROUTE_HOP);
+    enum route_step step = go(f);
+    /* The look-up takes a while, or none. */
+    if (step == ROUTE_WAITS) {
+        f->ready = 0;
+        loop_until(&f->loop, is_ready, f);
+        step = route_next(f->route, &f->hop, &f->problem);
+    }
+    assert_int_equal(step, ROUTE_HOP);
     assert_string_equal(f->hop.where, "localhost:6379");
     assert_string_equal(f->hop.host, "localhost");
     assert_true(f->hop.number[0] != '\0');

@@ -119,7 +119,7 @@ static void refuses_what_does_not_fit_together(void **state)
         {REDIS_SERVER, "redis+sentinel://a/lab#1", "a # in it"},
         {REDIS_SERVER, "redis+sentinel:///lab", "has no host"},
         {REDIS_SERVER, "unix+sentinel:///lab", "has no path of a socket"},
-        {REDIS_SERVER, "redis+sentinel://:s3cr3t/@a/lab", "a user or password"},
+        {REDIS_SERVER, "redis+sentinel://:s3cr3t/@a/lab", "in its user or password"},
         {REDIS_SERVER, "http+sentinel://a/lab", "neither redis:// nor unix://"},
     };
 

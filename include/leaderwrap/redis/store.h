@@ -28,6 +28,8 @@ struct store_callbacks {
     void (*on_reply)(void *context, const struct lease_reply *reply);
     /* What one witness answered to a poll. NULL: nobody polls. */
     void (*on_vote)(void *context, const struct lease_vote *vote);
+    /* How many replicas the server has. NULL: nobody asks. */
+    void (*on_replicas)(void *context, int64_t count);
 };
 
 struct store_config {
@@ -67,6 +69,13 @@ void store_send(struct store *store, const struct lease_request *request);
  * on_vote with the same number, which is not 0, until there is a new poll; some may never answer.
  */
 void store_poll(struct store *store, uint64_t poll);
+
+/* Asks the server how many replicas are connected to it (INFO replication). Where it does not tell,
+ * nobody is called. */
+void store_ask_replicas(struct store *store);
+
+/* Where the server is that the connection goes to, while it is open; for people. */
+const char *store_where(const struct store *store);
 
 /* Deletes the three keys (of the scratch key of --check). The answer is LEASE_RELEASED or
  * LEASE_FAILED. */
