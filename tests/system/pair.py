@@ -146,11 +146,23 @@ def goes_on(redis, leader, won, child, after, renewals=2):
 
 
 def start_pair(
-    arena, redis, *options, ttl_s=60, beat=TREE, hosts=(None, None), urls=(None, None), deaf=False
+    arena,
+    redis,
+    *options,
+    ttl_s=60,
+    beat=TREE,
+    hosts=(None, None),
+    urls=(None, None),
+    route=(),
+    deaf=False,
 ):
     """A leader whose whole tree beats, and a follower that listens for its end, or cannot: then it
-    is `deaf`."""
-    make = {"command": arena.beat(*beat), "redis": redis, "ttl": "%ds" % ttl_s, "key": KEY}
+    is `deaf`. They find `redis` by the options `route`, where there are some."""
+    make = {"command": arena.beat(*beat), "ttl": "%ds" % ttl_s, "key": KEY}
+    if route:
+        options = (*route, *options)
+    else:
+        make["redis"] = redis
     leader = arena.worker("--assume-fresh", *options, host=hosts[0], url=urls[0], **make)
     won = leader.wait_event("elected")
     wait_tree(arena, won["token"], beat)
