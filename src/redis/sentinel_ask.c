@@ -95,6 +95,10 @@ static void fail(struct sentinel_answer *answer, const redisReply *reply)
         answer->failure = LEASE_FAILURE_CONFIGURATION;
         snprintf(answer->text, sizeof answer->text,
                  "it is a server and no sentinel; sentinels have the port 26379, as a rule");
+    } else if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOAUTH", 6) == 0) {
+        answer->failure = LEASE_FAILURE_CONFIGURATION;
+        snprintf(answer->text, sizeof answer->text,
+                 "%.80s it wants a password: give it with --sentinel-password-file", reply->str);
     } else if (reply->type == REDIS_REPLY_ERROR) {
         answer->failure = error_class(reply->str);
         error_explain(reply->str, answer->text, sizeof answer->text);

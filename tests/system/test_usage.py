@@ -162,7 +162,7 @@ def test_urls_that_are_none(refuse, url, words):
 
 
 def test_several_addresses_need_to_be_told_what_they_are_of(refuse):
-    told = refuse("--redis", "redis://127.0.0.1")
+    told = refuse("--redis", "redis://a", "--redis", "redis://b", redis=False)
     assert "--redis: several addresses" in told
     assert "--sentinel NAME" in told and "--cluster" in told
 

@@ -178,6 +178,7 @@ static void who_is_refused_is_told_by_whom(void **state)
     assert_int_equal(f->problem.failure, LEASE_FAILURE_CONFIGURATION);
     assert_non_null(strstr(f->problem.why, "the sentinel at 127.0.0.1:"));
     assert_non_null(strstr(f->problem.why, "NOAUTH"));
+    assert_non_null(strstr(f->problem.why, "--sentinel-password-file"));
     for (int i = 0; i < SENTINELS; i++)
         f->sentinels[i].server.respond = serve;
     assert_int_equal(go(f), ROUTE_LOST);
