@@ -59,17 +59,17 @@ struct keeper {
     struct cgroup cgroup;
     struct spawn spawn;
     struct run run;
-    struct keeper_report outbox[OUTBOX_SIZE];
+    struct keeper_message outbox[OUTBOX_SIZE];
     int waiting; /* in the outbox */
 };
 
 /* Returns false if the elector does not read at the moment. */
-static bool send_report(const struct keeper_report *report)
+static bool send_message(const struct keeper_message *message)
 {
     ssize_t length;
 
     do {
-        length = send(SOCKET_FD, report, sizeof *report, MSG_DONTWAIT | MSG_NOSIGNAL);
+        length = send(SOCKET_FD, message, sizeof *message, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (length < 0 && (errno == EINTR || errno == ECONNRESET));
     /* Any other failure is the elector's death, which recv tells too. */
     return length >= 0 || (errno != EAGAIN && errno != ENOBUFS);
@@ -79,22 +79,22 @@ static void flush_outbox(struct keeper *keeper)
 {
     int sent = 0;
 
-    while (sent < keeper->waiting && send_report(&keeper->outbox[sent]))
+    while (sent < keeper->waiting && send_message(&keeper->outbox[sent]))
         sent++;
     keeper->waiting -= sent;
     memmove(keeper->outbox, keeper->outbox + sent,
             (size_t)keeper->waiting * sizeof keeper->outbox[0]);
 }
 
-static void post(struct keeper *keeper, const struct keeper_report *report)
+static void post(struct keeper *keeper, const struct keeper_message *message)
 {
     flush_outbox(keeper);
-    if (keeper->waiting == 0 && send_report(report))
+    if (keeper->waiting == 0 && send_message(message))
         return;
     /* STUCK repeats itself; what became of the run must not be lost. */
-    int room = report->kind == KEEPER_ACK ? OUTBOX_SIZE / 2 : OUTBOX_SIZE;
-    if (report->kind != KEEPER_STUCK && keeper->waiting < room)
-        keeper->outbox[keeper->waiting++] = *report;
+    int room = message->kind == KEEPER_ACK ? OUTBOX_SIZE / 2 : OUTBOX_SIZE;
+    if (message->kind != KEEPER_STUCK && keeper->waiting < room)
+        keeper->outbox[keeper->waiting++] = *message;
 }
 
 /* The command has its standard streams: whoever reads them is to see their end when it ends. */
@@ -104,13 +104,13 @@ static void release_streams(const struct keeper *keeper)
         (void)dup2(keeper->null, fd);
 }
 
-static void on_report(void *context, const struct keeper_report *report)
+static void on_message(void *context, const struct keeper_message *message)
 {
     struct keeper *keeper = context;
 
-    if (report->kind == KEEPER_STARTED && keeper->config->single_run)
+    if (message->kind == KEEPER_STARTED && keeper->config->single_run)
         release_streams(keeper);
-    post(keeper, report);
+    post(keeper, message);
 }
 
 /* Whether the elector's end is closed, though requests of before may still be queued. */
@@ -123,7 +123,7 @@ static bool is_hung_up(void)
 
 static void accept_request(struct keeper *keeper, const struct keeper_request *request)
 {
-    struct keeper_report ack = {
+    struct keeper_message ack = {
         .kind = KEEPER_ACK, .run = request->run, .sequence = request->sequence};
 
     run_request(&keeper->run, request, request->kind == KEEPER_START && is_hung_up());
@@ -145,7 +145,7 @@ static void drain_socket(struct keeper *keeper)
             run_orphaned(&keeper->run);
         } else if (length < 0 && errno != EINTR && errno != ECONNRESET) {
             /* ECONNRESET is said once, before the queued requests, by an elector that died without
-             * reading all our reports. */
+             * reading all our messages. */
             return;
         }
     }
@@ -320,7 +320,7 @@ static const char *set_up(struct keeper *keeper, const struct keeper_config *con
     keeper->run = (struct run){.config = config,
                                .cgroup = &keeper->cgroup,
                                .spawn = &keeper->spawn,
-                               .report = on_report,
+                               .on_message = on_message,
                                .context = keeper,
                                .result = -1};
     (void)prctl(PR_SET_NAME, "lw-keeper");

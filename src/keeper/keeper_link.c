@@ -180,16 +180,16 @@ static void accept_ack(struct keeper_link *link, uint32_t sequence)
  * closed meanwhile. */
 static int drain(struct keeper_link *link)
 {
-    struct keeper_report report;
+    struct keeper_message message;
 
     while (link->state == LINK_UP || link->state == LINK_LOST) {
-        ssize_t length = recv(link->fd, &report, sizeof report, MSG_DONTWAIT | MSG_TRUNC);
+        ssize_t length = recv(link->fd, &message, sizeof message, MSG_DONTWAIT | MSG_TRUNC);
 
-        if (length == (ssize_t)sizeof report) {
-            if (report.kind == KEEPER_ACK)
-                accept_ack(link, report.sequence);
+        if (length == (ssize_t)sizeof message) {
+            if (message.kind == KEEPER_ACK)
+                accept_ack(link, message.sequence);
             else
-                link->callbacks.on_report(link->context, &report);
+                link->callbacks.on_message(link->context, &message);
         } else if (length >= 0) {
             return length == 0 ? -EPIPE : -EPROTO;
         } else if (errno == EAGAIN) {

@@ -16,7 +16,7 @@
 #define PAUSE_MIN_NS (1 * NS_PER_MS)
 #define PAUSE_MAX_NS (50 * NS_PER_MS)
 
-/* Without progress for this long the tree is stuck; also the time between two such reports. */
+/* Without progress for this long the tree is stuck; also the time between two such messages. */
 #define STUCK_NS (1000 * NS_PER_MS)
 
 enum event {
@@ -34,12 +34,12 @@ enum event {
 
 typedef void action_fn(struct run *run, const struct keeper_request *request);
 
-static void report(struct run *run, enum keeper_report_kind kind, int value, int error)
+static void post(struct run *run, enum keeper_message_kind kind, int value, int error)
 {
-    struct keeper_report record = {
+    struct keeper_message message = {
         .kind = kind, .run = run->number, .value = value, .error = error};
 
-    run->report(run->context, &record);
+    run->on_message(run->context, &message);
 }
 
 static void end_result(struct run *run)
@@ -128,13 +128,13 @@ static void expire(struct run *run, const struct keeper_request *request)
     run->latched = true;
     if (clock_boottime_ns() >= run->kill_at_ns) {
         begin_sweep(run, request);
-        report(run, KEEPER_STOPPING, 1, 0);
+        post(run, KEEPER_STOPPING, 1, 0);
         return;
     }
     run->state = RUN_STOPPING;
     run->sweep_at_ns = run->kill_at_ns;
     ask_to_end(run, SIGTERM, run->config->stop_main_only);
-    report(run, KEEPER_STOPPING, 0, 0);
+    post(run, KEEPER_STOPPING, 0, 0);
 }
 
 static void executed(struct run *run, const struct keeper_request *request)
@@ -165,7 +165,7 @@ static void finish(struct run *run, const struct keeper_request *request)
     (void)request;
     end_result(run);
     run->state = RUN_IDLE;
-    report(run, KEEPER_TREE_DEAD, 0, 0);
+    post(run, KEEPER_TREE_DEAD, 0, 0);
 }
 
 /* Nothing at a crossing: the event changes nothing in that state. So a STOP while STOPPING sends no
@@ -277,8 +277,8 @@ static void begin(struct run *run, const struct keeper_request *request, bool al
     if (clock_boottime_ns() < run->stop_at_ns)
         pid = spawn_child(run->spawn, request, &run->result);
     if (pid < 0) {
-        report(run, KEEPER_NOT_STARTED, -pid, 0);
-        report(run, KEEPER_TREE_DEAD, 0, 0);
+        post(run, KEEPER_NOT_STARTED, -pid, 0);
+        post(run, KEEPER_TREE_DEAD, 0, 0);
         return;
     }
     run->tree.main = pid;
@@ -333,11 +333,11 @@ static void check_result(struct run *run)
     if (length == (ssize_t)sizeof error) {
         /* The end of that process is no end of the command. */
         run->exit_told = true;
-        report(run, error == ETIME ? KEEPER_NOT_STARTED : KEEPER_EXEC_FAILED, error, 0);
+        post(run, error == ETIME ? KEEPER_NOT_STARTED : KEEPER_EXEC_FAILED, error, 0);
         happen(run, EVENT_NOT_EXECUTED, NULL);
         return;
     }
-    report(run, KEEPER_STARTED, (int)run->command, 0);
+    post(run, KEEPER_STARTED, (int)run->command, 0);
     happen(run, EVENT_EXECUTED, NULL);
 }
 
@@ -361,7 +361,7 @@ static enum tree_state sweep_round(struct run *run)
     if (now - run->progress_ns >= STUCK_NS && now - run->stuck_ns >= STUCK_NS &&
         (tree == TREE_ALIVE || run->strayed)) {
         run->stuck_ns = now;
-        report(run, KEEPER_STUCK, round.left > 0 ? round.left : 1, round.error);
+        post(run, KEEPER_STUCK, round.left > 0 ? round.left : 1, round.error);
     }
     return tree;
 }
@@ -387,8 +387,8 @@ static void notice_exit(struct run *run, enum tree_state tree)
         return;
     run->exit_told = true;
     int status = run->tree.main_status;
-    report(run, KEEPER_CHILD_EXIT, status,
-           WIFSIGNALED(status) && was_sent(run, WTERMSIG(status)) ? KEEPER_ENDED_BY_US : 0);
+    post(run, KEEPER_CHILD_EXIT, status,
+         WIFSIGNALED(status) && was_sent(run, WTERMSIG(status)) ? KEEPER_ENDED_BY_US : 0);
     if (tree == TREE_ALIVE)
         happen(run, EVENT_MAIN_EXIT, NULL);
 }

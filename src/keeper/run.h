@@ -23,7 +23,7 @@ struct run {
     const struct keeper_config *config;
     const struct cgroup *cgroup;
     struct spawn *spawn;
-    void (*report)(void *context, const struct keeper_report *report);
+    void (*on_message)(void *context, const struct keeper_message *message);
     void *context;
 
     enum run_state state;
@@ -33,7 +33,7 @@ struct run {
     uint64_t token;
     char version[LEASE_NONCE_SIZE]; /* of the record, for the last will */
     bool latched;                   /* its own deadline passed: no extension counts any more */
-    bool exit_told;                 /* CHILD_EXIT was reported, or is not to be */
+    bool exit_told;                 /* CHILD_EXIT was sent, or is not to be */
     bool orphaned;                  /* the elector died before the tree did */
     uint64_t sent;                  /* signals that we sent to it: 1 << number */
     bool strayed; /* no child is left, but the cgroup is not empty: its events are worth a wake */
@@ -47,7 +47,7 @@ struct run {
 
     int64_t pause_ns;
     int64_t progress_ns; /* when a sweep round last reaped something */
-    int64_t stuck_ns;    /* when STUCK was last reported */
+    int64_t stuck_ns;    /* when STUCK was last sent */
 };
 
 /* Acts upon one request. `alone`: its sender is known to be dead. */

@@ -285,19 +285,19 @@ static void be_stuck(struct companion *companion)
     companions->callbacks.on_check_stuck(companions->context);
 }
 
-static void on_report(void *context, const struct keeper_report *report)
+static void on_message(void *context, const struct keeper_message *message)
 {
     struct companion *companion = context;
 
-    if (report->run != companion->run)
+    if (message->run != companion->run)
         return;
-    switch ((enum keeper_report_kind)report->kind) {
+    switch ((enum keeper_message_kind)message->kind) {
     case KEEPER_EXEC_FAILED:
     case KEEPER_NOT_STARTED:
-        companion->error = report->value;
+        companion->error = message->value;
         break;
     case KEEPER_CHILD_EXIT:
-        companion->wait_status = report->value;
+        companion->wait_status = message->value;
         break;
     case KEEPER_STOPPING:
         companion->overdue = true;
@@ -306,7 +306,7 @@ static void on_report(void *context, const struct keeper_report *report)
         over(companion);
         break;
     case KEEPER_STUCK:
-        log_line(LOG_LEVEL_ERROR, "stuck", "%" PRId32 " processes of %s do not die", report->value,
+        log_line(LOG_LEVEL_ERROR, "stuck", "%" PRId32 " processes of %s do not die", message->value,
                  name_of(companion));
         be_stuck(companion);
         break;
@@ -332,7 +332,7 @@ static void on_link_lost(void *context, const char *why)
 int companions_open(struct companions *companions, uv_loop_t *loop, int64_t ack_timeout_ms,
                     const struct companions_callbacks *callbacks, void *context)
 {
-    static const struct keeper_link_callbacks link_callbacks = {.on_report = on_report,
+    static const struct keeper_link_callbacks link_callbacks = {.on_message = on_message,
                                                                 .on_lost = on_link_lost};
     int result = 0;
 

@@ -474,13 +474,13 @@ char *report_status(int wait_status, char *buffer, size_t size)
     return buffer;
 }
 
-void report_keeper(struct report *report, const struct keeper_report *keeper)
+void report_keeper(struct report *report, const struct keeper_message *keeper)
 {
     char status[128];
     const char *command =
         report->options->command != NULL ? report->options->command[0] : "the counter";
 
-    switch ((enum keeper_report_kind)keeper->kind) {
+    switch ((enum keeper_message_kind)keeper->kind) {
     case KEEPER_STARTED:
         log_line(LOG_LEVEL_INFO, "started", "command started as process %" PRId32, keeper->value);
         break;

@@ -32,7 +32,7 @@ void report_note(struct report *report, const struct election *election,
                  const struct election_note *note, const struct lease_reply *reply);
 
 /* Tells what the keeper reported. */
-void report_keeper(struct report *report, const struct keeper_report *keeper);
+void report_keeper(struct report *report, const struct keeper_message *keeper);
 
 /* Text for people: what a wait status or an exec error means. Returns `buffer`. */
 char *report_status(int wait_status, char *buffer, size_t size);

@@ -293,10 +293,10 @@ static void on_event(void *context, const struct lease_event *push)
     feed(supervisor, &event);
 }
 
-/* The companions' part in what the keeper reports. */
-static void tell_companions(struct supervisor *supervisor, const struct keeper_report *report)
+/* The companions' part in what the keeper says. */
+static void tell_companions(struct supervisor *supervisor, const struct keeper_message *message)
 {
-    switch ((enum keeper_report_kind)report->kind) {
+    switch ((enum keeper_message_kind)message->kind) {
     case KEEPER_STARTED:
         companions_command_started(supervisor->companions, supervisor->election.term.token);
         break;
@@ -313,22 +313,22 @@ static void tell_companions(struct supervisor *supervisor, const struct keeper_r
     }
 }
 
-static void on_report(void *context, const struct keeper_report *report)
+static void on_message(void *context, const struct keeper_message *message)
 {
     struct supervisor *supervisor = context;
-    struct election_event event = {.run = report->run};
+    struct election_event event = {.run = message->run};
 
-    tell_companions(supervisor, report);
-    switch ((enum keeper_report_kind)report->kind) {
+    tell_companions(supervisor, message);
+    switch ((enum keeper_message_kind)message->kind) {
     case KEEPER_EXEC_FAILED:
-        supervisor->outcome.child_status = executable_exit_status(report->value);
+        supervisor->outcome.child_status = executable_exit_status(message->value);
         event.kind = EVENT_CHILD_EXIT;
         event.failed = true;
         break;
     case KEEPER_CHILD_EXIT:
-        outcome_note_exit(&supervisor->outcome, supervisor->election.end, report->value);
+        outcome_note_exit(&supervisor->outcome, supervisor->election.end, message->value);
         event.kind = EVENT_CHILD_EXIT;
-        event.failed = report->value != 0;
+        event.failed = message->value != 0;
         break;
     case KEEPER_NOT_STARTED:
         event.kind = EVENT_NOT_STARTED;
@@ -345,7 +345,7 @@ static void on_report(void *context, const struct keeper_report *report)
         event.kind = EVENT_TICK;
         break;
     }
-    report_keeper(&supervisor->report, report);
+    report_keeper(&supervisor->report, message);
     feed(supervisor, &event);
 }
 
@@ -483,7 +483,7 @@ static int64_t ack_patience_ms(const struct timing *timing)
 static int open_keeper(struct supervisor *supervisor)
 {
     static const struct keeper_link_callbacks callbacks = {
-        .on_report = on_report, .on_lost = on_keeper_lost, .on_swept = on_swept};
+        .on_message = on_message, .on_lost = on_keeper_lost, .on_swept = on_swept};
     const struct supervisor_config *config = supervisor->config;
     int64_t patience_ms = ack_patience_ms(&config->options->timing);
 

@@ -85,28 +85,28 @@ static bool tree_lives(void)
 /* ---- the model ---- */
 
 /* What the keeper says of the run, at the moment when it says it. */
-static void on_run_report(void *context, const struct keeper_report *report)
+static void on_run_message(void *context, const struct keeper_message *message)
 {
-    ORACLE(model.active && report->run == model.run);
-    switch ((enum keeper_report_kind)report->kind) {
+    ORACLE(model.active && message->run == model.run);
+    switch ((enum keeper_message_kind)message->kind) {
     case KEEPER_ACK:
         ORACLE(false);
         break;
     case KEEPER_STARTED:
-        ORACLE(report->value == PID_COMMAND && world.spawned);
+        ORACLE(message->value == PID_COMMAND && world.spawned);
         break;
     case KEEPER_EXEC_FAILED:
     case KEEPER_NOT_STARTED:
-        ORACLE(report->value != 0);
+        ORACLE(message->value != 0);
         break;
     case KEEPER_STOPPING:
         ORACLE(!model.stopping_told && tree_lives());
         ORACLE(world.now_ns >= least(model.stop_at_ns, model.kill_at_ns));
-        ORACLE((report->value == 1) == (world.now_ns >= model.kill_at_ns));
+        ORACLE((message->value == 1) == (world.now_ns >= model.kill_at_ns));
         model.stopping_told = true;
         break;
     case KEEPER_CHILD_EXIT:
-        ORACLE(!model.exit_told && world.main_dead && report->value == world.main_status);
+        ORACLE(!model.exit_told && world.main_dead && message->value == world.main_status);
         model.exit_told = true;
         if (!model.stop_asked && !model.stopping_told)
             model.sweep_by_ns = least(
@@ -118,10 +118,10 @@ static void on_run_report(void *context, const struct keeper_report *report)
         world.spawned = false;
         break;
     case KEEPER_STUCK:
-        ORACLE(tree_lives() && model.swept && report->value > 0);
+        ORACLE(tree_lives() && model.swept && message->value > 0);
         break;
     }
-    on_report(context, report);
+    on_message(context, message);
 }
 
 /* The keeper has done all it can do now, and wants to sleep until `wake_ns`. */
@@ -411,16 +411,16 @@ static void hear_ack(uint32_t sequence)
 
 ssize_t __wrap_send(int fd, const void *buffer, size_t size, int flags)
 {
-    struct keeper_report report;
+    struct keeper_message message;
 
-    ORACLE(fd == SOCKET_FD && size == sizeof report && flags == (MSG_DONTWAIT | MSG_NOSIGNAL));
+    ORACLE(fd == SOCKET_FD && size == sizeof message && flags == (MSG_DONTWAIT | MSG_NOSIGNAL));
     if (world.deaf) {
         errno = EAGAIN;
         return -1;
     }
-    memcpy(&report, buffer, sizeof report);
-    if (report.kind == KEEPER_ACK)
-        hear_ack(report.sequence);
+    memcpy(&message, buffer, sizeof message);
+    if (message.kind == KEEPER_ACK)
+        hear_ack(message.sequence);
     return (ssize_t)size;
 }
 
@@ -606,7 +606,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world.config.single_run = (choices & 2) != 0;
     world.config.last_will = last_will;
     ORACLE(set_up(&world.keeper, &world.config, getpid()) == NULL);
-    world.keeper.run.report = on_run_report;
+    world.keeper.run.on_message = on_run_message;
     serve(&world.keeper);
     ORACLE(!tree_lives() && model.alone && !model.active && world.result == RESULT_NONE);
     ORACLE(world.was_deaf || world.acks_owed == 0);

@@ -3,7 +3,7 @@
  * stand-in for libuv with virtual time (fake_uv.h); the socket, the processes and the tree are made
  * up, so nothing real is signalled or reaped.
  *
- * Oracle: every well-formed report, and nothing else, is handed on, once and in order, up to
+ * Oracle: every well-formed message, and nothing else, is handed on, once and in order, up to
  * on_lost; a request that is not acknowledged in time ends in on_lost, whatever else is said
  * meanwhile; on_lost comes once, after the keeper (and nobody else, and only while it is not
  * reaped) was killed; on_swept comes once, after on_lost, with nothing left of the tree; callbacks
@@ -68,18 +68,18 @@ static struct {
     int64_t waiting_since_ms;
 
     bool owed; /* the record that was read last is to be handed on */
-    struct keeper_report report;
+    struct keeper_message message;
     bool lost;
     bool swept;
 } world;
 
 /* ---- callbacks ---- */
 
-static void on_report(void *context, const struct keeper_report *report)
+static void on_message(void *context, const struct keeper_message *message)
 {
     ORACLE(context == &world && !world.calling && !world.closed && !world.lost);
-    ORACLE(world.owed && report->kind != KEEPER_ACK);
-    ORACLE(memcmp(report, &world.report, sizeof *report) == 0);
+    ORACLE(world.owed && message->kind != KEEPER_ACK);
+    ORACLE(memcmp(message, &world.message, sizeof *message) == 0);
     world.owed = false;
 }
 
@@ -109,19 +109,19 @@ int64_t __wrap_clock_boottime_ns(void)
 
 static void note_packet(const struct packet *packet)
 {
-    struct keeper_report report;
+    struct keeper_message message;
 
-    if (packet->length != sizeof report)
+    if (packet->length != sizeof message)
         return;
-    memcpy(&report, packet->bytes, sizeof report);
-    if (report.kind != KEEPER_ACK) {
+    memcpy(&message, packet->bytes, sizeof message);
+    if (message.kind != KEEPER_ACK) {
         world.owed = true;
-        world.report = report;
+        world.message = message;
         return;
     }
     /* Only a number that was sent and not yet acknowledged means something. */
-    if (report.sequence > world.acknowledged && report.sequence <= world.sent) {
-        world.acknowledged = report.sequence;
+    if (message.sequence > world.acknowledged && message.sequence <= world.sent) {
+        world.acknowledged = message.sequence;
         world.waiting_since_ms = world.now_ms;
     }
 }
@@ -295,20 +295,20 @@ static void queue_packet(const void *bytes, size_t length)
     world.queued++;
 }
 
-static void queue_report(struct input *input)
+static void queue_message(struct input *input)
 {
-    struct keeper_report report = {.kind = take_byte(input) % 10, .run = take_byte(input)};
+    struct keeper_message message = {.kind = take_byte(input) % 10, .run = take_byte(input)};
     uint8_t which = take_byte(input);
 
-    report.sequence = world.acknowledged + 1;
+    message.sequence = world.acknowledged + 1;
     if (which % 4 == 1)
-        report.sequence = world.sent;
+        message.sequence = world.sent;
     else if (which % 4 == 2)
-        report.sequence = world.sent + (int8_t)take_byte(input);
+        message.sequence = world.sent + (int8_t)take_byte(input);
     else if (which % 4 == 3)
-        report.sequence = take_short(input) << 16;
-    report.value = (int8_t)take_byte(input);
-    queue_packet(&report, sizeof report);
+        message.sequence = take_short(input) << 16;
+    message.value = (int8_t)take_byte(input);
+    queue_packet(&message, sizeof message);
 }
 
 static void queue_raw(struct input *input)
@@ -377,7 +377,7 @@ static void act(struct input *input)
 
     switch (take_byte(input) % 10) {
     case 0:
-        queue_report(input);
+        queue_message(input);
         break;
     case 1:
         queue_raw(input);
@@ -417,7 +417,7 @@ static void act(struct input *input)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct keeper_link_callbacks callbacks = {
-        .on_report = on_report, .on_lost = on_lost, .on_swept = on_swept};
+        .on_message = on_message, .on_lost = on_lost, .on_swept = on_swept};
     struct input input = {.at = data, .left = size};
 
     memset(&world, 0, sizeof world);

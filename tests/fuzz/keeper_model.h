@@ -1,6 +1,6 @@
 /*
  * A second account of what the keeper's protocol promises about a run, kept from the requests and
- * reports alone. It shares no code with the keeper.
+ * messages alone. It shares no code with the keeper.
  */
 #ifndef LEADERWRAP_TEST_KEEPER_MODEL_H
 #define LEADERWRAP_TEST_KEEPER_MODEL_H
@@ -12,7 +12,7 @@
 #include "leaderwrap/base/clock.h"
 #include "leaderwrap/keeper/protocol.h"
 
-/* What the protocol promises about the run, from requests and reports alone. */
+/* What the protocol promises about the run, from requests and messages alone. */
 static struct {
     bool active; /* from START to TREE_DEAD */
     uint32_t run;

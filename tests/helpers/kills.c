@@ -56,17 +56,17 @@ static void await(int fd, const char *what)
         fail(what);
 }
 
-static void await_report(const struct killer *killer, enum keeper_report_kind kind)
+static void await_message(const struct killer *killer, enum keeper_message_kind kind)
 {
-    struct keeper_report report;
+    struct keeper_message message;
 
     do {
         await(killer->keeper, "the keeper says nothing");
-        if (recv(killer->keeper, &report, sizeof report, MSG_DONTWAIT) != (ssize_t)sizeof report)
+        if (recv(killer->keeper, &message, sizeof message, MSG_DONTWAIT) != (ssize_t)sizeof message)
             fail("the keeper is gone");
-        if (report.kind == KEEPER_EXEC_FAILED || report.kind == KEEPER_STUCK)
+        if (message.kind == KEEPER_EXEC_FAILED || message.kind == KEEPER_STUCK)
             fail("the keeper could not start or kill a tree");
-    } while (report.kind != (uint32_t)kind);
+    } while (message.kind != (uint32_t)kind);
 }
 
 static int lock_is_free(const struct killer *killer)
@@ -98,7 +98,7 @@ static void kill_one(const struct killer *killer, uint32_t run)
     poll(NULL, 0, (int)(run % 5));
     now_ns = clock_boottime_ns();
     ask(killer, request);
-    await_report(killer, KEEPER_TREE_DEAD);
+    await_message(killer, KEEPER_TREE_DEAD);
     if (clock_boottime_ns() - now_ns > KILL_MOST_MS * NS_PER_MS)
         fail("a tree took too long to die");
     if (!lock_is_free(killer))

@@ -281,44 +281,44 @@ static inline void bench_start(struct bench *bench, uint32_t run, uint64_t token
 }
 
 /* The next record, ACK or not; false at the end of file. */
-static inline bool bench_record(struct bench *bench, struct keeper_report *report)
+static inline bool bench_record(struct bench *bench, struct keeper_message *message)
 {
     struct pollfd socket = {.fd = bench->fd, .events = POLLIN};
 
     assert_int_equal(poll(&socket, 1, PATIENCE_MS), 1);
-    ssize_t length = recv(bench->fd, report, sizeof *report, MSG_DONTWAIT);
+    ssize_t length = recv(bench->fd, message, sizeof *message, MSG_DONTWAIT);
     if (length <= 0)
         return false;
-    assert_int_equal(length, sizeof *report);
-    if (report->kind == KEEPER_ACK) {
-        assert_int_equal(report->sequence, bench->acknowledged + 1);
-        bench->acknowledged = report->sequence;
+    assert_int_equal(length, sizeof *message);
+    if (message->kind == KEEPER_ACK) {
+        assert_int_equal(message->sequence, bench->acknowledged + 1);
+        bench->acknowledged = message->sequence;
     }
     return true;
 }
 
-/* The next report must be of `kind`. */
-static inline struct keeper_report bench_expect(struct bench *bench, enum keeper_report_kind kind,
-                                                uint32_t run)
+/* The next message must be of `kind`. */
+static inline struct keeper_message bench_expect(struct bench *bench, enum keeper_message_kind kind,
+                                                 uint32_t run)
 {
-    struct keeper_report report;
+    struct keeper_message message;
 
     do {
-        assert_true(bench_record(bench, &report));
-    } while (report.kind == KEEPER_ACK);
-    assert_int_equal(report.kind, kind);
-    assert_int_equal(report.run, run);
-    return report;
+        assert_true(bench_record(bench, &message));
+    } while (message.kind == KEEPER_ACK);
+    assert_int_equal(message.kind, kind);
+    assert_int_equal(message.run, run);
+    return message;
 }
 
-/* Waits until everything that was sent is acted upon. No report may come meanwhile. */
+/* Waits until everything that was sent is acted upon. No message may come meanwhile. */
 static inline void bench_settle(struct bench *bench)
 {
-    struct keeper_report report;
+    struct keeper_message message;
 
     while (bench->acknowledged != bench->sequence) {
-        assert_true(bench_record(bench, &report));
-        assert_int_equal(report.kind, KEEPER_ACK);
+        assert_true(bench_record(bench, &message));
+        assert_int_equal(message.kind, KEEPER_ACK);
     }
 }
 

@@ -27,9 +27,9 @@ static void test_exit_statuses(void **state)
     for (uint32_t status = 0; status < 256; status++) {
         bench_start(&bench, status + 1, status);
         assert_true(bench_expect(&bench, KEEPER_STARTED, status + 1).value > 1);
-        struct keeper_report report = bench_expect(&bench, KEEPER_CHILD_EXIT, status + 1);
-        assert_true(WIFEXITED(report.value));
-        assert_int_equal(WEXITSTATUS(report.value), status);
+        struct keeper_message message = bench_expect(&bench, KEEPER_CHILD_EXIT, status + 1);
+        assert_true(WIFEXITED(message.value));
+        assert_int_equal(WEXITSTATUS(message.value), status);
         bench_expect(&bench, KEEPER_TREE_DEAD, status + 1);
     }
     bench_settle(&bench);
@@ -49,10 +49,10 @@ static void test_exit_signals(void **state)
     for (uint32_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         bench_start(&bench, i + 1, 1000 + (uint64_t)signals[i]);
         bench_expect(&bench, KEEPER_STARTED, i + 1);
-        struct keeper_report report = bench_expect(&bench, KEEPER_CHILD_EXIT, i + 1);
-        assert_true(WIFSIGNALED(report.value));
-        assert_int_equal(WTERMSIG(report.value), signals[i]);
-        assert_int_equal(report.error, 0);
+        struct keeper_message message = bench_expect(&bench, KEEPER_CHILD_EXIT, i + 1);
+        assert_true(WIFSIGNALED(message.value));
+        assert_int_equal(WTERMSIG(message.value), signals[i]);
+        assert_int_equal(message.error, 0);
         bench_expect(&bench, KEEPER_TREE_DEAD, i + 1);
     }
     assert_int_equal(bench_end(&bench), 0);

@@ -64,9 +64,9 @@ static void check_stuck(const char *program)
     assert_false(lock_is_free());
     bench_send(&bench, bench_request(KEEPER_KILL, 1));
     for (int i = 0; i < 2; i++) {
-        struct keeper_report report = bench_expect(&bench, KEEPER_STUCK, 1);
-        assert_int_equal(report.value, 1);
-        assert_int_equal(report.error, EPERM);
+        struct keeper_message message = bench_expect(&bench, KEEPER_STUCK, 1);
+        assert_int_equal(message.value, 1);
+        assert_int_equal(message.error, EPERM);
     }
     /* The one below could be killed, and was. */
     assert_true(lock_is_free());
@@ -160,16 +160,17 @@ static void test_extended_while_swept(void **state)
 
 static bool slow; /* a sweep may take so long that it is said */
 
-static struct keeper_report expect(struct bench *bench, enum keeper_report_kind kind, uint32_t run)
+static struct keeper_message expect(struct bench *bench, enum keeper_message_kind kind,
+                                    uint32_t run)
 {
-    struct keeper_report report;
+    struct keeper_message message;
 
     do {
-        assert_true(bench_record(bench, &report));
-    } while (report.kind == KEEPER_ACK || (slow && report.kind == KEEPER_STUCK));
-    assert_int_equal(report.kind, kind);
-    assert_int_equal(report.run, run);
-    return report;
+        assert_true(bench_record(bench, &message));
+    } while (message.kind == KEEPER_ACK || (slow && message.kind == KEEPER_STUCK));
+    assert_int_equal(message.kind, kind);
+    assert_int_equal(message.run, run);
+    return message;
 }
 
 static void kill_storm(void)

@@ -60,7 +60,7 @@ static void test_kill_at(void **state)
         bench_expect(&bench, KEEPER_STOPPING, run);
         /* Too late, and for another future: nothing revives the run. */
         bench_times(&bench, KEEPER_EXTEND, run, 0, 1000000, 1000000);
-        struct keeper_report ended = bench_expect(&bench, KEEPER_CHILD_EXIT, run);
+        struct keeper_message ended = bench_expect(&bench, KEEPER_CHILD_EXIT, run);
         assert_int_equal(ended.value, SIGKILL);
         assert_int_equal(ended.error, KEEPER_ENDED_BY_US);
         assert_true(clock_boottime_ns() - start_ns >= MS(1300));
@@ -307,11 +307,11 @@ static void test_elector_ends_without_run(void **state)
 }
 
 /* An elector that is stopped reads nothing; what matters is there when it goes on. */
-static void test_reports_wait(void **state)
+static void test_messages_wait(void **state)
 {
     static const uint32_t expected[] = {KEEPER_STARTED, KEEPER_STOPPING, KEEPER_CHILD_EXIT,
                                         KEEPER_TREE_DEAD};
-    struct keeper_report report;
+    struct keeper_message message;
     struct bench bench;
     int next = 0;
 
@@ -331,9 +331,9 @@ static void test_reports_wait(void **state)
     while (next < 4) {
         struct pollfd socket = {.fd = bench.fd, .events = POLLIN};
         assert_int_equal(poll(&socket, 1, PATIENCE_MS), 1);
-        assert_int_equal(recv(bench.fd, &report, sizeof report, 0), sizeof report);
-        if (report.kind != KEEPER_ACK)
-            assert_int_equal(report.kind, expected[next++]);
+        assert_int_equal(recv(bench.fd, &message, sizeof message, 0), sizeof message);
+        if (message.kind != KEEPER_ACK)
+            assert_int_equal(message.kind, expected[next++]);
     }
     assert_int_equal(bench_end(&bench), 0);
 }
@@ -355,7 +355,7 @@ int main(void)
         TEST(test_elector_dies),
         TEST(test_elector_dies_after_start),
         TEST(test_elector_ends_without_run),
-        TEST(test_reports_wait),
+        TEST(test_messages_wait),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* The elector's end, on a real loop with a real keeper: reports, the keeper's death, the sweep. */
+/* The elector's end, on a real loop with a real keeper: messages, the keeper's death, the sweep. */
 #include "keeper_fixture.h"
 
 #include <uv.h>
@@ -16,7 +16,7 @@ struct elector {
     struct keeper_link *link;
 
     /* Counts of what was called, and the loop ends after `wait_for` more. */
-    int reports[KEEPER_STUCK + 1];
+    int messages[KEEPER_STUCK + 1];
     int lost;
     int swept;
     int last_value;
@@ -42,13 +42,13 @@ static void close_if_asked(struct elector *elector)
     elector->link = NULL;
 }
 
-static void on_report(void *context, const struct keeper_report *report)
+static void on_message(void *context, const struct keeper_message *message)
 {
     struct elector *elector = context;
 
-    assert_int_not_equal(report->kind, KEEPER_ACK);
-    elector->reports[report->kind]++;
-    elector->last_value = report->value;
+    assert_int_not_equal(message->kind, KEEPER_ACK);
+    elector->messages[message->kind]++;
+    elector->last_value = message->value;
     stop(elector);
     close_if_asked(elector);
 }
@@ -76,7 +76,7 @@ static void on_swept(void *context)
 }
 
 static const struct keeper_link_callbacks callbacks = {
-    .on_report = on_report, .on_lost = on_lost, .on_swept = on_swept};
+    .on_message = on_message, .on_lost = on_lost, .on_swept = on_swept};
 
 static void on_child(uv_signal_t *handle, int number)
 {
@@ -176,7 +176,7 @@ static int idle_with_daemons(void *context)
 static void start_tree(struct elector *elector)
 {
     request(elector, KEEPER_START);
-    run_until(elector, &elector->reports[KEEPER_STARTED], 1);
+    run_until(elector, &elector->messages[KEEPER_STARTED], 1);
     assert_true(wait_for_file("ready"));
 }
 
@@ -190,8 +190,8 @@ static void test_run(void **state)
     for (int i = 0; i < 20; i++)
         request(&elector, KEEPER_EXTEND);
     request(&elector, KEEPER_STOP);
-    run_until(&elector, &elector.reports[KEEPER_TREE_DEAD], 1);
-    assert_int_equal(elector.reports[KEEPER_CHILD_EXIT], 1);
+    run_until(&elector, &elector.messages[KEEPER_TREE_DEAD], 1);
+    assert_int_equal(elector.messages[KEEPER_CHILD_EXIT], 1);
     assert_true(lock_is_free());
     assert_int_equal(elector.lost, 0);
     close_elector(&elector);
@@ -207,7 +207,7 @@ static void expect_sweep(struct elector *elector)
     uv_run(&elector->loop, UV_RUN_NOWAIT);
     assert_int_equal(elector->lost, 1);
     assert_int_equal(elector->swept, 1);
-    assert_int_equal(elector->reports[KEEPER_TREE_DEAD], 0);
+    assert_int_equal(elector->messages[KEEPER_TREE_DEAD], 0);
 }
 
 static void test_keeper_killed(void **state)
@@ -255,7 +255,7 @@ static void test_late_reader(void **state)
     uv_run(&elector.loop, UV_RUN_NOWAIT);
     assert_int_equal(elector.lost, 0);
     request(&elector, KEEPER_KILL);
-    run_until(&elector, &elector.reports[KEEPER_TREE_DEAD], 1);
+    run_until(&elector, &elector.messages[KEEPER_TREE_DEAD], 1);
     close_elector(&elector);
 }
 
@@ -299,15 +299,15 @@ static void test_last_words(void **state)
     int64_t end = clock_boottime_ns() + MS(PATIENCE_MS);
     while (!lock_is_free() && clock_boottime_ns() < end)
         poll(NULL, 0, 1);
-    /* Its last report follows within a moment. */
+    /* Its last message follows within a moment. */
     poll(NULL, 0, 300);
     kill(elector.keeper, SIGSTOP);
     request(&elector, KEEPER_EXTEND);
     kill(elector.keeper, SIGKILL);
     assert_int_equal(waitid(P_PID, (id_t)elector.keeper, &info, WEXITED | WNOWAIT), 0);
     run_until(&elector, &elector.lost, 1);
-    assert_int_equal(elector.reports[KEEPER_CHILD_EXIT], 1);
-    assert_int_equal(elector.reports[KEEPER_TREE_DEAD], 1);
+    assert_int_equal(elector.messages[KEEPER_CHILD_EXIT], 1);
+    assert_int_equal(elector.messages[KEEPER_TREE_DEAD], 1);
     run_until(&elector, &elector.swept, 1);
     close_elector(&elector);
 }
@@ -340,7 +340,7 @@ static void check_close_in(enum keeper_request_kind kind, bool kill_keeper)
         run_until(&elector, &elector.lost, 1);
     } else {
         request(&elector, kind);
-        run_until(&elector, &elector.reports[KEEPER_CHILD_EXIT], 1);
+        run_until(&elector, &elector.messages[KEEPER_CHILD_EXIT], 1);
     }
     assert_null(elector.link);
     uv_close((uv_handle_t *)&elector.child, NULL);

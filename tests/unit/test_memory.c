@@ -174,7 +174,7 @@ static void test_environment(void **state)
 
 static void test_keeper_link(void **state)
 {
-    const struct keeper_link_callbacks callbacks = {.on_report = NULL};
+    const struct keeper_link_callbacks callbacks = {.on_message = NULL};
     struct keeper_link *link;
     int ends[2];
 

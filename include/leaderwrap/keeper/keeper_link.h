@@ -1,5 +1,5 @@
 /*
- * The elector's end of the keeper: sends requests, hears reports, notices a keeper that died or
+ * The elector's end of the keeper: sends requests, hears messages, notices a keeper that died or
  * hangs, and then does its work: kills it and sweeps the tree.
  */
 #ifndef LEADERWRAP_KEEPER_KEEPER_LINK_H
@@ -15,8 +15,8 @@
 struct keeper_link;
 
 struct keeper_link_callbacks {
-    /* A report of the keeper (never an ACK). */
-    void (*on_report)(void *context, const struct keeper_report *report);
+    /* A message of the keeper (never an ACK). */
+    void (*on_message)(void *context, const struct keeper_message *message);
     /* The keeper is dead, hung or out of its mind; `why` is a sentence. It has been killed, and the
      * sweep of its tree has begun. */
     void (*on_lost)(void *context, const char *why);
@@ -48,7 +48,7 @@ int keeper_link_open_companion(struct keeper_link **link, uv_loop_t *loop, int f
  * its own until the loop runs again. */
 bool keeper_link_unspare(struct keeper_link *link, pid_t pid);
 
-/* Sends `request` (its `sequence` is filled in here). A failure is reported through on_lost. */
+/* Sends `request` (its `sequence` is filled in here). A failure comes back through on_lost. */
 void keeper_link_send(struct keeper_link *link, const struct keeper_request *request);
 
 /* Declares the keeper hung: kills it and sweeps, as after a missed ACK. on_lost follows from the

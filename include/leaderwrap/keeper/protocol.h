@@ -37,7 +37,7 @@ struct keeper_request {
     char reason[KEEPER_WORD_SIZE];
 };
 
-enum keeper_report_kind {
+enum keeper_message_kind {
     KEEPER_ACK = 1,     /* `sequence` was read and acted upon */
     KEEPER_STARTED,     /* the command was executed; value = its pid */
     KEEPER_EXEC_FAILED, /* it could not be; value = errno; TREE_DEAD follows */
@@ -54,7 +54,7 @@ enum keeper_report_kind {
 
 #define KEEPER_ENDED_BY_US 1
 
-struct keeper_report {
+struct keeper_message {
     uint32_t kind;
     uint32_t run;
     uint32_t sequence;
