@@ -62,16 +62,3 @@ struct noise_word noise_hear(struct noise *noise, const char *cause, int64_t now
     }
     return word;
 }
-
-void outage_over(struct outage *outage, int64_t now_ns)
-{
-    *outage = (struct outage){.well_ns = now_ns};
-}
-
-bool outage_lasts(struct outage *outage, int64_t now_ns, int64_t patience_ms)
-{
-    if (outage->told || now_ns - outage->well_ns < patience_ms * NS_PER_MS)
-        return false;
-    outage->told = true;
-    return true;
-}

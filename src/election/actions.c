@@ -23,6 +23,16 @@ struct election_note *action_tell(struct election_actions *actions, enum electio
     return &action->note;
 }
 
+void action_tell_failure(struct election_actions *actions, enum election_note_kind kind,
+                         const struct lease_reply *reply)
+{
+    struct election_failure *failure = &action_tell(actions, kind)->failure;
+
+    failure->answered = reply != NULL;
+    if (reply != NULL && reply->verdict == LEASE_FAILED)
+        snprintf(failure->text, sizeof failure->text, "%s", reply->text);
+}
+
 /* The name of the version that the next request writes. All who listen learn it, and none may be
  * able to tell the one after it: a candidate takes a version for as old as its first push. */
 static void make_nonce(struct election *election, char nonce[LEASE_NONCE_SIZE])

@@ -494,6 +494,14 @@ static void advance(struct election *election, struct election_actions *actions)
     }
 }
 
+/* A person is told of a change when all of it has happened. */
+static void date_notes(const struct election *election, struct election_actions *actions)
+{
+    for (size_t i = 0; i < actions->count; i++)
+        if (actions->list[i].kind == ACTION_TELL)
+            actions->list[i].note.state = election->state;
+}
+
 void election_init(struct election *election, const struct election_config *config, int64_t now_ns)
 {
     memset(election, 0, sizeof *election);
@@ -532,6 +540,7 @@ void election_step(struct election *election, const struct election_event *event
     after_term(election, actions, term_check_deadlines(election, actions));
     handle_event(election, actions, event);
     advance(election, actions);
+    date_notes(election, actions);
     check_invariants(election, actions);
 }
 

@@ -55,22 +55,6 @@ int64_t follow_until_ns(const struct election *election)
     return over_ns;
 }
 
-static enum follow_next give_up(struct election *election, struct election_actions *actions)
-{
-    switch (election->follow.obstacle) {
-    case OBSTACLE_SILENCE:
-    case OBSTACLE_DOUBT:
-        break;
-    case OBSTACLE_HOLDER:
-        action_tell(actions, NOTE_BUSY)->end = END_BUSY;
-        return FOLLOW_BUSY;
-    case OBSTACLE_FOREIGN:
-        action_tell(actions, NOTE_BUSY)->end = END_FOREIGN;
-        return FOLLOW_FOREIGN;
-    }
-    return FOLLOW_UNREACHABLE;
-}
-
 static int64_t ripe_at_ns(const struct election *election)
 {
     return observation_ripe_at_ns(&election->observation, &election->config.timing);
@@ -84,9 +68,38 @@ static int64_t server_ripe_at_ns(const struct election *election, const struct l
                : INT64_MAX;
 }
 
-int64_t election_takeover_at_ns(const struct election *election, const struct lease_record *record)
+/* Tells of a refusal with `record`; NULL: it was told before, and is still the last word. */
+static struct election_note *tell_refusal(const struct election *election,
+                                          struct election_actions *actions,
+                                          enum election_note_kind kind,
+                                          const struct lease_record *record)
 {
-    return min_ns(ripe_at_ns(election), server_ripe_at_ns(election, record));
+    struct election_note *note = action_tell(actions, kind);
+
+    if (record != NULL) {
+        note->refusal.answered = true;
+        note->refusal.record = *record;
+        note->refusal.takeover_at_ns =
+            min_ns(ripe_at_ns(election), server_ripe_at_ns(election, record));
+    }
+    return note;
+}
+
+static enum follow_next give_up(struct election *election, struct election_actions *actions,
+                                const struct lease_record *record)
+{
+    switch (election->follow.obstacle) {
+    case OBSTACLE_SILENCE:
+    case OBSTACLE_DOUBT:
+        break;
+    case OBSTACLE_HOLDER:
+        tell_refusal(election, actions, NOTE_BUSY, record)->end = END_BUSY;
+        return FOLLOW_BUSY;
+    case OBSTACLE_FOREIGN:
+        tell_refusal(election, actions, NOTE_BUSY, record)->end = END_FOREIGN;
+        return FOLLOW_FOREIGN;
+    }
+    return FOLLOW_UNREACHABLE;
 }
 
 /* Now plus --retry, spread by a tenth so that candidates do not ask in step. */
@@ -178,8 +191,8 @@ static enum follow_next refused(struct election *election, struct election_actio
         follow->obstacle = OBSTACLE_DOUBT;
     }
     if (election->now_ns >= follow_until_ns(election))
-        return give_up(election, actions);
-    action_tell(actions, NOTE_WAITING);
+        return give_up(election, actions, record);
+    tell_refusal(election, actions, NOTE_WAITING, record);
     if (!follow->watching) {
         follow->watching = true;
         action_add(actions, ACTION_WATCH);
@@ -202,22 +215,28 @@ void follow_silence(struct election *election)
     follow->obstacle = OBSTACLE_SILENCE;
 }
 
-void follow_unanswered(struct election *election, struct election_actions *actions)
+static void ask_in_vain(struct election *election, struct election_actions *actions,
+                        const struct lease_reply *reply)
 {
-    action_tell(actions, NOTE_ASK_FAILED);
+    action_tell_failure(actions, NOTE_ASK_FAILED, reply);
     doubt(election);
     follow_silence(election);
     election->follow.ask_at_ns = election->now_ns;
 }
 
+void follow_unanswered(struct election *election, struct election_actions *actions)
+{
+    ask_in_vain(election, actions, NULL);
+}
+
 static enum follow_next failed(struct election *election, struct election_actions *actions,
-                               enum lease_failure failure)
+                               const struct lease_reply *reply, enum lease_failure failure)
 {
     if (failure == LEASE_FAILURE_CONFIGURATION && !election->session.answered) {
         doubt(election);
         return FOLLOW_REFUSED_US;
     }
-    follow_unanswered(election, actions);
+    ask_in_vain(election, actions, reply);
     session_pause(&election->session, &election->config.timing, false, failure, &election->jitter,
                   election->now_ns);
     return FOLLOW_ON;
@@ -268,14 +287,14 @@ enum follow_next follow_reply(struct election *election, struct election_actions
     case LEASE_LOST:
         return refused(election, actions, &reply->record);
     case LEASE_FAILED:
-        return failed(election, actions, reply->failure);
+        return failed(election, actions, reply, reply->failure);
     case LEASE_GRANTED:
     case LEASE_RENEWED:
     case LEASE_RELEASED:
     case LEASE_NOT_HELD:
         break;
     }
-    return failed(election, actions, LEASE_FAILURE_TRANSIENT);
+    return failed(election, actions, reply, LEASE_FAILURE_TRANSIENT);
 }
 
 /* A release wakes every follower: they spread over a span that grows with their number. */
@@ -374,7 +393,7 @@ enum follow_next follow_advance(struct election *election, struct election_actio
     const struct follow *follow = &election->follow;
 
     if (election->now_ns >= follow_until_ns(election))
-        return give_up(election, actions);
+        return give_up(election, actions, NULL);
     if (election->now_ns < follow->ask_at_ns || election->now_ns < follow->stand_back_until_ns ||
         !request_can_leave(election))
         return FOLLOW_ON;

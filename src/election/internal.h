@@ -28,6 +28,10 @@
 struct election_action *action_add(struct election_actions *actions,
                                    enum election_action_kind kind);
 struct election_note *action_tell(struct election_actions *actions, enum election_note_kind kind);
+/* The same of a request that came to nothing: `reply` is an answer of no use, NULL: there is none.
+ */
+void action_tell_failure(struct election_actions *actions, enum election_note_kind kind,
+                         const struct lease_reply *reply);
 /* Whether a request may leave now; and one of `kind`, which then is under way: all but what only
  * its sender knows is filled in. */
 bool request_can_leave(const struct election *election);

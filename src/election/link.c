@@ -89,9 +89,8 @@ void link_check_poll(struct election *election, struct election_actions *actions
         return;
     if (!placement->told && election->now_ns - placement->begun_ns >= patience_ns) {
         placement->told = true;
-        struct election_note *note = action_tell(actions, NOTE_UNPLACED);
-        note->votes = placement_most_votes(placement);
-        note->electorate = placement->electorate;
+        action_tell(actions, NOTE_UNPLACED)->tally = (struct election_tally){
+            .votes = placement_most_votes(placement), .electorate = placement->electorate};
     }
     action_add(actions, ACTION_POLL)->poll = placement_repeat(placement, timing, election->now_ns);
 }

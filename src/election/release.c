@@ -136,17 +136,21 @@ static enum release_next not_held(struct election *election, struct election_act
         take_version(election, record);
     } else if (may_restore(election, record)) {
         election->release.restoring = true;
+    } else if (is_released(election, record)) {
+        /* By an earlier release of this term that was executed. */
+        action_tell(actions, NOTE_RELEASED);
+        return RELEASE_OVER;
     } else {
-        /* What is not held because an earlier release of it was executed is released. */
-        action_tell(actions, is_released(election, record) ? NOTE_RELEASED : NOTE_NOT_HELD);
+        action_tell(actions, NOTE_NOT_HELD)->record = *record;
         return RELEASE_OVER;
     }
     return RELEASE_ON;
 }
 
-static enum release_next failed(struct election *election, struct election_actions *actions)
+static enum release_next failed(struct election *election, struct election_actions *actions,
+                                const struct lease_reply *reply)
 {
-    action_tell(actions, NOTE_RELEASE_FAILED);
+    action_tell_failure(actions, NOTE_RELEASE_FAILED, reply);
     election->session.retry_at_ns =
         election->now_ns + ms_to_ns(election->config.timing.renew_retry_ms);
     return RELEASE_ON;
@@ -155,7 +159,7 @@ static enum release_next failed(struct election *election, struct election_actio
 void release_unanswered(struct election *election, struct election_actions *actions)
 {
     election->release.in_doubt = true;
-    action_tell(actions, NOTE_RELEASE_FAILED);
+    action_tell_failure(actions, NOTE_RELEASE_FAILED, NULL);
 }
 
 enum release_next release_reply(struct election *election, struct election_actions *actions,
@@ -175,7 +179,7 @@ enum release_next release_reply(struct election *election, struct election_actio
         break;
     }
     election->release.in_doubt = true;
-    return failed(election, actions);
+    return failed(election, actions, reply);
 }
 
 enum release_next release_restored(struct election *election, struct election_actions *actions,
@@ -188,7 +192,7 @@ enum release_next release_restored(struct election *election, struct election_ac
         election->release.restoring = false;
         return RELEASE_ON;
     case LEASE_LOST:
-        action_tell(actions, NOTE_NOT_HELD);
+        action_tell(actions, NOTE_NOT_HELD)->record = reply->record;
         return RELEASE_OVER;
     case LEASE_FAILED:
     case LEASE_GRANTED:
@@ -197,7 +201,7 @@ enum release_next release_restored(struct election *election, struct election_ac
     case LEASE_NOT_HELD:
         break;
     }
-    return failed(election, actions);
+    return failed(election, actions, reply);
 }
 
 /* What is left of --hold. Where the command did not run somebody else may try at once; but not

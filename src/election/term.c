@@ -103,6 +103,15 @@ static void begin_run(struct election *election, struct election_actions *action
     }
 }
 
+static void tell_grant(const struct election *election, struct election_actions *actions,
+                       enum election_note_kind kind)
+{
+    const struct term *term = &election->term;
+
+    action_tell(actions, kind)->grant = (struct election_grant){
+        .token = term->token, .deadlines = term->deadlines, .start_at_ns = term->restart_at_ns};
+}
+
 /* Starts the tree, or lets the term begin without one, for the lock delay. The keeper has nothing
  * to do then, and no last will: where the wrapper is killed meanwhile the lease is left to its TTL.
  */
@@ -118,10 +127,7 @@ static void begin_first_run(struct election *election, struct election_actions *
     } else {
         begin_run(election, actions);
     }
-    struct election_note *note =
-        action_tell(actions, delay_ns > 0 ? NOTE_LOCK_DELAY : NOTE_ELECTED);
-    note->token = term->token;
-    note->delay_ms = delay_ns > 0 ? delay_ns / NS_PER_MS : 0;
+    tell_grant(election, actions, delay_ns > 0 ? NOTE_LOCK_DELAY : NOTE_ELECTED);
     if (old_hook_lives)
         action_tell(actions, NOTE_HOOK_ALIVE);
 }
@@ -168,17 +174,21 @@ static bool wants_restart(const struct election *election)
     return restart_is_wanted(election->config.restart, election->term.failed);
 }
 
-/* Ends the term for the reason `end`. That a command ended by itself, and for good, stays the
- * reason, whatever happens while its leftovers are swept: its status is the wrapper's. */
-enum term_next term_end(struct election *election, struct election_actions *actions,
-                        enum election_end end)
+/* Ends the term for the reason `end`; of END_LOST `record` says whose it is now. That a command
+ * ended by itself, and for good, stays the reason, whatever happens while its leftovers are swept:
+ * its status is the wrapper's. */
+static enum term_next end_term(struct election *election, struct election_actions *actions,
+                               enum election_end end, const struct lease_record *record)
 {
     struct term *term = &election->term;
     bool ended_by_itself = election->end == END_COMMAND && !wants_restart(election);
 
     if (!ended_by_itself && (election->state == ELECTION_LEADING || end == END_KEEPER)) {
         election->end = end;
-        action_tell(actions, NOTE_TERM_ENDING)->end = end;
+        struct election_note *note = action_tell(actions, NOTE_TERM_ENDING);
+        note->end = end;
+        if (record != NULL)
+            note->record = *record;
     }
     if (is_pausing(term) && end != END_KEEPER) {
         /* In the pause before a start there is no tree to end. */
@@ -194,6 +204,12 @@ enum term_next term_end(struct election *election, struct election_actions *acti
         action_add(actions, ACTION_STOP_TREE)->run.number = term->run;
     }
     return TERM_STOPS;
+}
+
+enum term_next term_end(struct election *election, struct election_actions *actions,
+                        enum election_end end)
+{
+    return end_term(election, actions, end, NULL);
 }
 
 static void check_kill(struct election *election, struct election_actions *actions)
@@ -242,12 +258,12 @@ static void renewed(struct election *election, struct election_actions *actions,
     election->term.deadlines = timing_deadlines(timing, sent_ns);
     election->term.renew_at_ns = sent_ns + ms_to_ns(timing->renew_ms);
     tell_run(election, actions, ACTION_EXTEND);
-    action_tell(actions, NOTE_RENEWED);
+    tell_grant(election, actions, NOTE_RENEWED);
 }
 
 void term_unanswered(struct election *election, struct election_actions *actions)
 {
-    action_tell(actions, NOTE_RENEWAL_FAILED);
+    action_tell_failure(actions, NOTE_RENEWAL_FAILED, NULL);
     election->term.renew_at_ns = election->now_ns;
 }
 
@@ -265,7 +281,7 @@ enum term_next term_reply(struct election *election, struct election_actions *ac
         break;
     case LEASE_LOST:
         if (leading || election->state == ELECTION_STOPPING)
-            return term_end(election, actions, END_LOST);
+            return end_term(election, actions, END_LOST, &reply->record);
         break;
     case LEASE_FAILED:
     case LEASE_GRANTED:
@@ -274,7 +290,7 @@ enum term_next term_reply(struct election *election, struct election_actions *ac
     case LEASE_NOT_HELD:
         if (!leading)
             break;
-        action_tell(actions, NOTE_RENEWAL_FAILED);
+        action_tell_failure(actions, NOTE_RENEWAL_FAILED, reply);
         election->term.renew_at_ns = election->now_ns + ms_to_ns(again_ms);
         break;
     }

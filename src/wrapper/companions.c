@@ -177,7 +177,7 @@ static bool judge(const struct companion *companion, int64_t timeout_ms, char *w
     } else if (companion->overdue || companion->killed) {
         snprintf(words, size, "was killed with the term");
     } else {
-        report_status(companion->wait_status, words, size);
+        report_wait_status(companion->wait_status, words, size);
         return companion->wait_status == 0;
     }
     return false;

@@ -14,24 +14,25 @@
 #include "leaderwrap/base/log.h"
 #include "occupant.h"
 
-#define FOREIGN_SHOWN 40
-
-void report_init(struct report *report, const struct options *options, int64_t now_ns)
+void report_init(struct report *report, const struct options *options, const char *id,
+                 const struct status *status)
 {
     memset(report, 0, sizeof *report);
     report->options = options;
-    trouble_init(&report->trouble, &options->redis, options->once, now_ns);
+    report->status = status;
+    report->observer = (struct holder_observer){.id = id, .timing = &options->timing};
+    trouble_init(&report->trouble, &options->redis, &options->timing, status, options->once);
 }
 
-static void set_status(struct report *report, const char *format, ...)
+static void set_doing(struct report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-static void set_status(struct report *report, const char *format, ...)
+static void set_doing(struct report *report, const char *format, ...)
 {
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(report->status, sizeof report->status, format, arguments);
+    vsnprintf(report->doing, sizeof report->doing, format, arguments);
     va_end(arguments);
 }
 
@@ -59,13 +60,13 @@ void report_start(struct report *report)
              ttl, renew, outage, stop, kill, failover);
 }
 
-static void tell_retry(struct report *report, const struct election *election, int64_t delay_ms)
+static void tell_retry(struct report *report, int64_t delay_ms, int64_t now_ns)
 {
-    char why[sizeof report->trouble.why];
+    char why[sizeof report->status->why];
 
-    trouble_retry(&report->trouble, election, delay_ms);
-    set_status(report, "%s%.200s", election->state == ELECTION_LEADING ? "leading, but " : "",
-               trouble_why(&report->trouble, why, sizeof why));
+    trouble_retry(&report->trouble, delay_ms, now_ns);
+    set_doing(report, "%s%.200s", report->status->role == STATUS_LEADER ? "leading, but " : "",
+              trouble_why(&report->trouble, why, sizeof why));
 }
 
 static void tell_elsewhere(int64_t delay_ms)
@@ -79,74 +80,23 @@ static void tell_elsewhere(int64_t delay_ms)
         delay);
 }
 
-static void tell_unplaced(const struct election_note *note)
+static void tell_unplaced(const struct election_tally *tally)
 {
     log_line(
         LOG_LEVEL_WARNING, "no_majority",
         "no majority of the witnesses names a master: %u of %u agree, %u have to; asking again",
-        note->votes, note->electorate, note->electorate / 2 + 1);
+        tally->votes, tally->electorate, tally->electorate / 2 + 1);
 }
 
-/* Whether a renewal of the holder is overdue, as far as our own numbers are like his. */
-static bool is_silent(const struct report *report, const struct lease_record *record)
+static void tell_busy(struct report *report, const struct election_note *note)
 {
-    const struct timing *timing = &report->options->timing;
-    int64_t late_ms = timing->renew_ms + timing->request_timeout_ms;
-
-    return record->state == LEASE_HELD && record->age_ms > late_ms &&
-           record->age_ms > record->ttl_ms / 2;
-}
-
-/* Who stands by does not lead: it is the record of a term that is over. */
-static bool is_our_own(const struct election *election, const struct lease_record *record)
-{
-    return record->state == LEASE_HELD && strcmp(record->id, election->config.id) == 0;
-}
-
-/* Who keeps us waiting, without the numbers that change at each look. */
-static void describe_holder(const struct report *report, const struct election *election,
-                            const struct lease_record *record, char *buffer, size_t size)
-{
-    if (record->foreign[0] != '\0')
-        snprintf(buffer, size, "the key holds \"%.*s%s\", which no leaderwrap wrote", FOREIGN_SHOWN,
-                 record->foreign, strlen(record->foreign) > FOREIGN_SHOWN ? "..." : "");
-    else if (record->state == LEASE_VACANT && record->token == 0)
-        snprintf(buffer, size, "redis has no record of any leader");
-    else if (record->state == LEASE_VACANT)
-        snprintf(buffer, size,
-                 "redis was restarted or has lost data, and an earlier leader may still run");
-    else if (record->state == LEASE_CLOSED)
-        snprintf(buffer, size, "%s has left and keeps the lease closed", record->name);
-    else if (is_our_own(election, record))
-        snprintf(buffer, size, "a term of our own that is over still has the lease");
-    else if (is_silent(report, record))
-        snprintf(buffer, size, "%s does not renew any more", record->name);
-    else if (record->state == LEASE_HELD)
-        snprintf(buffer, size, "%s leads with token %" PRIu64, record->name, record->token);
-    else
-        snprintf(buffer, size, "the lease was free a moment ago");
-}
-
-/* A job that was done already, as the one who asks in vain wants to know it. */
-static void describe_hold(const struct lease_record *record, char *buffer, size_t size)
-{
-    char ago[32], left[32];
-
-    duration_format(ago, sizeof ago, record->age_ms);
-    duration_format(left, sizeof left, record->hold_left_ms);
-    snprintf(buffer, size, "%s ran it %s ago; closed for %s more (--hold)", record->name, ago,
-             left);
-}
-
-static void tell_busy(struct report *report, const struct election *election,
-                      const struct election_note *note, const struct lease_reply *reply)
-{
+    const struct lease_record *record = &note->refusal.record;
     char advice[160];
 
-    if (reply != NULL && reply->record.foreign[0] == '\0' && reply->record.state == LEASE_CLOSED)
-        describe_hold(&reply->record, report->told_waiting, sizeof report->told_waiting);
-    else if (reply != NULL)
-        describe_holder(report, election, &reply->record, report->told_waiting,
+    if (note->refusal.answered && record->foreign[0] == '\0' && record->state == LEASE_CLOSED)
+        holder_describe_hold(record, report->told_waiting, sizeof report->told_waiting);
+    else if (note->refusal.answered)
+        holder_describe(&report->observer, record, report->told_waiting,
                         sizeof report->told_waiting);
     if (note->end == END_FOREIGN)
         log_line(LOG_LEVEL_ERROR, "foreign", "not running the command: %s; %s",
@@ -157,102 +107,70 @@ static void tell_busy(struct report *report, const struct election *election,
                  "not running the command: %s", report->told_waiting);
 }
 
-/* What changes at each look: for how long yet, as far as that is known. */
-static void describe_rest(const struct report *report, const struct election *election,
-                          const struct lease_record *record, char *buffer, size_t size)
+static void tell_waiting(struct report *report, int64_t now_ns)
 {
-    int64_t takeover_ns = election_takeover_at_ns(election, record);
-    int64_t left_ms = (takeover_ns - election->now_ns) / NS_PER_MS;
-    char heard[64] = "", time[32];
-    size_t used;
-
-    bool own = is_our_own(election, record);
-
-    if (record->state == LEASE_HELD && !own && !is_silent(report, record)) {
-        duration_format(time, sizeof time, record->ttl_ms - record->age_ms);
-        snprintf(buffer, size, "; its lease has %s left", time);
-        return;
-    }
-    if (record->state == LEASE_CLOSED) {
-        duration_format(time, sizeof time, record->hold_left_ms);
-        snprintf(buffer, size, " for another %s", time);
-        return;
-    }
-    if (record->state == LEASE_HELD && !own) {
-        duration_format(time, sizeof time, record->age_ms);
-        snprintf(heard, sizeof heard, " (last heard %s ago)", time);
-    }
-    snprintf(buffer, size, "%s", heard);
-    used = strlen(buffer);
-    if (takeover_ns != INT64_MAX && left_ms > 0)
-        snprintf(buffer + used, size - used, "; taking over in %s",
-                 duration_format(time, sizeof time, left_ms));
-}
-
-static void tell_waiting(struct report *report, const struct election *election,
-                         const struct lease_record *record)
-{
+    const struct lease_record *record = &report->status->record;
+    int64_t takeover_ns = report->status->next_at_ns;
     bool foreign = record->foreign[0] != '\0';
     char holder[sizeof report->told_waiting], rest[160] = "; ";
 
-    describe_holder(report, election, record, holder, sizeof holder);
+    holder_describe(&report->observer, record, holder, sizeof holder);
     if (foreign)
         occupant_advice(report->options, rest + 2, sizeof rest - 2);
     else
-        describe_rest(report, election, record, rest, sizeof rest);
-    set_status(report, "standing by: %s", holder);
+        holder_describe_rest(&report->observer, record,
+                             takeover_ns == INT64_MAX ? INT64_MAX
+                                                      : (takeover_ns - now_ns) / NS_PER_MS,
+                             rest, sizeof rest);
+    set_doing(report, "standing by: %s", holder);
     bool repeated = strcmp(holder, report->told_waiting) == 0;
     snprintf(report->told_waiting, sizeof report->told_waiting, "%s", holder);
     enum log_level level = repeated ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
-    if (foreign && noise_hear(&report->noise, holder, election->now_ns).tell)
+    if (foreign && noise_hear(&report->noise, holder, now_ns).tell)
         level = LOG_LEVEL_WARNING;
     log_line(level, "waiting", "standing by: %s%s", holder, rest);
 }
 
 /* That we lead, and how long the command is still waited for. */
-static void set_leading(struct report *report, const struct election *election)
+static void set_leading(struct report *report)
 {
+    const struct status *status = report->status;
     char delay[32];
 
-    if (election->term.restart_at_ns == INT64_MAX) {
-        set_status(report, "leading with token %" PRIu64, election->term.token);
+    if (status->next_at_ns == INT64_MAX) {
+        set_doing(report, "leading with token %" PRIu64, status->token);
         return;
     }
-    duration_format(delay, sizeof delay,
-                    (election->term.restart_at_ns - election->now_ns) / NS_PER_MS);
-    set_status(report, "leading with token %" PRIu64 "; starting the command in %s",
-               election->term.token, delay);
+    duration_format(delay, sizeof delay, (status->next_at_ns - status->news_ns) / NS_PER_MS);
+    set_doing(report, "leading with token %" PRIu64 "; starting the command in %s", status->token,
+              delay);
 }
 
-static void tell_elected(struct report *report, const struct election *election,
-                         const struct election_note *note)
+static void tell_elected(struct report *report, const struct election_note *note)
 {
+    const struct status *status = report->status;
     char delay[32];
 
-    log_set_token(note->token);
-    set_leading(report, election);
+    log_set_token(status->token);
+    set_leading(report);
     report->told_waiting[0] = '\0';
     if (note->kind == NOTE_ELECTED) {
         log_line(LOG_LEVEL_INFO, "elected",
                  "elected: %s leads with token %" PRIu64 "; starting the command",
-                 report->options->name, note->token);
+                 report->options->name, status->token);
         return;
     }
-    duration_format(delay, sizeof delay, note->delay_ms);
+    duration_format(delay, sizeof delay, (status->next_at_ns - status->news_ns) / NS_PER_MS);
     log_line(LOG_LEVEL_INFO, "elected",
              "elected: %s leads with token %" PRIu64
              "; the last term is not known to have ended with a release: starting the command in "
              "%s",
-             report->options->name, note->token, delay);
+             report->options->name, status->token, delay);
 }
 
-static void tell_lost(const struct lease_reply *reply)
+static void tell_lost(const struct lease_record *record)
 {
-    const struct lease_record *record = reply != NULL ? &reply->record : NULL;
-
-    if (record == NULL)
-        log_line(LOG_LEVEL_ERROR, "lost", "the lease is lost; killing the command");
-    else if (record->foreign[0] != '\0')
+    if (record->foreign[0] != '\0')
         log_line(LOG_LEVEL_ERROR, "lost",
                  "the lease is lost: somebody wrote \"%s\" into the key; killing the command",
                  record->foreign);
@@ -267,10 +185,10 @@ static void tell_restart(struct report *report, const struct election_note *note
     char delay[32];
 
     duration_format(delay, sizeof delay, note->delay_ms);
-    set_status(report,
-               note->kind == NOTE_RESTART ? "leading; starting the command again in %s"
-                                          : "standing back for %s: the command fails",
-               delay);
+    set_doing(report,
+              note->kind == NOTE_RESTART ? "leading; starting the command again in %s"
+                                         : "standing back for %s: the command fails",
+              delay);
     if (note->kind == NOTE_RESTART)
         log_line(LOG_LEVEL_WARNING, "restart", "starting the command again in %s", delay);
     else if (note->end == END_UNHEALTHY)
@@ -284,16 +202,16 @@ static void tell_restart(struct report *report, const struct election_note *note
                  report->options->max_restarts, delay);
 }
 
-static void tell_ending(enum election_end end, const struct lease_reply *reply)
+static void tell_ending(const struct election_note *note)
 {
-    switch (end) {
+    switch (note->end) {
     case END_DEADLINE:
         log_line(
             LOG_LEVEL_ERROR, "deadline",
             "no renewal came through in time; stopping the command before the lease can expire");
         break;
     case END_LOST:
-        tell_lost(reply);
+        tell_lost(&note->record);
         break;
     case END_STOPPED:
         log_line(LOG_LEVEL_INFO, "stopping", "asked to stop; stopping the command");
@@ -338,9 +256,9 @@ static void tell_release(const struct election_note *note)
     }
 }
 
-static void tell_hook_alive(const struct election *election)
+static void tell_hook_alive(const struct report *report)
 {
-    if (election->state == ELECTION_LEADING)
+    if (report->status->role == STATUS_LEADER)
         log_line(LOG_LEVEL_WARNING, "hook_alive",
                  "the on-acquire hook of an earlier term is still alive beside this one");
     else
@@ -349,12 +267,11 @@ static void tell_hook_alive(const struct election *election)
 }
 
 /* Two jobs that share a lease by mistake: one of them is not run, which nobody would notice. */
-static void tell_other_command(struct report *report, const struct election *election,
-                               const struct lease_record *record)
+static void tell_other_command(struct report *report, const struct lease_record *record)
 {
     if ((record->state != LEASE_HELD && record->state != LEASE_CLOSED) ||
         record->command[0] == '\0' || strcmp(record->command, report->options->fingerprint) == 0 ||
-        strcmp(record->id, election->config.id) == 0 ||
+        strcmp(record->id, report->observer.id) == 0 ||
         strcmp(record->id, report->told_command_of) == 0)
         return;
     snprintf(report->told_command_of, sizeof report->told_command_of, "%s", record->id);
@@ -366,17 +283,17 @@ static void tell_other_command(struct report *report, const struct election *ele
 
 /* What another candidate of this lease does differently, told at growing intervals. Only who stands
  * by can see that: a leader's answers are about nobody but itself. */
-static void tell_differences(struct report *report, const struct election *election,
-                             const struct lease_record *record)
+static void tell_differences(struct report *report, const struct lease_record *record,
+                             int64_t now_ns)
 {
     int64_t ttl_ms = report->options->timing.ttl_ms;
     char cause[LEASE_ID_SIZE + 32], his[32], ours[32];
 
     if (record->state != LEASE_HELD || record->foreign[0] != '\0' ||
-        strcmp(record->id, election->config.id) == 0)
+        strcmp(record->id, report->observer.id) == 0)
         return;
     snprintf(cause, sizeof cause, "ttl %s", record->id);
-    if (record->ttl_ms != ttl_ms && noise_hear(&report->noise, cause, election->now_ns).tell)
+    if (record->ttl_ms != ttl_ms && noise_hear(&report->noise, cause, now_ns).tell)
         log_line(
             LOG_LEVEL_WARNING, "other_ttl",
             "%s leads with a TTL of %s and ours is %s: give all candidates of a lease the same",
@@ -384,7 +301,7 @@ static void tell_differences(struct report *report, const struct election *elect
             duration_format(ours, sizeof ours, ttl_ms));
     snprintf(cause, sizeof cause, "name %s", record->id);
     if (strcmp(record->name, report->options->name) == 0 &&
-        noise_hear(&report->noise, cause, election->now_ns).tell)
+        noise_hear(&report->noise, cause, now_ns).tell)
         log_line(
             LOG_LEVEL_WARNING, "same_name",
             "the leader is another process with our own name, %s: give each candidate a --name "
@@ -392,77 +309,109 @@ static void tell_differences(struct report *report, const struct election *elect
             record->name);
 }
 
-/* What an answer says whatever came of it. */
-static void hear_reply(struct report *report, const struct election *election,
-                       const struct lease_reply *reply)
+void report_answer(struct report *report, const struct lease_reply *reply, bool first,
+                   int64_t now_ns)
 {
-    if (reply->verdict != LEASE_FAILED)
-        trouble_over(&report->trouble, election->now_ns);
-    if (reply->warning[0] != '\0' &&
-        noise_hear(&report->noise, reply->warning, election->now_ns).tell)
+    if (first)
+        trouble_connected(&report->trouble);
+    if (reply->warning[0] != '\0' && noise_hear(&report->noise, reply->warning, now_ns).tell)
         log_line(LOG_LEVEL_WARNING, "side_effect", "the lease works, but %s", reply->warning);
-    tell_other_command(report, election, &reply->record);
-    tell_differences(report, election, &reply->record);
 }
 
-void report_note(struct report *report, const struct election *election,
-                 const struct election_note *note, const struct lease_reply *reply)
+/* The record that comes with `note`; NULL: none does. */
+static const struct lease_record *record_of(const struct election_note *note)
 {
-    if (reply != NULL)
-        hear_reply(report, election, reply);
     switch (note->kind) {
     case NOTE_WAITING:
-        if (reply != NULL)
-            tell_waiting(report, election, &reply->record);
+    case NOTE_BUSY:
+        return note->refusal.answered ? &note->refusal.record : NULL;
+    case NOTE_TERM_ENDING:
+        return note->end == END_LOST ? &note->record : NULL;
+    case NOTE_NOT_HELD:
+        return &note->record;
+    default:
+        return NULL;
+    }
+}
+
+static void tell_renewed(struct report *report)
+{
+    char ttl[32];
+
+    duration_format(ttl, sizeof ttl, report->options->timing.ttl_ms);
+    set_leading(report);
+    log_line(LOG_LEVEL_DEBUG, "renewed", "leading: lease renewed for another %s", ttl);
+}
+
+void report_note(struct report *report, const struct election_note *note, int64_t now_ns)
+{
+    const struct lease_record *record = record_of(note);
+
+    if (status_is_well(note))
+        trouble_over(&report->trouble);
+    if (record != NULL) {
+        tell_other_command(report, record);
+        tell_differences(report, record, now_ns);
+    }
+    switch (note->kind) {
+    case NOTE_WAITING:
+        tell_waiting(report, now_ns);
         break;
     case NOTE_BUSY:
-        tell_busy(report, election, note, reply);
+        tell_busy(report, note);
         break;
     case NOTE_ELECTED:
     case NOTE_LOCK_DELAY:
-        tell_elected(report, election, note);
+        tell_elected(report, note);
         break;
-    case NOTE_RENEWED: {
-        char ttl[32];
-        duration_format(ttl, sizeof ttl, election->config.timing.ttl_ms);
-        set_leading(report, election);
-        log_line(LOG_LEVEL_DEBUG, "renewed", "leading: lease renewed for another %s", ttl);
+    case NOTE_RENEWED:
+        tell_renewed(report);
         break;
-    }
     case NOTE_RENEWAL_FAILED:
     case NOTE_ASK_FAILED:
     case NOTE_RELEASE_FAILED:
-        trouble_failed(&report->trouble, election, note->kind, reply);
+        trouble_failed(&report->trouble, note, now_ns);
         break;
     case NOTE_RETRY:
-        tell_retry(report, election, note->delay_ms);
+        tell_retry(report, note->delay_ms, now_ns);
         break;
     case NOTE_ELSEWHERE:
         tell_elsewhere(note->delay_ms);
         break;
     case NOTE_UNPLACED:
-        tell_unplaced(note);
+        tell_unplaced(&note->tally);
         break;
     case NOTE_RESTART:
     case NOTE_STAND_BACK:
         tell_restart(report, note);
         break;
     case NOTE_TERM_ENDING:
-        tell_ending(note->end, reply);
+        tell_ending(note);
         break;
     case NOTE_TERM_OVER:
         log_line(LOG_LEVEL_INFO, "tree_dead", "the command and all it started are gone");
         break;
     case NOTE_HOOK_ALIVE:
-        tell_hook_alive(election);
+        tell_hook_alive(report);
         break;
-    default:
+    case NOTE_RELEASED:
+    case NOTE_NOT_HELD:
+    case NOTE_LEFT:
         tell_release(note);
         break;
     }
 }
 
-char *report_status(int wait_status, char *buffer, size_t size)
+void report_end(const struct report *report, enum election_end end, int exit_status)
+{
+    if (end == END_CONFIGURATION)
+        log_line(LOG_LEVEL_ERROR, "refused", "%s", report->status->why);
+    if (end == END_UNREACHABLE)
+        trouble_unreachable(&report->trouble);
+    log_line(LOG_LEVEL_INFO, "exit", "leaving with status %d", exit_status);
+}
+
+char *report_wait_status(int wait_status, char *buffer, size_t size)
 {
     if (WIFEXITED(wait_status))
         snprintf(buffer, size, "exited with %d", WEXITSTATUS(wait_status));
@@ -474,41 +423,41 @@ char *report_status(int wait_status, char *buffer, size_t size)
     return buffer;
 }
 
-void report_keeper(struct report *report, const struct keeper_message *keeper)
+void report_keeper(struct report *report, const struct keeper_message *message)
 {
     char status[128];
     const char *command =
         report->options->command != NULL ? report->options->command[0] : "the counter";
 
-    switch ((enum keeper_message_kind)keeper->kind) {
+    switch ((enum keeper_message_kind)message->kind) {
     case KEEPER_STARTED:
-        log_line(LOG_LEVEL_INFO, "started", "command started as process %" PRId32, keeper->value);
+        log_line(LOG_LEVEL_INFO, "started", "command started as process %" PRId32, message->value);
         break;
     case KEEPER_EXEC_FAILED:
         log_line(LOG_LEVEL_ERROR, "exec_failed", "cannot start %.200s: %s", command,
-                 strerror(keeper->value));
+                 strerror(message->value));
         break;
     case KEEPER_NOT_STARTED:
         log_line(LOG_LEVEL_ERROR, "not_started",
                  "cannot make a process for the command: %s; giving the lease back and standing by",
-                 keeper->value == ETIME ? "its deadline had passed" : strerror(keeper->value));
+                 message->value == ETIME ? "its deadline had passed" : strerror(message->value));
         break;
     case KEEPER_STOPPING:
         log_line(LOG_LEVEL_DEBUG, "keeper_stopping", "the keeper's deadline passed: TERM was sent");
         break;
     case KEEPER_CHILD_EXIT:
         log_line(LOG_LEVEL_INFO, "child_exit", "the command %s%s",
-                 report_status(keeper->value, status, sizeof status),
-                 !WIFSIGNALED(keeper->value)           ? ""
-                 : keeper->error == KEEPER_ENDED_BY_US ? "; leaderwrap sent it"
-                                                       : "; leaderwrap did not send it");
+                 report_wait_status(message->value, status, sizeof status),
+                 !WIFSIGNALED(message->value)           ? ""
+                 : message->error == KEEPER_ENDED_BY_US ? "; leaderwrap sent it"
+                                                        : "; leaderwrap did not send it");
         break;
     case KEEPER_STUCK:
         log_line(LOG_LEVEL_ERROR, "stuck",
                  "%" PRId32
                  " processes of the command do not die%s%s; the lease is left to run out",
-                 keeper->value, keeper->error != 0 ? ": " : "",
-                 keeper->error != 0 ? strerror(keeper->error) : "");
+                 message->value, message->error != 0 ? ": " : "",
+                 message->error != 0 ? strerror(message->error) : "");
         break;
     case KEEPER_ACK:
     case KEEPER_TREE_DEAD:

@@ -34,6 +34,7 @@ struct supervisor {
     struct keeper_link *keeper;
     struct companions *companions;
     struct signals signals;
+    struct status status;
     struct report report;
     struct notify notify;
     uv_timer_t watchdog;
@@ -116,21 +117,21 @@ static void ask_replicas(struct supervisor *supervisor)
     store_ask_replicas(supervisor->store);
 }
 
-static void tell(struct supervisor *supervisor, const struct election_note *note,
-                 const struct lease_reply *reply)
+static void tell(struct supervisor *supervisor, const struct election_note *note, int64_t now_ns)
 {
     if (note->kind == NOTE_TERM_OVER)
         outcome_note_end(&supervisor->outcome, note->end);
     if (note->kind == NOTE_ELECTED)
         ask_replicas(supervisor);
-    report_note(&supervisor->report, &supervisor->election, note, reply);
-    notify_status(&supervisor->notify, supervisor->report.status);
+    status_note(&supervisor->status, note, now_ns);
+    report_note(&supervisor->report, note, now_ns);
+    notify_status(&supervisor->notify, supervisor->report.doing);
     if (note->kind == NOTE_WAITING || note->kind == NOTE_ELECTED || note->kind == NOTE_LOCK_DELAY)
         notify_ready(&supervisor->notify);
 }
 
 static void perform(struct supervisor *supervisor, const struct election_action *action,
-                    const struct lease_reply *reply)
+                    int64_t now_ns)
 {
     switch (action->kind) {
     case ACTION_OPEN:
@@ -170,10 +171,11 @@ static void perform(struct supervisor *supervisor, const struct election_action 
         companions_kill_hooks(supervisor->companions);
         break;
     case ACTION_TELL:
-        tell(supervisor, &action->note, reply);
+        tell(supervisor, &action->note, now_ns);
         break;
     case ACTION_EXIT:
         supervisor->outcome.end = action->end;
+        status_exit(&supervisor->status, now_ns);
         supervisor->leaving = true;
         companions_kill_hook(supervisor->companions);
         leave_when_done(supervisor);
@@ -198,7 +200,7 @@ static void feed_one(struct supervisor *supervisor, struct election_event *event
     event->now_ns = clock_boottime_ns();
     election_step(&supervisor->election, event, &actions);
     for (size_t i = 0; i < actions.count; i++)
-        perform(supervisor, &actions.list[i], event->reply);
+        perform(supervisor, &actions.list[i], event->now_ns);
 }
 
 static void feed(struct supervisor *supervisor, struct election_event *event)
@@ -238,7 +240,7 @@ static void on_open(void *context)
 {
     struct supervisor *supervisor = context;
 
-    trouble_opened(&supervisor->report.trouble);
+    status_opened(&supervisor->status);
     feed_kind(supervisor, EVENT_OPENED);
 }
 
@@ -250,7 +252,7 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
     /* A server that refuses us hangs up as well; the refusal is the reason to tell. */
     if (supervisor->election.state == ELECTION_DONE)
         return;
-    trouble_closed(&supervisor->report.trouble, why);
+    status_closed(&supervisor->status, why);
     feed(supervisor, &event);
 }
 
@@ -259,9 +261,8 @@ static void on_reply(void *context, const struct lease_reply *reply)
     struct supervisor *supervisor = context;
     struct election_event event = {.kind = EVENT_REPLY, .reply = reply};
 
-    trouble_answered(&supervisor->report.trouble);
-    if (reply->verdict == LEASE_FAILED)
-        trouble_remember(&supervisor->report.trouble, reply->text);
+    bool first = status_answered(&supervisor->status, reply);
+    report_answer(&supervisor->report, reply, first, clock_boottime_ns());
     feed(supervisor, &event);
 }
 
@@ -345,6 +346,7 @@ static void on_message(void *context, const struct keeper_message *message)
         event.kind = EVENT_TICK;
         break;
     }
+    status_keeper(&supervisor->status, message);
     report_keeper(&supervisor->report, message);
     feed(supervisor, &event);
 }
@@ -579,15 +581,6 @@ static void close_all(struct supervisor *supervisor, int status)
     loop_finish(&supervisor->loop, status);
 }
 
-static void report_end(const struct supervisor *supervisor, int status)
-{
-    if (supervisor->outcome.end == END_CONFIGURATION)
-        log_line(LOG_LEVEL_ERROR, "refused", "%s", supervisor->report.trouble.why);
-    if (supervisor->outcome.end == END_UNREACHABLE)
-        trouble_unreachable(&supervisor->report.trouble);
-    log_line(LOG_LEVEL_INFO, "exit", "leaving with status %d", status);
-}
-
 int supervisor_run(const struct supervisor_config *config)
 {
     struct supervisor supervisor = {
@@ -626,7 +619,8 @@ int supervisor_run(const struct supervisor_config *config)
     log_unblock();
     snprintf(election.id, sizeof election.id, "%s", config->id);
     memcpy(election.nonce_key, config->nonce_key, sizeof election.nonce_key);
-    report_init(&supervisor.report, options, clock_boottime_ns());
+    status_init(&supervisor.status, clock_boottime_ns());
+    report_init(&supervisor.report, options, config->id, &supervisor.status);
     notify_open(&supervisor.notify);
     result = open_all(&supervisor);
     if (result != 0) {
@@ -639,7 +633,7 @@ int supervisor_run(const struct supervisor_config *config)
         report_start(&supervisor.report);
         uv_run(&supervisor.loop, UV_RUN_DEFAULT);
         status = outcome_status(&supervisor.outcome);
-        report_end(&supervisor, status);
+        report_end(&supervisor.report, supervisor.outcome.end, status);
     }
     close_all(&supervisor, status);
     return status;

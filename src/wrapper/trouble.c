@@ -10,79 +10,57 @@
 
 #define OUTAGE_MS 60000
 
-void trouble_init(struct trouble *trouble, const struct redis_target *target, bool once,
-                  int64_t now_ns)
+void trouble_init(struct trouble *trouble, const struct redis_target *target,
+                  const struct timing *timing, const struct status *status, bool once)
 {
     memset(trouble, 0, sizeof *trouble);
     redis_target_show(target, trouble->server, sizeof trouble->server);
+    trouble->timing = timing;
+    trouble->status = status;
     trouble->once = once;
-    outage_over(&trouble->outage, now_ns);
-}
-
-void trouble_remember(struct trouble *trouble, const char *why)
-{
-    snprintf(trouble->why, sizeof trouble->why, "%s", why);
-}
-
-void trouble_closed(struct trouble *trouble, const char *why)
-{
-    trouble_remember(trouble, why);
-    trouble->closed = true;
 }
 
 char *trouble_why(const struct trouble *trouble, char *buffer, size_t size)
 {
-    if (trouble->why[0] != '\0')
-        snprintf(buffer, size, "%s", trouble->why);
+    if (trouble->status->why[0] != '\0')
+        snprintf(buffer, size, "%s", trouble->status->why);
     else
         snprintf(buffer, size, "redis at %s does not answer", trouble->server);
     return buffer;
 }
 
-void trouble_opened(struct trouble *trouble)
+void trouble_connected(struct trouble *trouble)
 {
-    trouble->unheard = true;
-    trouble->closed = false;
-}
-
-void trouble_answered(struct trouble *trouble)
-{
-    if (!trouble->unheard)
-        return;
     log_line(trouble->told ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "connected",
              "connected to redis at %s", trouble->server);
-    trouble->unheard = false;
     trouble->told = false;
-    trouble->why[0] = '\0';
 }
 
-void trouble_over(struct trouble *trouble, int64_t now_ns)
+void trouble_over(struct trouble *trouble)
 {
-    int64_t lasted_ms = (now_ns - trouble->outage.well_ns) / NS_PER_MS;
+    int64_t lasted_ms = trouble->status->outage_ns / NS_PER_MS;
     char lasted[32];
 
     /* What was told as an error must not stand as the last word. */
-    if (trouble->outage.told)
+    if (trouble->outage_told)
         log_line(LOG_LEVEL_INFO, "outage_over", "redis at %s is of use again, after %s",
                  trouble->server, duration_format(lasted, sizeof lasted, lasted_ms));
-    outage_over(&trouble->outage, now_ns);
+    trouble->outage_told = false;
 }
 
 void trouble_unreachable(const struct trouble *trouble)
 {
-    char why[sizeof trouble->why];
+    char why[sizeof trouble->status->why];
 
     log_line(LOG_LEVEL_ERROR, "unreachable", "%s; the command was not run",
              trouble_why(trouble, why, sizeof why));
 }
 
 /* The level at which the same cause is told now; and, where it was kept back, a count. */
-static enum log_level hear(struct trouble *trouble, const struct election *election,
-                           const char *cause, char *count, size_t size)
+static enum log_level hear(struct trouble *trouble, const char *cause, int64_t now_ns, char *count,
+                           size_t size)
 {
-    bool leads = election->state == ELECTION_LEADING || election->state == ELECTION_STOPPING ||
-                 election->state == ELECTION_RELEASING;
-    struct noise_word word = noise_hear(&trouble->noise, cause, election->now_ns);
+    struct noise_word word = noise_hear(&trouble->noise, cause, now_ns);
     char time[32];
 
     count[0] = '\0';
@@ -92,37 +70,44 @@ static enum log_level hear(struct trouble *trouble, const struct election *elect
         snprintf(count, size, " (%u times in %s)", (unsigned)word.times,
                  duration_format(time, sizeof time, word.within_ms));
     trouble->told = true;
-    return trouble->once && !leads ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
+    return trouble->once && !status_has_term(trouble->status) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
 }
 
-static int64_t stopped_in_ms(const struct election *election)
+static int64_t stopped_in_ms(const struct trouble *trouble, int64_t now_ns)
 {
-    return (election->term.deadlines.stop_at_ns - election->now_ns) / NS_PER_MS;
+    return (trouble->status->deadlines.stop_at_ns - now_ns) / NS_PER_MS;
+}
+
+/* True once in an outage: when it has lasted for `patience_ms`. */
+static bool outage_lasts(struct trouble *trouble, int64_t lasted_ms, int64_t patience_ms)
+{
+    if (trouble->outage_told || lasted_ms < patience_ms)
+        return false;
+    trouble->outage_told = true;
+    return true;
 }
 
 /* A leader has less patience than a minute: half of the outage that it can bear. */
-static void check_leader(struct trouble *trouble, const struct election *election)
+static void check_leader(struct trouble *trouble, int64_t lasted_ms, int64_t now_ns)
 {
-    const struct timing *timing = &election->config.timing;
+    const struct timing *timing = trouble->timing;
     int64_t patience_ms = timing->renew_ms + timing->tolerated_outage_ms / 2;
-    int64_t lasted_ms = (election->now_ns - trouble->outage.well_ns) / NS_PER_MS;
     char lasted[32], left[32];
 
     if (patience_ms > OUTAGE_MS)
         patience_ms = OUTAGE_MS;
-    if (outage_lasts(&trouble->outage, election->now_ns, patience_ms))
+    if (outage_lasts(trouble, lasted_ms, patience_ms))
         log_line(LOG_LEVEL_ERROR, "outage",
                  "no renewal for %s: without one the command will be stopped in %s",
                  duration_format(lasted, sizeof lasted, lasted_ms),
-                 duration_format(left, sizeof left, stopped_in_ms(election)));
+                 duration_format(left, sizeof left, stopped_in_ms(trouble, now_ns)));
 }
 
-static void check_candidate(struct trouble *trouble, const struct election *election)
+static void check_candidate(struct trouble *trouble, int64_t lasted_ms)
 {
-    int64_t lasted_ms = (election->now_ns - trouble->outage.well_ns) / NS_PER_MS;
-    char why[sizeof trouble->why], lasted[32];
+    char why[sizeof trouble->status->why], lasted[32];
 
-    if (outage_lasts(&trouble->outage, election->now_ns, OUTAGE_MS))
+    if (outage_lasts(trouble, lasted_ms, OUTAGE_MS))
         log_line(
             LOG_LEVEL_ERROR, "outage",
             "no useful answer for %s: nobody can be elected through redis at %s until there is "
@@ -131,39 +116,37 @@ static void check_candidate(struct trouble *trouble, const struct election *elec
             trouble_why(trouble, why, sizeof why));
 }
 
-static void check_outage(struct trouble *trouble, const struct election *election)
+static void check_outage(struct trouble *trouble, int64_t now_ns)
 {
-    switch (election->state) {
-    case ELECTION_FOLLOWING:
-    case ELECTION_ACQUIRING:
-        check_candidate(trouble, election);
+    int64_t lasted_ms = (now_ns - trouble->status->well_since_ns) / NS_PER_MS;
+
+    switch (trouble->status->role) {
+    case STATUS_CANDIDATE:
+        check_candidate(trouble, lasted_ms);
         break;
-    case ELECTION_LEADING:
-        check_leader(trouble, election);
+    case STATUS_LEADER:
+        check_leader(trouble, lasted_ms, now_ns);
         break;
-    case ELECTION_STOPPING:
-    case ELECTION_RELEASING:
-    case ELECTION_DONE:
+    case STATUS_STOPPING:
+    case STATUS_RELEASING:
+    case STATUS_GONE:
         break;
     }
 }
 
-void trouble_retry(struct trouble *trouble, const struct election *election, int64_t delay_ms)
+void trouble_retry(struct trouble *trouble, int64_t delay_ms, int64_t now_ns)
 {
-    char why[sizeof trouble->why], delay[32], count[64], left[64] = "", time[32];
-    enum log_level level;
+    char why[sizeof trouble->status->why], delay[32], count[64], left[64] = "", time[32];
+    enum log_level level =
+        hear(trouble, trouble_why(trouble, why, sizeof why), now_ns, count, sizeof count);
 
-    if (!trouble->closed)
-        trouble->why[0] = '\0';
-    trouble->closed = false;
-    level = hear(trouble, election, trouble_why(trouble, why, sizeof why), count, sizeof count);
-    if (election->state == ELECTION_LEADING)
+    if (trouble->status->role == STATUS_LEADER)
         snprintf(left, sizeof left, "; the command has %s left",
-                 duration_format(time, sizeof time, stopped_in_ms(election)));
+                 duration_format(time, sizeof time, stopped_in_ms(trouble, now_ns)));
     duration_format(delay, sizeof delay, delay_ms);
     log_line(level, "disconnected", "%s%s; retrying %s%s%s", why, count,
              delay_ms > 0 ? "in " : "at once", delay_ms > 0 ? delay : "", left);
-    check_outage(trouble, election);
+    check_outage(trouble, now_ns);
 }
 
 /* What failed, in a word for machines and in words for people. */
@@ -177,24 +160,22 @@ static void name_request(enum election_note_kind note, const char **event, const
                                           : "asking for the lease";
 }
 
-void trouble_failed(struct trouble *trouble, const struct election *election,
-                    enum election_note_kind note, const struct lease_reply *reply)
+void trouble_failed(struct trouble *trouble, const struct election_note *note, int64_t now_ns)
 {
-    const char *why = reply == NULL ? "no answer from redis; it may have been executed all the same"
-                      : reply->verdict == LEASE_FAILED
-                          ? reply->text
-                          : "redis answered something that fits no question";
+    const struct election_failure *failure = &note->failure;
+    const char *why = !failure->answered
+                          ? "no answer from redis; it may have been executed all the same"
+                      : failure->text[0] != '\0' ? failure->text
+                                                 : "redis answered something that fits no question";
     const char *event, *what;
     char cause[LEASE_TEXT_SIZE + 32], count[64] = "";
     enum log_level level = LOG_LEVEL_DEBUG;
 
-    name_request(note, &event, &what);
+    name_request(note->kind, &event, &what);
     snprintf(cause, sizeof cause, "%s: %s", event, why);
     /* A lost connection is told by the retry. */
-    if (reply != NULL || !trouble->closed)
-        level = hear(trouble, election, cause, count, sizeof count);
-    if (reply == NULL && !trouble->closed)
-        trouble->why[0] = '\0';
+    if (failure->answered || !trouble->status->closed)
+        level = hear(trouble, cause, now_ns, count, sizeof count);
     log_line(level, event, "%s failed: %s%s", what, why, count);
-    check_outage(trouble, election);
+    check_outage(trouble, now_ns);
 }

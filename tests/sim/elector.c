@@ -181,27 +181,27 @@ static void start_tree(struct world *world, struct process *process,
 
 /* Only a foreign holder or a higher token may unseat a leader before its deadline. */
 static void check_lost(struct world *world, const struct process *process,
-                       const struct election_action *action, const struct lease_reply *reply)
+                       const struct election_note *note)
 {
-    if (action->note.kind != NOTE_TERM_ENDING || action->note.end != END_LOST || reply == NULL)
+    if (note->kind != NOTE_TERM_ENDING || note->end != END_LOST)
         return;
-    if (reply->record.foreign[0] == '\0' && reply->record.token <= process->tree.token)
+    if (note->record.foreign[0] == '\0' && note->record.token <= process->tree.token)
         VIOLATE(world, VIOLATION_LOST, "c%u gives its term up for nothing", process->id);
 }
 
 /* Whoever ends in time, and never asked for a release without hearing what came of it, gives back
  * what he has, even where the server lost it. */
 static void check_left(struct world *world, struct process *process,
-                       const struct election_action *action, const struct lease_reply *reply)
+                       const struct election_note *note)
 {
     const struct election *election = &process->election;
 
-    if (action->note.kind == NOTE_TERM_ENDING)
-        process->lost = action->note.end == END_LOST;
-    if (action->note.kind != NOTE_NOT_HELD || reply == NULL || election->release.in_doubt ||
-        process->lost || election->now_ns >= election->term.deadlines.expires_at_ns)
+    if (note->kind == NOTE_TERM_ENDING)
+        process->lost = note->end == END_LOST;
+    if (note->kind != NOTE_NOT_HELD || election->release.in_doubt || process->lost ||
+        election->now_ns >= election->term.deadlines.expires_at_ns)
         return;
-    if (reply->record.foreign[0] == '\0' && reply->record.token <= election->term.token)
+    if (note->record.foreign[0] == '\0' && note->record.token <= election->term.token)
         VIOLATE(world, VIOLATION_LEFT, "c%u leaves its record behind", process->id);
 }
 
@@ -222,7 +222,7 @@ static void check_pace(struct world *world, struct process *process,
 }
 
 static void perform(struct world *world, struct process *process,
-                    const struct election_action *action, const struct lease_reply *reply)
+                    const struct election_action *action)
 {
     if (world->tracing)
         trace_action(world, process, action);
@@ -272,8 +272,8 @@ static void perform(struct world *world, struct process *process,
         hook_kill_all(world, process);
         break;
     case ACTION_TELL:
-        check_lost(world, process, action, reply);
-        check_left(world, process, action, reply);
+        check_lost(world, process, &action->note);
+        check_left(world, process, &action->note);
         if (action->note.kind == NOTE_LOCK_DELAY)
             world->statistics->delays++;
         if (action->note.kind == NOTE_RELEASED)
@@ -305,13 +305,12 @@ static bool stall(struct world *world, struct process *process,
 }
 
 static void perform_all(struct world *world, struct process *process,
-                        const struct election_actions *actions, size_t from,
-                        const struct lease_reply *reply)
+                        const struct election_actions *actions, size_t from)
 {
     for (size_t i = from; i < actions->count && process->elector; i++) {
         if (actions->list[i].kind != ACTION_TELL && stall(world, process, actions, i))
             return;
-        perform(world, process, &actions->list[i], reply);
+        perform(world, process, &actions->list[i]);
     }
 }
 
@@ -343,9 +342,7 @@ void elector_feed(struct world *world, struct process *process, struct election_
     world->statistics->steps++;
     if (actions.count == ELECTION_ACTIONS_MAX)
         VIOLATE(world, VIOLATION_RUNAWAY, "c%u: no room for its actions", process->id);
-    /* What a vote lets count was answered before. */
-    perform_all(world, process, &actions, 0,
-                event->kind == EVENT_VOTE ? &process->election.placement.held : event->reply);
+    perform_all(world, process, &actions, 0);
     arm(world, process);
 }
 
@@ -354,7 +351,7 @@ void elector_unstall(struct world *world, struct process *process)
     struct election_actions actions = process->stalled;
 
     TRACE(world, process, "elector goes on");
-    perform_all(world, process, &actions, process->stalled_from, NULL);
+    perform_all(world, process, &actions, process->stalled_from);
     arm(world, process);
 }
 

@@ -84,8 +84,9 @@ static void otherwise_it_leads_without_a_tree(void **state)
         expect_none(&candidate, ACTION_START);
         assert_false(was_told(&candidate, NOTE_ELECTED));
         const struct election_note *note = note_of(&candidate, NOTE_LOCK_DELAY);
-        assert_int_equal(note->token, 100);
-        assert_int_equal(note->delay_ms, DELAY_MS);
+        assert_int_equal(note->state, ELECTION_LEADING);
+        assert_int_equal(note->grant.token, 100);
+        assert_int_equal(note->grant.start_at_ns, (BEGAN_MS + 10 + DELAY_MS) * NS_PER_MS);
 
         const struct election_run *start = &wait_for_start(&candidate)->run;
         assert_int_equal(candidate.now_ms, BEGAN_MS + 10 + DELAY_MS);

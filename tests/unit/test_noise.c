@@ -83,24 +83,6 @@ static void causes_without_end_have_a_bound(void **state)
     assert_true(noise_hear(&noise, "lost", BEGAN_NS + 3 * MINUTE_NS).tell);
 }
 
-static void an_outage_is_told_once(void **state)
-{
-    struct outage outage;
-    int told = 0;
-
-    (void)state;
-    for (int64_t round = 0; round < 2; round++) {
-        int64_t began_ns = BEGAN_NS + round * 10 * MINUTE_NS;
-
-        outage_over(&outage, began_ns);
-        assert_false(outage_lasts(&outage, began_ns + MINUTE_NS - 1, 60000));
-        assert_true(outage_lasts(&outage, began_ns + MINUTE_NS, 60000));
-        for (int second = 61; second < 300; second++)
-            told += outage_lasts(&outage, began_ns + second * SECOND_NS, 60000);
-    }
-    assert_int_equal(told, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,7 +90,6 @@ int main(void)
         cmocka_unit_test(after_a_minute_of_silence_it_is_new),
         cmocka_unit_test(other_causes_are_told_beside_it),
         cmocka_unit_test(causes_without_end_have_a_bound),
-        cmocka_unit_test(an_outage_is_told_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,4 @@
 /* What is told of a Redis that gives trouble: how often, how loud, and what it means for whom. */
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "captured.h"
 #include "leaderwrap/base/clock.h"
 #include "leaderwrap/base/log.h"
 #include "wrapper/trouble.h"
@@ -19,56 +19,73 @@
 
 struct fixture {
     struct trouble trouble;
-    struct election election;
-    int saved; /* standard error, which is a file meanwhile */
-    int file;
-    char text[65536];
+    struct status status;
+    struct timing timing;
+    enum election_state state;
+    int64_t now_ns;
+    struct captured captured;
 };
 
 static void begin(struct fixture *f, enum election_state state, bool once)
 {
     static const struct redis_target target = {.url = {.is_unix = true, .path = (char *)"/r"}};
     const struct timing_request request = timing_request_of(15000);
-    char name[] = "/tmp/leaderwrap-test-XXXXXX", error[256];
+    char error[256];
 
     memset(f, 0, sizeof *f);
-    assert_int_equal(timing_derive(&request, &f->election.config.timing, error, sizeof error), 0);
-    f->election.state = state;
-    f->election.term.deadlines = timing_deadlines(&f->election.config.timing, BEGAN_MS * NS_PER_MS);
-    trouble_init(&f->trouble, &target, once, BEGAN_MS * NS_PER_MS);
-    f->file = mkstemp(name);
-    assert_true(f->file >= 0);
-    unlink(name);
-    f->saved = dup(STDERR_FILENO);
-    dup2(f->file, STDERR_FILENO);
+    assert_int_equal(timing_derive(&request, &f->timing, error, sizeof error), 0);
+    f->state = state;
+    status_init(&f->status, BEGAN_MS * NS_PER_MS);
+    f->status.deadlines = timing_deadlines(&f->timing, BEGAN_MS * NS_PER_MS);
+    trouble_init(&f->trouble, &target, &f->timing, &f->status, once);
+    capture_begin(&f->captured);
 }
 
-/* What was told, without the times before each line. */
 static const char *end(struct fixture *f)
 {
-    dup2(f->saved, STDERR_FILENO);
-    close(f->saved);
-    ssize_t length = pread(f->file, f->text, sizeof f->text - 1, 0);
-    close(f->file);
-    assert_true(length >= 0);
-    f->text[length] = '\0';
-    return f->text;
-}
-
-static int count(const char *text, const char *part)
-{
-    int found = 0;
-
-    while ((text = strstr(text, part)) != NULL) {
-        found++;
-        text += strlen(part);
-    }
-    return found;
+    return capture_end(&f->captured);
 }
 
 static void at(struct fixture *f, int64_t ms)
 {
-    f->election.now_ns = (BEGAN_MS + ms) * NS_PER_MS;
+    f->now_ns = (BEGAN_MS + ms) * NS_PER_MS;
+}
+
+static void retries(struct fixture *f, int64_t delay_ms)
+{
+    const struct election_note note = {.kind = NOTE_RETRY, .state = f->state, .delay_ms = delay_ms};
+
+    status_note(&f->status, &note, f->now_ns);
+    trouble_retry(&f->trouble, delay_ms, f->now_ns);
+}
+
+/* A request that nobody answers. */
+static void fails(struct fixture *f, enum election_note_kind kind)
+{
+    const struct election_note note = {.kind = kind, .state = f->state};
+
+    status_note(&f->status, &note, f->now_ns);
+    trouble_failed(&f->trouble, &note, f->now_ns);
+}
+
+static void is_well(struct fixture *f)
+{
+    struct election_note note = {.kind = NOTE_WAITING, .state = f->state};
+
+    if (f->state == ELECTION_LEADING) {
+        note.kind = NOTE_RENEWED;
+        note.grant.deadlines = timing_deadlines(&f->timing, f->now_ns);
+    } else {
+        note.refusal.answered = true;
+    }
+    status_note(&f->status, &note, f->now_ns);
+    trouble_over(&f->trouble);
+}
+
+static void is_answered(struct fixture *f)
+{
+    if (status_answered(&f->status, &(struct lease_reply){.verdict = LEASE_RENEWED}))
+        trouble_connected(&f->trouble);
 }
 
 /* Tries in vain every second from `first_ms` until before `last_ms`. */
@@ -76,8 +93,8 @@ static void refuse(struct fixture *f, int64_t first_ms, int64_t last_ms)
 {
     for (int64_t ms = first_ms; ms < last_ms; ms += 1000) {
         at(f, ms);
-        trouble_closed(&f->trouble, "connection refused");
-        trouble_retry(&f->trouble, &f->election, 1000);
+        status_closed(&f->status, "connection refused");
+        retries(f, 1000);
     }
 }
 
@@ -88,7 +105,7 @@ static void a_candidate_says_after_a_minute_that_nobody_can_lead(void **state)
     (void)state;
     begin(&f, ELECTION_FOLLOWING, false);
     refuse(&f, 1000, 60000);
-    assert_int_equal(f.trouble.outage.told, false);
+    assert_int_equal(f.trouble.outage_told, false);
     refuse(&f, 60000, 200000);
     const char *text = end(&f);
     assert_int_equal(count(text, "error: no useful answer for 1 min: nobody can be elected"), 1);
@@ -106,7 +123,7 @@ static void a_leader_says_in_time_when_its_command_will_be_stopped(void **state)
     begin(&f, ELECTION_LEADING, false);
     /* Renewed every 5 s, and 6.348 s can be ridden out. */
     refuse(&f, 5000, 8000);
-    assert_int_equal(f.trouble.outage.told, false);
+    assert_int_equal(f.trouble.outage_told, false);
     refuse(&f, 8174, 11000);
     const char *text = end(&f);
     assert_int_equal(count(text, "error: no renewal for 8.17 s: without one the command will be "
@@ -122,7 +139,8 @@ static void a_useful_answer_ends_an_outage(void **state)
     (void)state;
     begin(&f, ELECTION_FOLLOWING, false);
     refuse(&f, 1000, 59000);
-    trouble_over(&f.trouble, (BEGAN_MS + 59000) * NS_PER_MS);
+    at(&f, 59000);
+    is_well(&f);
     refuse(&f, 60000, 118000);
     assert_null(strstr(end(&f), "error: "));
 }
@@ -134,10 +152,13 @@ static void the_end_of_an_outage_that_was_told_is_told(void **state)
     (void)state;
     begin(&f, ELECTION_LEADING, false);
     refuse(&f, 5000, 8000);
-    trouble_over(&f.trouble, (BEGAN_MS + 8000) * NS_PER_MS);
+    at(&f, 8000);
+    is_well(&f);
     refuse(&f, 13000, 18000);
-    trouble_over(&f.trouble, (BEGAN_MS + 18500) * NS_PER_MS);
-    trouble_over(&f.trouble, (BEGAN_MS + 19000) * NS_PER_MS);
+    at(&f, 18500);
+    is_well(&f);
+    at(&f, 19000);
+    is_well(&f);
     const char *text = end(&f);
     assert_int_equal(count(text, "is of use again"), 1);
     assert_int_equal(count(text, "of use again, after 10.5 s\n"), 1);
@@ -151,7 +172,7 @@ static void a_job_says_nothing_before_it_leaves(void **state)
     begin(&f, ELECTION_FOLLOWING, true);
     log_configure(&(struct log_config){.level = LOG_LEVEL_WARNING});
     refuse(&f, 0, 10000);
-    f.election.state = ELECTION_DONE;
+    status_exit(&f.status, f.now_ns);
     trouble_unreachable(&f.trouble);
     log_configure(&(struct log_config){.level = LOG_LEVEL_INFO});
     const char *text = end(&f);
@@ -166,16 +187,16 @@ static void a_lost_connection_is_one_line_although_a_request_was_lost_with_it(vo
     (void)state;
     begin(&f, ELECTION_LEADING, false);
     at(&f, 1000);
-    trouble_closed(&f.trouble, "lost the connection");
-    trouble_failed(&f.trouble, &f.election, NOTE_RENEWAL_FAILED, NULL);
-    trouble_retry(&f.trouble, &f.election, 0);
-    trouble_opened(&f.trouble);
-    trouble_answered(&f.trouble);
-    trouble_answered(&f.trouble);
+    status_closed(&f.status, "lost the connection");
+    fails(&f, NOTE_RENEWAL_FAILED);
+    retries(&f, 0);
+    status_opened(&f.status);
+    is_answered(&f);
+    is_answered(&f);
     /* Later a request is not answered, and the connection is as good as ever. */
     at(&f, 2000);
-    trouble_failed(&f.trouble, &f.election, NOTE_RENEWAL_FAILED, NULL);
-    trouble_failed(&f.trouble, &f.election, NOTE_RENEWAL_FAILED, NULL);
+    fails(&f, NOTE_RENEWAL_FAILED);
+    fails(&f, NOTE_RENEWAL_FAILED);
     const char *text = end(&f);
     assert_int_equal(count(text, "lost the connection; retrying at once"), 1);
     assert_int_equal(count(text, "connected to redis at /r"), 1);
@@ -193,10 +214,10 @@ static void a_connection_that_flaps_is_told_once(void **state)
     begin(&f, ELECTION_FOLLOWING, false);
     for (int64_t ms = 0; ms < 30000; ms += 100) {
         at(&f, ms);
-        trouble_closed(&f.trouble, "lost the connection");
-        trouble_retry(&f.trouble, &f.election, 100);
-        trouble_opened(&f.trouble);
-        trouble_answered(&f.trouble);
+        status_closed(&f.status, "lost the connection");
+        retries(&f, 100);
+        status_opened(&f.status);
+        is_answered(&f);
     }
     assert_int_equal(count(end(&f), "\n"), 2);
 }
@@ -210,9 +231,9 @@ static void a_server_that_never_spoke_is_not_connected_to(void **state)
     begin(&f, ELECTION_FOLLOWING, false);
     for (int64_t ms = 0; ms < 30000; ms += 5000) {
         at(&f, ms);
-        trouble_opened(&f.trouble);
-        trouble_failed(&f.trouble, &f.election, NOTE_ASK_FAILED, NULL);
-        trouble_retry(&f.trouble, &f.election, 100);
+        status_opened(&f.status);
+        fails(&f, NOTE_ASK_FAILED);
+        retries(&f, 100);
     }
     const char *text = end(&f);
     assert_int_equal(count(text, "connected"), 0);
@@ -227,12 +248,12 @@ static void the_last_cause_outlives_a_connection_without_an_answer(void **state)
 
     (void)state;
     begin(&f, ELECTION_FOLLOWING, true);
-    trouble_closed(&f.trouble, "refused the connection: full");
-    trouble_retry(&f.trouble, &f.election, 0);
-    trouble_opened(&f.trouble);
+    status_closed(&f.status, "refused the connection: full");
+    retries(&f, 0);
+    status_opened(&f.status);
     trouble_unreachable(&f.trouble);
     /* But a request that nobody answers is a cause of its own. */
-    trouble_failed(&f.trouble, &f.election, NOTE_ASK_FAILED, NULL);
+    fails(&f, NOTE_ASK_FAILED);
     trouble_unreachable(&f.trouble);
     const char *text = end(&f);
     assert_int_equal(count(text, "refused the connection: full; the command was not run"), 1);

@@ -1,7 +1,7 @@
 /*
  * Which of many lines about the same thing a person should see. One cause is one line; while it
- * goes on it is told again after 1 min, 2 min, 4 min and so on up to 1 h, with a count. And an
- * outage that lasts is told once, when it has lasted for some time. Pure: the time is passed in.
+ * goes on it is told again after 1 min, 2 min, 4 min and so on up to 1 h, with a count. Pure: the
+ * time is passed in.
  */
 #ifndef LEADERWRAP_BASE_NOISE_H
 #define LEADERWRAP_BASE_NOISE_H
@@ -36,16 +36,5 @@ struct noise_word {
 /* `cause` happened at `now_ns`, any monotonic clock's. What has not happened for a minute is over:
  * the next time is a new one. */
 struct noise_word noise_hear(struct noise *noise, const char *cause, int64_t now_ns);
-
-struct outage {
-    int64_t well_ns; /* when all was well for the last time */
-    bool told;
-};
-
-/* All is well at `now_ns`; to be called at the beginning, too. */
-void outage_over(struct outage *outage, int64_t now_ns);
-
-/* Something fails at `now_ns`. True once in an outage: when it has lasted for `patience_ms`. */
-bool outage_lasts(struct outage *outage, int64_t now_ns, int64_t patience_ms);
 
 #endif

@@ -150,39 +150,67 @@ enum election_action_kind {
     ACTION_EXIT,       /* `end` */
 };
 
-/* What ACTION_TELL says. The words are the wrapper's. */
+/* What ACTION_TELL says, and the members of struct election_note that say more. The words are the
+ * wrapper's. */
 enum election_note_kind {
-    NOTE_WAITING, /* refused; the reply's record says who leads */
-    /* The same, or what was said then still holds, and there is no more waiting; `end`. */
-    NOTE_BUSY,
-    NOTE_ELECTED,    /* with `token` */
-    NOTE_LOCK_DELAY, /* the same, but the command is started in `delay_ms` */
-    NOTE_RENEWED,
-    NOTE_RENEWAL_FAILED, /* an error reply, or (no reply at hand) a time-out or a lost connection */
-    NOTE_ASK_FAILED,     /* the same for an acquire */
-    NOTE_RELEASE_FAILED, /* the same for a release */
+    NOTE_WAITING,        /* `refusal` */
+    NOTE_BUSY,           /* the same, and there is no more waiting; `end` */
+    NOTE_ELECTED,        /* `grant` */
+    NOTE_LOCK_DELAY,     /* the same, but the command has to wait */
+    NOTE_RENEWED,        /* `grant` */
+    NOTE_RENEWAL_FAILED, /* `failure` */
+    NOTE_ASK_FAILED,     /* the same of an acquire */
+    NOTE_RELEASE_FAILED, /* the same of a release */
     NOTE_RETRY,          /* the connection failed; the next try is in `delay_ms` */
     NOTE_ELSEWHERE,      /* most witnesses name another master; the next try is in `delay_ms` */
-    NOTE_UNPLACED,       /* no majority of the witnesses names any: `votes` of `electorate` do */
-    NOTE_TERM_ENDING,    /* `end` */
+    NOTE_UNPLACED,       /* no majority of the witnesses names any; `tally` */
+    NOTE_TERM_ENDING,    /* `end`; of END_LOST also `record` */
     NOTE_RESTART,        /* the tree is dead, and starts again in `delay_ms` */
-    NOTE_STAND_BACK,     /* it failed too often: others may try for `delay_ms` */
+    NOTE_STAND_BACK,     /* it failed too often, `end`: others may try for `delay_ms` */
     NOTE_TERM_OVER,      /* the tree is dead; `end` */
     NOTE_RELEASED,
-    NOTE_NOT_HELD, /* nothing to release any more */
+    NOTE_NOT_HELD, /* nothing to release any more; `record` */
     NOTE_LEFT,     /* the lease is left to its TTL */
     /* HOOK_ACQUIRE of a term that is over cannot be killed: at the end of that term, and again when
      * the next one begins beside it. */
     NOTE_HOOK_ALIVE,
 };
 
+struct election_refusal {
+    bool answered; /* with `record`; else what the last one said still holds */
+    struct lease_record record;
+    int64_t takeover_at_ns; /* when the lease may be had at the earliest, should nobody write the
+                               record again; INT64_MAX where that is no matter of time */
+};
+
+struct election_grant {
+    uint64_t token;
+    struct deadlines deadlines;
+    int64_t start_at_ns; /* of the command; INT64_MAX: it was started */
+};
+
+struct election_failure {
+    bool answered;              /* else it may have been executed, or may be later */
+    char text[LEASE_TEXT_SIZE]; /* the error; empty: the answer fits no question */
+};
+
+struct election_tally {
+    unsigned votes; /* for the name that most witnesses agree on */
+    unsigned electorate;
+};
+
 struct election_note {
     enum election_note_kind kind;
+    enum election_state state; /* in which the step that made it has ended */
     enum election_end end;
-    uint64_t token;
-    int64_t delay_ms;
-    unsigned votes;
-    unsigned electorate;
+    union {
+        struct election_refusal refusal;
+        struct lease_record record; /* whose the lease is now */
+        struct election_grant grant;
+        struct election_failure failure;
+        struct election_tally tally;
+        int64_t delay_ms;
+    };
 };
 
 struct election_send {
@@ -329,9 +357,5 @@ void election_step(struct election *election, const struct election_event *event
 
 /* When the next EVENT_TICK is due at the latest, in ns of CLOCK_BOOTTIME; INT64_MAX for never. */
 int64_t election_wake_at_ns(const struct election *election);
-
-/* When a candidate that was just refused with `record` may have the lease at the earliest, should
- * nobody write the record again; INT64_MAX where that is no matter of time. Pure. */
-int64_t election_takeover_at_ns(const struct election *election, const struct lease_record *record);
 
 #endif
