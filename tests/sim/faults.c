@@ -111,7 +111,7 @@ static bool promote(struct world *world, enum fault fault)
     if (fault == FAULT_PROMOTION_SERVING && !world->plan.wait_replicas &&
         world->plan.witnesses == 0 && !world->plan.serving_without_wait)
         return false;
-    if (!old->up)
+    if (!old->up || (world->plan.cluster && !witnesses_agree(world)))
         return false;
     if (new->up)
         server_dies(world, new);

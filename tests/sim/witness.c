@@ -37,6 +37,15 @@ void witness_learned(struct world *world, uint32_t news)
           news >> 16);
 }
 
+bool witnesses_agree(const struct world *world)
+{
+    for (int i = 0; i < world->plan.witnesses; i++) {
+        if (world->witnesses[i].config_epoch != world->config_epoch)
+            return false;
+    }
+    return true;
+}
+
 uint8_t witnesses_route(struct world *world)
 {
     return world->witnesses[between(world, 0, world->plan.witnesses - 1)].server;

@@ -488,7 +488,7 @@ struct plan {
     int hosts;
     bool wait_replicas; /* WAIT before a write counts */
     int witnesses;      /* how many; 0: nobody can be asked */
-    bool cluster;       /* they tell no epoch, and nobody is a master again without a new replid */
+    bool cluster;       /* they tell no epoch, and all know of a fail-over before the next one */
     bool wild_clock;    /* the servers' clocks are stepped by hours, but no data is lost */
     bool steady_clock;
     bool serving_without_wait; /* outside the promise: overlaps are only counted */
@@ -626,6 +626,8 @@ void witness_learned(struct world *world, uint32_t news);
 void witnesses_poll(struct world *world, struct process *process, uint64_t poll);
 void witness_asked(struct world *world, uint16_t number);
 void witness_vote(struct world *world, struct process *process, uint16_t number);
+/* Whether all know of the last fail-over. */
+bool witnesses_agree(const struct world *world);
 /* The server that one of them names. */
 uint8_t witnesses_route(struct world *world);
 bool witnesses_go_down(struct world *world);
