@@ -1,14 +1,11 @@
 /* The loop that joins the parts. It decides nothing but the exit status. */
 #include "supervisor.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 #include <uv.h>
 
+#include "candidacy.h"
 #include "check.h"
 #include "executable.h"
 #include "leaderwrap/base/clock.h"
@@ -22,6 +19,7 @@
 #include "outcome.h"
 #include "report.h"
 #include "signals.h"
+#include "waker.h"
 
 #define ACK_PATIENCE_MS 1000
 
@@ -38,8 +36,7 @@ struct supervisor {
     struct report report;
     struct notify notify;
     uv_timer_t watchdog;
-    uv_poll_t timer;
-    int timer_fd;
+    struct waker waker;
     struct outcome outcome;
     bool asked_replicas;
     bool leaving; /* all is done but a hook */
@@ -183,14 +180,10 @@ static void perform(struct supervisor *supervisor, const struct election_action 
     }
 }
 
-static void arm_timer(const struct supervisor *supervisor)
+static void arm(struct supervisor *supervisor)
 {
-    int64_t wake_ns = min_ns(election_wake_at_ns(&supervisor->election),
-                             companions_wake_at_ns(supervisor->companions));
-
-    /* Without its timer this process would sleep past its deadlines. */
-    if (clock_arm_timer(supervisor->timer_fd, wake_ns) != 0)
-        abort();
+    waker_set(&supervisor->waker, min_ns(election_wake_at_ns(&supervisor->election),
+                                         companions_wake_at_ns(supervisor->companions)));
 }
 
 static void feed_one(struct supervisor *supervisor, struct election_event *event)
@@ -211,7 +204,7 @@ static void feed(struct supervisor *supervisor, struct election_event *event)
     /* One that cannot be run is over as soon as it is asked for. */
     while (companions_take_hook(supervisor->companions, &over.hook))
         feed_one(supervisor, &over);
-    arm_timer(supervisor);
+    arm(supervisor);
 }
 
 static void feed_kind(struct supervisor *supervisor, enum election_event_kind kind)
@@ -220,20 +213,14 @@ static void feed_kind(struct supervisor *supervisor, enum election_event_kind ki
     feed(supervisor, &event);
 }
 
-static void on_timer(uv_poll_t *timer, int status, int events)
+static void on_wake(void *context)
 {
-    struct supervisor *supervisor = timer->data;
-    uint64_t expirations;
+    struct supervisor *supervisor = context;
 
-    (void)status;
-    (void)events;
-    /* Re-arming makes the count go away: there may be nothing to read. */
-    if (read(supervisor->timer_fd, &expirations, sizeof expirations) < 0 && errno != EAGAIN)
-        abort();
     /* The election first: what it ends needs no check any more. */
     feed_kind(supervisor, EVENT_TICK);
     companions_tick(supervisor->companions);
-    arm_timer(supervisor);
+    arm(supervisor);
 }
 
 static void on_open(void *context)
@@ -460,19 +447,6 @@ static int open_notify(struct supervisor *supervisor)
                : result;
 }
 
-static int open_timer(struct supervisor *supervisor)
-{
-    supervisor->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (supervisor->timer_fd < 0)
-        return -errno;
-    int result = uv_poll_init(&supervisor->loop, &supervisor->timer, supervisor->timer_fd);
-    if (result == 0) {
-        supervisor->timer.data = supervisor;
-        result = uv_poll_start(&supervisor->timer, UV_READABLE, on_timer);
-    }
-    return result;
-}
-
 /* By the time the next renewal is due, the last extension must have been acknowledged; but a keeper
  * that waited a moment for a processor is no dead one. */
 static int64_t ack_patience_ms(const struct timing *timing)
@@ -551,7 +525,7 @@ static int open_all(struct supervisor *supervisor)
     if (result == 0)
         result = open_companions(supervisor);
     if (result == 0)
-        result = open_timer(supervisor);
+        result = waker_open(&supervisor->waker, &supervisor->loop, on_wake, supervisor);
     if (result == 0)
         result = open_notify(supervisor);
     if (result == 0)
@@ -571,10 +545,7 @@ static void close_all(struct supervisor *supervisor, int status)
     companions_close(supervisor->companions);
     store_free(supervisor->store);
     watcher_free(supervisor->watcher);
-    if (supervisor->timer_fd >= 0) {
-        uv_close((uv_handle_t *)&supervisor->timer, NULL);
-        close(supervisor->timer_fd);
-    }
+    waker_close(&supervisor->waker);
     if (supervisor->watchdog.data != NULL)
         uv_close((uv_handle_t *)&supervisor->watchdog, NULL);
     notify_close(&supervisor->notify);
@@ -586,28 +557,11 @@ int supervisor_run(const struct supervisor_config *config)
     struct supervisor supervisor = {
         .config = config,
         .companions = config->companions,
-        .timer_fd = -1,
+        .waker = WAKER_CLOSED,
         .outcome = {.child_status = -1, .conflict_exit_code = config->options->conflict_exit_code},
     };
     const struct options *options = config->options;
-    struct election_config election = {
-        .timing = options->timing,
-        .server_clock = options->server_clock,
-        .witnesses = redis_target_has_witnesses(&options->redis),
-        .assume_fresh = options->assume_fresh,
-        .exit_on_lost = options->exit_on_lost,
-        .no_release = options->no_release,
-        .once = options->once,
-        .wait_ms = options->wait_ms,
-        .hold_ms = options->hold_ms,
-        .max_runtime_ms = options->max_runtime_ms,
-        .lock_delay_ms = options->lock_delay_ms,
-        .restart = options->restart,
-        .max_restarts = options->max_restarts,
-        .penalty_ms = options->penalty_ms,
-        .hooks = {options->hooks[HOOK_ACQUIRE] != NULL, options->hooks[HOOK_LOSE] != NULL},
-        .seed = config->seed,
-    };
+    struct election_config election = candidacy_config(options);
     int status;
     int result = uv_loop_init(&supervisor.loop);
 
@@ -618,6 +572,7 @@ int supervisor_run(const struct supervisor_config *config)
     }
     log_unblock();
     snprintf(election.id, sizeof election.id, "%s", config->id);
+    election.seed = config->seed;
     memcpy(election.nonce_key, config->nonce_key, sizeof election.nonce_key);
     status_init(&supervisor.status, clock_boottime_ns());
     report_init(&supervisor.report, options, config->id, &supervisor.status);

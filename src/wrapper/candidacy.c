@@ -1,0 +1,23 @@
+/* Option by option. */
+#include "candidacy.h"
+
+struct election_config candidacy_config(const struct options *options)
+{
+    return (struct election_config){
+        .timing = options->timing,
+        .server_clock = options->server_clock,
+        .witnesses = redis_target_has_witnesses(&options->redis),
+        .assume_fresh = options->assume_fresh,
+        .exit_on_lost = options->exit_on_lost,
+        .no_release = options->no_release,
+        .once = options->once,
+        .wait_ms = options->wait_ms,
+        .hold_ms = options->hold_ms,
+        .max_runtime_ms = options->max_runtime_ms,
+        .lock_delay_ms = options->lock_delay_ms,
+        .restart = options->restart,
+        .max_restarts = options->max_restarts,
+        .penalty_ms = options->penalty_ms,
+        .hooks = {options->hooks[HOOK_ACQUIRE] != NULL, options->hooks[HOOK_LOSE] != NULL},
+    };
+}
