@@ -10,6 +10,9 @@
 #include "resolver.h"
 #include "sentinel_ask.h"
 
+/* A way that had to be asked for again so soon led to a server that did not do. */
+#define WAY_PROVEN_MS 10000
+
 enum sentinel_state {
     SENTINEL_ASKING,
     SENTINEL_FOUND, /* `master` has the way */
@@ -28,10 +31,11 @@ struct sentinel_route {
     struct route_config config;
     uv_timer_t timer;
     enum sentinel_state state;
-    bool waits;       /* somebody wants to be told when the state is another one */
-    unsigned turn;    /* who is asked, or answered last; over all rounds */
-    unsigned left;    /* to be asked in this round */
-    unsigned refused; /* in this round: those that answered, and will do so again */
+    uint64_t found_ms; /* when it was, by the loop's clock */
+    bool waits;        /* somebody wants to be told when the state is another one */
+    unsigned turn;     /* who is asked, or answered last; over all rounds */
+    unsigned left;     /* to be asked in this round */
+    unsigned refused;  /* in this round: those that answered, and will do so again */
     struct route_problem problem;
     struct place place; /* of the last answer */
     struct redis_target found;
@@ -154,6 +158,7 @@ static void on_answer(void *context, const struct sentinel_answer *answer)
         connection_close(asked->connection);
         error = lead_to(route, &answer->place);
         if (error == 0) {
+            route->found_ms = uv_now(route->config.loop);
             settle(route, SENTINEL_FOUND);
             return;
         }
@@ -202,6 +207,10 @@ static void begin(struct route *base)
         connection_close(present(route)->connection);
         route->turn++;
     }
+    /* One that is cut off from the others goes on naming the old master: they know better. */
+    if (route->state == SENTINEL_FOUND &&
+        uv_now(route->config.loop) - route->found_ms < WAY_PROVEN_MS)
+        route->turn++;
     route->state = SENTINEL_ASKING;
     route->waits = false;
     route->left = (unsigned)route->count;

@@ -1,7 +1,8 @@
 /*
- * The way to the master that sentinels know by a name. They are asked in turn, a moment each, and
- * the one that answered is the first to be asked from then on; what it names, a number or a host's
- * name, is then resolved like any other address. Each round asks anew.
+ * The way to the master that sentinels know by a name. They are asked in turn, a moment each. The
+ * one that answered is the first to be asked from then on, unless the way that it named had to be
+ * asked for again soon; what it names, a number or a host's name, is resolved like any other
+ * address.
  */
 #ifndef LEADERWRAP_REDIS_SENTINEL_H
 #define LEADERWRAP_REDIS_SENTINEL_H
