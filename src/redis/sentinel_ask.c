@@ -176,7 +176,6 @@ static int send_both(struct connection *connection, struct question *question,
                      const char *const second[2], connection_reply_fn *on_second)
 {
     const char *argv[2][3] = {{"SENTINEL", first[0], first[1]}, {"SENTINEL", second[0], second[1]}};
-    connection_reply_fn *functions[] = {on_first, on_second};
     int error = 0;
 
     for (int i = 0; i < 2 && error == 0; i++) {
@@ -186,7 +185,8 @@ static int send_both(struct connection *connection, struct question *question,
         for (int j = 0; j < argc; j++)
             lengths[j] = strlen(argv[i][j]);
         question->awaited++;
-        error = connection_send(connection, argc, argv[i], lengths, functions[i], question);
+        error = connection_send(connection, argc, argv[i], lengths, i == 0 ? on_first : on_second,
+                                question);
         if (error != 0)
             next_awaited(question);
     }

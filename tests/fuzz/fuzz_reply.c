@@ -1,7 +1,7 @@
 /*
  * One thing that a server says, taken by itself: the first byte of the input chooses between a
- * reply (verdict_parse), the payload of an event (event_parse) and the text of an error
- * (error_class, error_explain).
+ * reply (verdict_parse), the payload of an event (event_parse), the text of an error (error_class,
+ * error_explain) and a sentinel's answer (sentinel_ask.h).
  *
  * Oracle: a reply has a verdict if and only if a second, strict reader of the bytes (answers.h)
  * finds the documented answer of that script in them, with the same fields; a refused reply leaves
@@ -18,6 +18,7 @@
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/redis/errors.h"
 #include "redis/event.h"
+#include "redis/sentinel_ask.h"
 #include "redis/verdict.h"
 
 #define ELEMENTS_MOST 64
@@ -201,11 +202,63 @@ static void fuzz_error(const uint8_t *data, size_t size)
     free(text);
 }
 
+/* Whether it is one that can be connected to, and that is read again as it is shown. */
+static bool is_place(const struct place *place)
+{
+    struct place again;
+    char shown[PLACE_HOST_SIZE + 16];
+    long port = strtol(place->port, NULL, 10);
+    const char *colon = strrchr(place_show(place, shown, sizeof shown), ':');
+
+    for (const char *letter = place->host; *letter != '\0'; letter++)
+        if ((unsigned char)*letter <= ' ' || *letter == 0x7F)
+            return false;
+    return port >= 1 && port <= 65535 && place->host[0] != '\0' &&
+           place_set(&again, place->host, strlen(place->host), colon + 1, strlen(colon + 1)) == 0 &&
+           place_is_same(&again, place);
+}
+
+static bool is_id(const char *id)
+{
+    return strlen(id) == SENTINEL_ID_SIZE - 1 && strspn(id, "0123456789abcdef") == strlen(id);
+}
+
+static void check_peers(const redisReply *reply)
+{
+    static struct sentinel_peers peers;
+
+    if (sentinel_read_peers(reply, &peers) != 0)
+        return;
+    ORACLE(peers.count <= reply->elements && peers.count <= SENTINEL_PEERS_MAX);
+    for (size_t i = 0; i < peers.count; i++)
+        ORACLE(is_id(peers.list[i].id) && is_place(&peers.list[i].place));
+}
+
+static void fuzz_sentinel(const uint8_t *data, size_t size)
+{
+    redisReply *reply = read_reply(data, size);
+    struct place place;
+    char id[SENTINEL_ID_SIZE];
+    uint64_t epoch;
+
+    if (reply == NULL)
+        return;
+    if (sentinel_read_address(reply, &place) == 0)
+        ORACLE(reply->elements == 2 && is_place(&place));
+    if (sentinel_read_id(reply, id) == 0)
+        ORACLE(is_id(id));
+    if (sentinel_read_epoch(reply, &epoch) == 0)
+        ORACLE(epoch <= INT64_MAX && reply->elements >= 2);
+    check_peers(reply);
+    freeReplyObject(reply);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const parts[])(const uint8_t *, size_t) = {fuzz_reply, fuzz_event, fuzz_error};
+    static void (*const parts[])(const uint8_t *, size_t) = {fuzz_reply, fuzz_event, fuzz_error,
+                                                             fuzz_sentinel};
 
     if (size > 0)
-        parts[data[0] % 3](data + 1, size - 1);
+        parts[data[0] % 4](data + 1, size - 1);
     return 0;
 }
