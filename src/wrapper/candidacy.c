@@ -1,6 +1,8 @@
 /* Option by option. */
 #include "candidacy.h"
 
+#define ACK_PATIENCE_MS 1000
+
 struct election_config candidacy_config(const struct options *options)
 {
     return (struct election_config){
@@ -20,4 +22,14 @@ struct election_config candidacy_config(const struct options *options)
         .penalty_ms = options->penalty_ms,
         .hooks = {options->hooks[HOOK_ACQUIRE] != NULL, options->hooks[HOOK_LOSE] != NULL},
     };
+}
+
+/* By the time the next renewal is due, the last extension must have been acknowledged; but a keeper
+ * that waited a moment for a processor is no dead one. */
+int64_t candidacy_ack_patience_ms(const struct options *options)
+{
+    const struct timing *timing = &options->timing;
+    int64_t least_ms = timing->tolerated_outage_ms < ACK_PATIENCE_MS ? timing->tolerated_outage_ms
+                                                                     : ACK_PATIENCE_MS;
+    return timing->renew_ms > least_ms ? timing->renew_ms : least_ms;
 }

@@ -202,13 +202,14 @@ static void tell_restart(struct report *report, const struct election_note *note
                  report->options->max_restarts, delay);
 }
 
-static void tell_ending(const struct election_note *note)
+static void tell_ending(const struct report *report, const struct election_note *note)
 {
     switch (note->end) {
     case END_DEADLINE:
-        log_line(
-            LOG_LEVEL_ERROR, "deadline",
-            "no renewal came through in time; stopping the command before the lease can expire");
+        log_line(LOG_LEVEL_ERROR, "deadline",
+                 "no renewal came through in time%s; stopping the command before the lease can "
+                 "expire",
+                 trouble_blame(&report->trouble));
         break;
     case END_LOST:
         tell_lost(&note->record);
@@ -318,6 +319,11 @@ void report_answer(struct report *report, const struct lease_reply *reply, bool 
         log_line(LOG_LEVEL_WARNING, "side_effect", "the lease works, but %s", reply->warning);
 }
 
+void report_stall(struct report *report, int64_t now_ns)
+{
+    trouble_stalled(&report->trouble, now_ns);
+}
+
 /* The record that comes with `note`; NULL: none does. */
 static const struct lease_record *record_of(const struct election_note *note)
 {
@@ -386,7 +392,7 @@ void report_note(struct report *report, const struct election_note *note, int64_
         tell_restart(report, note);
         break;
     case NOTE_TERM_ENDING:
-        tell_ending(note);
+        tell_ending(report, note);
         break;
     case NOTE_TERM_OVER:
         log_line(LOG_LEVEL_INFO, "tree_dead", "the command and all it started are gone");

@@ -41,6 +41,9 @@ void report_note(struct report *report, const struct election_note *note, int64_
 void report_answer(struct report *report, const struct lease_reply *reply, bool first,
                    int64_t now_ns);
 
+/* Tells that this process has stood still. */
+void report_stall(struct report *report, int64_t now_ns);
+
 /* Tells what the keeper says. */
 void report_keeper(struct report *report, const struct keeper_message *message);
 

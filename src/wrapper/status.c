@@ -6,13 +6,32 @@
 
 #include "leaderwrap/base/clock.h"
 
-void status_init(struct status *status, int64_t now_ns)
+#define STALL_MOST_MS 1000 /* a longer one is told whatever the timing */
+
+void status_init(struct status *status, const struct timing *timing, int64_t now_ns)
 {
     memset(status, 0, sizeof *status);
     status->role_since_ns = now_ns;
     status->news_ns = now_ns;
     status->next_at_ns = INT64_MAX;
     status->well_since_ns = now_ns;
+    status->stall_least_ns = ms_to_ns(min_ns(timing->renew_ms, STALL_MOST_MS));
+}
+
+bool status_begin_step(struct status *status, int64_t meant_ns, int64_t now_ns)
+{
+    if (meant_ns == status->stall_meant_ns || meant_ns > now_ns - status->stall_least_ns)
+        return false;
+    status->stall_meant_ns = meant_ns;
+    status->stalled_ns = now_ns - meant_ns;
+    /* Nobody else is to blame for that time. */
+    status->well_since_ns = min_ns(status->well_since_ns + status->stalled_ns, now_ns);
+    return true;
+}
+
+void status_end_step(struct status *status)
+{
+    status->stalled_ns = 0;
 }
 
 static enum status_role role_of(enum election_state state)

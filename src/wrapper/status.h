@@ -63,9 +63,22 @@ struct status {
     bool unheard;                  /* it was made, and nothing has been answered on it yet */
     int64_t well_since_ns;         /* the last useful answer */
     int64_t outage_ns;             /* from the one before to that */
+
+    /* This process. */
+    int64_t stall_least_ns;
+    int64_t stall_meant_ns; /* when it was to run and did not, the last time that it stood still */
+    int64_t stalled_ns;     /* for how long, while what follows from that is told; else 0 */
 };
 
-void status_init(struct status *status, int64_t now_ns);
+/* `timing` is the candidate's. */
+void status_init(struct status *status, const struct timing *timing, int64_t now_ns);
+
+/* A step begins: something has happened, and this process was to run at `meant_ns` at the latest.
+ * Returns whether it is news that it did not: it was stopped, or suspended with its host, or had no
+ * processor, for the shorter of a second and a renewal's period at least. What falls due in this
+ * step is due to that. To be called again in a step does no harm. */
+bool status_begin_step(struct status *status, int64_t meant_ns, int64_t now_ns);
+void status_end_step(struct status *status);
 
 void status_note(struct status *status, const struct election_note *note, int64_t now_ns);
 /* The candidacy is over (ACTION_EXIT). */

@@ -21,8 +21,6 @@
 #include "signals.h"
 #include "waker.h"
 
-#define ACK_PATIENCE_MS 1000
-
 struct supervisor {
     const struct supervisor_config *config;
     uv_loop_t loop;
@@ -196,14 +194,25 @@ static void feed_one(struct supervisor *supervisor, struct election_event *event
         perform(supervisor, &actions.list[i], event->now_ns);
 }
 
+/* To be called before anything is told. */
+static void begin_step(struct supervisor *supervisor)
+{
+    int64_t now_ns = clock_boottime_ns();
+
+    if (status_begin_step(&supervisor->status, supervisor->waker.at_ns, now_ns))
+        report_stall(&supervisor->report, now_ns);
+}
+
 static void feed(struct supervisor *supervisor, struct election_event *event)
 {
     struct election_event over = {.kind = EVENT_HOOK_OVER};
 
+    begin_step(supervisor);
     feed_one(supervisor, event);
     /* One that cannot be run is over as soon as it is asked for. */
     while (companions_take_hook(supervisor->companions, &over.hook))
         feed_one(supervisor, &over);
+    status_end_step(&supervisor->status);
     arm(supervisor);
 }
 
@@ -306,6 +315,7 @@ static void on_message(void *context, const struct keeper_message *message)
     struct supervisor *supervisor = context;
     struct election_event event = {.run = message->run};
 
+    begin_step(supervisor);
     tell_companions(supervisor, message);
     switch ((enum keeper_message_kind)message->kind) {
     case KEEPER_EXEC_FAILED:
@@ -447,21 +457,12 @@ static int open_notify(struct supervisor *supervisor)
                : result;
 }
 
-/* By the time the next renewal is due, the last extension must have been acknowledged; but a keeper
- * that waited a moment for a processor is no dead one. */
-static int64_t ack_patience_ms(const struct timing *timing)
-{
-    int64_t least_ms = timing->tolerated_outage_ms < ACK_PATIENCE_MS ? timing->tolerated_outage_ms
-                                                                     : ACK_PATIENCE_MS;
-    return timing->renew_ms > least_ms ? timing->renew_ms : least_ms;
-}
-
 static int open_keeper(struct supervisor *supervisor)
 {
     static const struct keeper_link_callbacks callbacks = {
         .on_message = on_message, .on_lost = on_keeper_lost, .on_swept = on_swept};
     const struct supervisor_config *config = supervisor->config;
-    int64_t patience_ms = ack_patience_ms(&config->options->timing);
+    int64_t patience_ms = candidacy_ack_patience_ms(config->options);
 
     return keeper_link_open(&supervisor->keeper, &supervisor->loop, config->keeper_fd,
                             config->keeper, patience_ms, &callbacks, supervisor);
@@ -475,7 +476,7 @@ static int open_companions(struct supervisor *supervisor)
                                                           .on_check_stuck = on_check_stuck,
                                                           .on_unhealthy = on_unhealthy,
                                                           .on_lost = on_companion_lost};
-    int64_t patience_ms = ack_patience_ms(&supervisor->config->options->timing);
+    int64_t patience_ms = candidacy_ack_patience_ms(supervisor->config->options);
 
     return companions_open(supervisor->companions, &supervisor->loop, patience_ms, &callbacks,
                            supervisor);
@@ -574,7 +575,7 @@ int supervisor_run(const struct supervisor_config *config)
     snprintf(election.id, sizeof election.id, "%s", config->id);
     election.seed = config->seed;
     memcpy(election.nonce_key, config->nonce_key, sizeof election.nonce_key);
-    status_init(&supervisor.status, clock_boottime_ns());
+    status_init(&supervisor.status, &options->timing, clock_boottime_ns());
     report_init(&supervisor.report, options, config->id, &supervisor.status);
     notify_open(&supervisor.notify);
     result = open_all(&supervisor);

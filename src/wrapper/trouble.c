@@ -24,9 +24,17 @@ char *trouble_why(const struct trouble *trouble, char *buffer, size_t size)
 {
     if (trouble->status->why[0] != '\0')
         snprintf(buffer, size, "%s", trouble->status->why);
+    else if (trouble->status->stalled_ns > 0)
+        snprintf(buffer, size, "leaderwrap stood still while it connected to redis at %s",
+                 trouble->server);
     else
         snprintf(buffer, size, "redis at %s does not answer", trouble->server);
     return buffer;
+}
+
+const char *trouble_blame(const struct trouble *trouble)
+{
+    return trouble->status->stalled_ns > 0 ? ", for leaderwrap stood still" : "";
 }
 
 void trouble_connected(struct trouble *trouble)
@@ -71,6 +79,19 @@ static enum log_level hear(struct trouble *trouble, const char *cause, int64_t n
                  duration_format(time, sizeof time, word.within_ms));
     trouble->told = true;
     return trouble->once && !status_has_term(trouble->status) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
+}
+
+void trouble_stalled(struct trouble *trouble, int64_t now_ns)
+{
+    char count[64], lasted[32];
+    enum log_level level = hear(trouble, "stalled", now_ns, count, sizeof count);
+
+    duration_format(lasted, sizeof lasted, trouble->status->stalled_ns / NS_PER_MS);
+    log_line(
+        level, "stalled",
+        "leaderwrap itself stood still for at least %s%s: it was stopped or suspended, or had no "
+        "processor",
+        lasted, count);
 }
 
 static int64_t stopped_in_ms(const struct trouble *trouble, int64_t now_ns)
@@ -163,14 +184,17 @@ static void name_request(enum election_note_kind note, const char **event, const
 void trouble_failed(struct trouble *trouble, const struct election_note *note, int64_t now_ns)
 {
     const struct election_failure *failure = &note->failure;
-    const char *why = !failure->answered
-                          ? "no answer from redis; it may have been executed all the same"
-                      : failure->text[0] != '\0' ? failure->text
-                                                 : "redis answered something that fits no question";
     const char *event, *what;
-    char cause[LEASE_TEXT_SIZE + 32], count[64] = "";
+    char why[LEASE_TEXT_SIZE], cause[LEASE_TEXT_SIZE + 32], count[64] = "";
     enum log_level level = LOG_LEVEL_DEBUG;
 
+    if (!failure->answered)
+        snprintf(why, sizeof why, "no answer from redis%s; it may have been executed all the same",
+                 trouble_blame(trouble));
+    else
+        snprintf(why, sizeof why, "%s",
+                 failure->text[0] != '\0' ? failure->text
+                                          : "redis answered something that fits no question");
     name_request(note->kind, &event, &what);
     snprintf(cause, sizeof cause, "%s: %s", event, why);
     /* A lost connection is told by the retry. */

@@ -33,6 +33,13 @@ void trouble_init(struct trouble *trouble, const struct redis_target *target,
 /* Why Redis is out of reach. Returns `buffer`. */
 char *trouble_why(const struct trouble *trouble, char *buffer, size_t size);
 
+/* What is to be put behind a line about something that took too long: nothing, or that this process
+ * has stood still. */
+const char *trouble_blame(const struct trouble *trouble);
+
+/* This process has stood still. */
+void trouble_stalled(struct trouble *trouble, int64_t now_ns);
+
 /* The connection has brought its first answer: it works (again). */
 void trouble_connected(struct trouble *trouble);
 

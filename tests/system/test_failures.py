@@ -91,7 +91,10 @@ def test_a_stopped_wrapper_is_succeeded_and_stands_by_again(arena, redis):
 
     mark = pair.leader.mark()
     pair.leader.cont()
-    told = pair.leader.wait_event("deadline", after=mark)
+    # Neither Redis nor the network is to blame.
+    told = pair.leader.wait_event("stalled", after=mark)
+    told = pair.leader.wait_event("deadline", after=told)
+    assert "leaderwrap stood still" in told["message"]
     told = pair.leader.wait_event("tree_dead", after=told)
     told = pair.leader.wait_event("not_held", after=told)
     pair.leader.wait_event("waiting", after=told)

@@ -38,7 +38,7 @@ static void begin(struct fixture *f)
     f->options.key = (char *)"the:key";
     f->options.name = (char *)"me";
     f->now_ns = BEGAN_NS;
-    status_init(&f->status, f->now_ns);
+    status_init(&f->status, &f->options.timing, f->now_ns);
     report_init(&f->report, &f->options, "me#1", &f->status);
     capture_begin(&f->captured);
 }
@@ -164,6 +164,30 @@ static void a_term_in_lines(void **state)
     assert_int_equal(count(text, "lease released; another may lead now"), 1);
 }
 
+static void a_term_that_ends_because_we_stood_still(void **state)
+{
+    struct election_note note = note_of(NOTE_TERM_ENDING, ELECTION_STOPPING);
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    note.end = END_DEADLINE;
+    assert_true(status_begin_step(&f.status, f.now_ns - 20 * SECOND_NS, f.now_ns));
+    report_stall(&f.report, f.now_ns);
+    tell(&f, &note);
+    status_end_step(&f.status);
+    tell(&f, &note);
+    const char *text = end(&f);
+    assert_int_equal(count(text,
+                           "leaderwrap itself stood still for at least 20 s: it was stopped or "
+                           "suspended, or had no processor\n"),
+                     1);
+    assert_int_equal(count(text, "error: no renewal came through in time, for leaderwrap stood "
+                                 "still; stopping the command before the lease can expire\n"),
+                     1);
+    assert_int_equal(count(text, "error: no renewal came through in time; stopping"), 1);
+}
+
 static void who_has_the_lease_that_was_lost(void **state)
 {
     struct fixture f;
@@ -287,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_keeps_us_waiting_is_told_when_it_changes),
         cmocka_unit_test(a_term_in_lines),
+        cmocka_unit_test(a_term_that_ends_because_we_stood_still),
         cmocka_unit_test(who_has_the_lease_that_was_lost),
         cmocka_unit_test(why_a_job_is_not_run),
         cmocka_unit_test(what_others_do_differently_is_told_once),

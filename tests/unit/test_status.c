@@ -16,9 +16,10 @@
 
 static struct status fresh(void)
 {
+    static const struct timing timing = {.renew_ms = 400};
     struct status status;
 
-    status_init(&status, BEGAN_NS);
+    status_init(&status, &timing, BEGAN_NS);
     return status;
 }
 
@@ -225,6 +226,28 @@ static void what_becomes_of_the_command(void **state)
     assert_int_equal(status.command, COMMAND_NONE);
 }
 
+static void when_this_process_stood_still(void **state)
+{
+    static const struct timing slow = {.renew_ms = 5000};
+    const int64_t late_ns = BEGAN_NS + 400 * NS_PER_MS;
+    struct status status = fresh();
+
+    (void)state;
+    assert_false(status_begin_step(&status, INT64_MAX, late_ns));
+    assert_false(status_begin_step(&status, BEGAN_NS, late_ns - 1));
+    assert_int_equal(status.stalled_ns, 0);
+    assert_true(status_begin_step(&status, BEGAN_NS, late_ns));
+    /* It is no news twice, but true until all has been told. */
+    assert_false(status_begin_step(&status, BEGAN_NS, late_ns + 1));
+    assert_int_equal(status.stalled_ns, 400 * NS_PER_MS);
+    assert_int_equal(status.well_since_ns, late_ns);
+    status_end_step(&status);
+    assert_int_equal(status.stalled_ns, 0);
+    status_init(&status, &slow, BEGAN_NS);
+    assert_false(status_begin_step(&status, BEGAN_NS, BEGAN_NS + SECOND_NS - 1));
+    assert_true(status_begin_step(&status, BEGAN_NS, BEGAN_NS + SECOND_NS));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +258,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_and_for_how_long),
         cmocka_unit_test(giving_up_keeps_what_was_known),
         cmocka_unit_test(what_becomes_of_the_command),
+        cmocka_unit_test(when_this_process_stood_still),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

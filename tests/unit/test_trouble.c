@@ -35,7 +35,7 @@ static void begin(struct fixture *f, enum election_state state, bool once)
     memset(f, 0, sizeof *f);
     assert_int_equal(timing_derive(&request, &f->timing, error, sizeof error), 0);
     f->state = state;
-    status_init(&f->status, BEGAN_MS * NS_PER_MS);
+    status_init(&f->status, &f->timing, BEGAN_MS * NS_PER_MS);
     f->status.deadlines = timing_deadlines(&f->timing, BEGAN_MS * NS_PER_MS);
     trouble_init(&f->trouble, &target, &f->timing, &f->status, once);
     capture_begin(&f->captured);
@@ -260,6 +260,39 @@ static void the_last_cause_outlives_a_connection_without_an_answer(void **state)
     assert_int_equal(count(text, "redis at /r does not answer; the command was not run"), 1);
 }
 
+/* What falls due while this process is stopped is nobody else's fault. */
+static void a_process_that_stood_still_blames_nobody(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, ELECTION_FOLLOWING, false);
+    /* It was to run after 5 s. */
+    at(&f, 90000);
+    assert_true(status_begin_step(&f.status, (BEGAN_MS + 5000) * NS_PER_MS, f.now_ns));
+    trouble_stalled(&f.trouble, f.now_ns);
+    fails(&f, NOTE_ASK_FAILED);
+    retries(&f, 0);
+    status_end_step(&f.status);
+    /* Later on its own time it is another matter. */
+    at(&f, 91000);
+    fails(&f, NOTE_ASK_FAILED);
+    at(&f, 145000);
+    fails(&f, NOTE_ASK_FAILED);
+    const char *text = end(&f);
+    assert_int_equal(
+        count(text, "warning: leaderwrap itself stood still for at least 1 min 25 s: it"), 1);
+    assert_int_equal(count(text, "asking for the lease failed: no answer from redis, for "
+                                 "leaderwrap stood still; it may have been executed"),
+                     1);
+    assert_int_equal(
+        count(text, "leaderwrap stood still while it connected to redis at /r; retrying at once"),
+        1);
+    assert_int_equal(count(text, "no answer from redis; it may have been"), 1);
+    assert_int_equal(count(text, "error: no useful answer for 1 min: nobody can be"), 1);
+    assert_int_equal(count(text, "\n"), 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +305,7 @@ int main(void)
         cmocka_unit_test(a_connection_that_flaps_is_told_once),
         cmocka_unit_test(a_server_that_never_spoke_is_not_connected_to),
         cmocka_unit_test(the_last_cause_outlives_a_connection_without_an_answer),
+        cmocka_unit_test(a_process_that_stood_still_blames_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
