@@ -95,18 +95,18 @@ def projects():
 class Lab:
     """The containers, network and volume of one project, and the commands for them.
 
-    `settings` are variables of compose.yaml. Whatever the person has set for leaderwrap or compose
+    `settings` are variables of the compose file, the lab's own or `file`. Whatever the person has set for leaderwrap or compose
     has no influence; what is needed to build (BASE, REDIS_IMAGE, a proxy) has.
     """
 
-    def __init__(self, project, compose, settings=None, files=()):
+    def __init__(self, project, compose, settings=None, files=(), file=COMPOSE_FILE):
         self.project = project
         self.prefix = project + "-"
         self.settings = dict(settings or {})
         self.network = project + "_default"
         self._compose = [*compose, "--project-name", project]
-        for file in (COMPOSE_FILE, *files):
-            self._compose += ["--file", file]
+        for each in (file, *files):
+            self._compose += ["--file", str(each)]
 
     def environment(self):
         kept = {

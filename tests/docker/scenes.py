@@ -15,6 +15,7 @@ import labkit
 
 from tests.lib import beats as heartbeats
 from tests.lib import boottime_of
+from tests.lib.programs import ROOT
 
 HERE = pathlib.Path(__file__).resolve().parent
 TTL_S = 3
@@ -252,6 +253,79 @@ def health(scene):
     scene.follower.wait_event("die", other, died_ns)
     scene.follower.wait_event("start", other, died_ns)
     wait_health(scene, other, HEALTHY)
+
+
+# ---- examples/sentinel ----
+
+
+class Sentinels:
+    """The containers of examples/sentinel, one of whose workers leads and has counted."""
+
+    def __init__(self, compose):
+        project = "lwtest%d-sentinel" % os.getpid()
+        self.lab = labkit.Lab(project, compose, file=ROOT / "examples/sentinel/compose.yaml")
+        self.follower = labkit.Follower(self.lab)
+
+    def __enter__(self):
+        try:
+            self.lab.compose("up", "--detach", "--no-build")
+            leader = self.follower.wait_term().worker
+            for worker in labkit.WORKERS:
+                if worker != leader:
+                    self.follower.wait_standing_by(worker)
+            self.follower.wait_values(VALUES)
+        except BaseException as error:
+            self.__exit__(type(error))
+            raise
+        return self
+
+    def __exit__(self, kind=None, *_more):
+        log = self.lab.compose("logs", "--no-color", check=False) if kind else ""
+        self.follower.close()
+        for number in (1, 2, 3):
+            self.lab.docker("unpause", self.lab.prefix + "redis-%d" % number, check=False)
+        self.lab.remove()
+        if log:
+            print("---- what examples/sentinel said\n%s" % log, flush=True)
+
+    def cli(self, container, *words):
+        return self.lab.docker("exec", self.lab.prefix + container, "redis-cli", *words)
+
+    def master(self):
+        """The container that a sentinel names; redis-1 has the address that ends with 11."""
+        ask = ("-p", "26379", "sentinel", "get-master-addr-by-name", "lease")
+        return "redis-" + self.cli("sentinel-1", *ask).split()[0][-1]
+
+    def replace(self, action, back):
+        """Takes the master away until there is another, and gives it back; the leader renews its
+        lease on the new one. Returns the old one."""
+        old = self.master()
+        self.lab.docker(action, self.lab.prefix + old)
+        self.follower.wait("another master", lambda: self.master() != old)
+        self.lab.docker(back, self.lab.prefix + old)
+        seen_ns = time.time_ns()
+        for _ in range(2):
+            seen_ns = self.follower.wait_event("renewed", self.follower.term.worker, seen_ns)
+        return old
+
+    def is_replica(self, container):
+        return self.cli(container, "role").startswith("slave")
+
+
+def sentinel(compose):
+    """examples/sentinel: its leader outlasts the death and the pause of a master"""
+    with Sentinels(compose) as scene:
+        follower = scene.follower
+        term = follower.term
+        killed = scene.replace("kill", "start")
+        follower.wait("the old master to follow", lambda: scene.is_replica(killed))
+        scene.replace("pause", "unpause")
+        expect(follower.terms == [term], "there was more than one term: %s" % follower.terms)
+        scene.lab.docker("kill", scene.lab.prefix + term.worker)
+        follower.wait_term(term.token)
+        follower.wait_values(VALUES)
+        problems = labkit.leader_problems(follower.terms) + follower.strays()
+        expect(not problems, "\n".join(problems))
 
 
 EXPERIMENTS = (docker_stop, docker_kill, redis_stop, docker_pause, network_disconnect)
