@@ -65,6 +65,13 @@ static bool is_text(const redisReply *reply, const char *text)
     return reply->type == REDIS_REPLY_STRING && strcmp(reply->str, text) == 0;
 }
 
+static void open_connection(struct counter *counter)
+{
+    counter->asked = false;
+    counter->asked_ms = uv_now(&counter->loop);
+    connection_open(counter->connection);
+}
+
 static void on_reply(void *context, const struct redisReply *reply)
 {
     struct counter *counter = context;
@@ -78,6 +85,8 @@ static void on_reply(void *context, const struct redisReply *reply)
         complain("", error_explain(reply->str, why, sizeof why));
         if (error_class(reply->str) == LEASE_FAILURE_CONFIGURATION)
             end(counter, EXIT_FAILURE);
+        else if (counter->config->target->kind == REDIS_CLUSTER)
+            open_connection(counter); /* the key may be with another node now */
     } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
                reply->element[1]->type == REDIS_REPLY_STRING) {
         const char *value = reply->element[1]->str;
@@ -103,13 +112,6 @@ static void increment(struct counter *counter)
         counter->asked = true;
         counter->asked_ms = uv_now(&counter->loop);
     }
-}
-
-static void open_connection(struct counter *counter)
-{
-    counter->asked = false;
-    counter->asked_ms = uv_now(&counter->loop);
-    connection_open(counter->connection);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -158,6 +160,7 @@ static int open_all(struct counter *counter)
     struct connection_config connection = {
         .loop = &counter->loop,
         .target = counter->config->target,
+        .key = counter->config->lease_key,
         .callbacks = {.on_open = on_open, .on_closed = on_closed},
         .context = counter,
     };

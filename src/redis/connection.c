@@ -405,6 +405,7 @@ int connection_new(struct connection **out, const struct connection_config *conf
     struct connection *connection = calloc(1, sizeof *connection);
     const struct route_config route = {.loop = config->loop,
                                        .target = config->target,
+                                       .key = config->key,
                                        .on_ready = on_route_ready,
                                        .context = connection};
     int error;
@@ -446,6 +447,11 @@ bool connection_is_open(const struct connection *connection)
 const struct route_hop *connection_hop(const struct connection *connection)
 {
     return &connection->hop;
+}
+
+void connection_moved(struct connection *connection, const struct place *place)
+{
+    route_moved(connection->route, place);
 }
 
 static void on_connection_closed(uv_handle_t *handle)

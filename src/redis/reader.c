@@ -9,8 +9,8 @@
 #include <string.h>
 
 /* More than any reply that leaderwrap asks for. */
-#define REPLY_ELEMENTS_MAX 128
-#define REPLY_DEPTH_MAX    3
+#define REPLY_ELEMENTS_MAX 131072 /* of all arrays in it together */
+#define REPLY_DEPTH_MAX    4
 #define REPLY_BYTES_MAX    ((size_t)1024 * 1024)
 
 /* Of what a peer says that is no Redis. */
@@ -29,6 +29,7 @@ struct reader {
     bool broken; /* a feed failed */
     bool oversized;
     size_t reply_bytes; /* since the last complete reply */
+    size_t elements;    /* announced since then */
     bool has_replied;
     char first_words[FIRST_WORDS_SIZE]; /* what it said first, as far as it fits */
     char why[FIRST_WORDS_SIZE + 64];
@@ -44,11 +45,12 @@ static void *create_array(const redisReadTask *task, element_count elements)
 
     for (; parent != NULL; parent = parent->parent)
         depth++;
-    if (task->type != REDIS_REPLY_ARRAY || elements > REPLY_ELEMENTS_MAX ||
-        depth > REPLY_DEPTH_MAX) {
+    if (task->type != REDIS_REPLY_ARRAY || depth > REPLY_DEPTH_MAX ||
+        (size_t)elements > REPLY_ELEMENTS_MAX - reader->elements) {
         reader->oversized = true;
         return NULL;
     }
+    reader->elements += (size_t)elements;
     return reader->create_array(task, elements);
 }
 
@@ -121,6 +123,7 @@ int reader_next(struct reader *reader, redisReply **reply, const char **why)
     }
     if (next != NULL) {
         reader->reply_bytes = 0;
+        reader->elements = 0;
         reader->has_replied = true;
         *reply = next;
         return 1;

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "cluster.h"
 #include "local.h"
 #include "resolver.h"
 #include "sentinel.h"
@@ -11,6 +12,8 @@ int route_new(struct route **out, const struct route_config *config)
 {
     if (config->target->kind == REDIS_SENTINELS)
         return sentinel_new(out, config);
+    if (config->target->kind == REDIS_CLUSTER)
+        return cluster_new(out, config);
     return config->target->url.is_unix ? local_new(out, config) : resolver_new(out, config);
 }
 
@@ -23,6 +26,12 @@ enum route_step route_next(struct route *route, struct route_hop *hop,
                            struct route_problem *problem)
 {
     return route->functions->next(route, hop, problem);
+}
+
+void route_moved(struct route *route, const struct place *place)
+{
+    if (route->functions->moved != NULL)
+        route->functions->moved(route, place);
 }
 
 void route_free(struct route *route)

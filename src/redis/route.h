@@ -1,7 +1,7 @@
 /*
  * The way to a Redis: which address to connect to next. A connection asks for it and knows nothing
  * of names, paths, sentinels or nodes: each kind of way is a file of its own that fills in the
- * three functions.
+ * functions.
  *
  * One attempt of a connection to open is a round: route_begin, then route_next after each address
  * that did not do, until one does or the round is over.
@@ -15,6 +15,7 @@
 
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/redis/target.h"
+#include "place.h"
 
 #define ROUTE_WHERE_SIZE 256
 #define ROUTE_HOST_SIZE  256 /* a DNS name has 253 bytes at most */
@@ -54,6 +55,7 @@ struct route_functions {
     enum route_step (*next)(struct route *route, struct route_hop *hop,
                             struct route_problem *problem);
     void (*free)(struct route *route);
+    void (*moved)(struct route *route, const struct place *place); /* NULL: of no interest */
 };
 
 /* The first member of each kind. */
@@ -67,6 +69,7 @@ typedef void route_ready_fn(void *context);
 struct route_config {
     uv_loop_t *loop;
     const struct redis_target *target; /* borrowed, must outlive the route */
+    const char *key;                   /* borrowed; of a cluster: leads to the node that has it */
     route_ready_fn *on_ready;
     void *context;
 };
@@ -78,6 +81,10 @@ int route_new(struct route **out, const struct route_config *config);
 void route_begin(struct route *route);
 enum route_step route_next(struct route *route, struct route_hop *hop,
                            struct route_problem *problem);
+
+/* Where the last address led to, it was said that the key is at `place` now: the next round, and no
+ * other, begins and ends there. */
+void route_moved(struct route *route, const struct place *place);
 
 /* Frees it; nothing is called back any more. NULL is fine. */
 void route_free(struct route *route);

@@ -145,7 +145,7 @@ static int lead_to(struct sentinel_route *route, const struct place *place)
     return error;
 }
 
-static void on_answer(void *context, const struct sentinel_answer *answer)
+static void on_answer(void *context, const struct witness_answer *answer)
 {
     struct asked *asked = context;
     struct sentinel_route *route = asked->owner;
@@ -154,7 +154,7 @@ static void on_answer(void *context, const struct sentinel_answer *answer)
 
     redis_target_show(&asked->target, where, sizeof where);
     switch (answer->says) {
-    case SENTINEL_NAMES:
+    case WITNESS_NAMES:
         connection_close(asked->connection);
         error = lead_to(route, &answer->place);
         if (error == 0) {
@@ -164,14 +164,15 @@ static void on_answer(void *context, const struct sentinel_answer *answer)
         }
         snprintf(route->problem.why, sizeof route->problem.why, "%s", strerror(-error));
         break;
-    case SENTINEL_UNAWARE:
+    case WITNESS_ITSELF: /* no sentinel says so */
+    case WITNESS_UNAWARE:
         route->refused++;
         snprintf(route->problem.why, sizeof route->problem.why,
                  "the sentinel at %s knows no master called %s: SENTINEL MASTERS lists those that "
                  "it knows",
                  where, route->config.target->service);
         break;
-    case SENTINEL_REFUSES:
+    case WITNESS_REFUSES:
         route->refused += answer->failure == LEASE_FAILURE_CONFIGURATION;
         snprintf(route->problem.why, sizeof route->problem.why, "the sentinel at %.200s: %s", where,
                  answer->text);

@@ -12,11 +12,11 @@
 
 struct question {
     int awaited; /* answers that may still come, or NULL in their place */
-    sentinel_answer_fn *answered;
-    sentinel_peers_fn *told;
+    witness_answer_fn *answered;
+    witness_peers_fn *told;
     void *context;
-    struct sentinel_answer answer;
-    struct sentinel_peers peers; /* only of a question for them */
+    struct witness_answer answer;
+    struct witness_peers peers; /* only of a question for them */
 };
 
 static bool is_text(const redisReply *reply)
@@ -57,14 +57,14 @@ int sentinel_read_epoch(const redisReply *reply, uint64_t *epoch)
 
 int sentinel_read_id(const redisReply *reply, char *id)
 {
-    if (!is_text(reply) || reply->len != SENTINEL_ID_SIZE - 1 ||
+    if (!is_text(reply) || reply->len != WITNESS_ID_SIZE - 1 ||
         strspn(reply->str, "0123456789abcdef") != reply->len)
         return -1;
-    memcpy(id, reply->str, SENTINEL_ID_SIZE);
+    memcpy(id, reply->str, WITNESS_ID_SIZE);
     return 0;
 }
 
-static int read_peer(const redisReply *reply, struct sentinel_peer *peer)
+static int read_peer(const redisReply *reply, struct witness_peer *peer)
 {
     const redisReply *host = value_of(reply, "ip");
     const redisReply *port = value_of(reply, "port");
@@ -72,25 +72,26 @@ static int read_peer(const redisReply *reply, struct sentinel_peer *peer)
 
     if (host == NULL || port == NULL || id == NULL || sentinel_read_id(id, peer->id) != 0)
         return -1;
+    peer->has_vote = true;
     return place_set(&peer->place, host->str, host->len, port->str, port->len);
 }
 
-int sentinel_read_peers(const redisReply *reply, struct sentinel_peers *peers)
+int sentinel_read_peers(const redisReply *reply, struct witness_peers *peers)
 {
     if (reply->type != REDIS_REPLY_ARRAY)
         return -1;
     peers->count = 0;
-    for (size_t i = 0; i < reply->elements && peers->count < SENTINEL_PEERS_MAX; i++)
+    for (size_t i = 0; i < reply->elements && peers->count < WITNESS_PEERS_MAX; i++)
         if (read_peer(reply->element[i], &peers->list[peers->count]) == 0)
             peers->count++;
     return 0;
 }
 
-static void fail(struct sentinel_answer *answer, const redisReply *reply)
+static void fail(struct witness_answer *answer, const redisReply *reply)
 {
     static const char unknown[] = "ERR unknown command";
 
-    answer->says = SENTINEL_REFUSES;
+    answer->says = WITNESS_REFUSES;
     if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, unknown, sizeof unknown - 1) == 0) {
         answer->failure = LEASE_FAILURE_CONFIGURATION;
         snprintf(answer->text, sizeof answer->text,
@@ -123,7 +124,7 @@ static void on_address(void *context, const redisReply *reply)
     struct question *question = context;
 
     if (reply != NULL && reply->type == REDIS_REPLY_NIL)
-        question->answer.says = SENTINEL_UNAWARE;
+        question->answer.says = WITNESS_UNAWARE;
     else if (reply != NULL && sentinel_read_address(reply, &question->answer.place) != 0)
         fail(&question->answer, reply);
     next_awaited(question);
@@ -132,11 +133,11 @@ static void on_address(void *context, const redisReply *reply)
 static void on_master(void *context, const redisReply *reply)
 {
     struct question *question = context;
-    struct sentinel_answer answer = question->answer;
-    sentinel_answer_fn *answered = question->answered;
+    struct witness_answer answer = question->answer;
+    witness_answer_fn *answered = question->answered;
     void *owner = question->context;
 
-    if (reply != NULL && answer.says == SENTINEL_NAMES &&
+    if (reply != NULL && answer.says == WITNESS_NAMES &&
         sentinel_read_epoch(reply, &answer.epoch) != 0)
         fail(&answer, reply);
     next_awaited(question);
@@ -160,6 +161,7 @@ static void on_peers(void *context, const redisReply *reply)
     if (reply != NULL) {
         bool told =
             question->peers.id[0] != '\0' && sentinel_read_peers(reply, &question->peers) == 0;
+        question->peers.has_vote = told;
         /* It goes away before its function, for the connection may go in that. */
         struct question kept = *question;
         next_awaited(question);
@@ -193,7 +195,7 @@ static int send_both(struct connection *connection, struct question *question,
     return error;
 }
 
-int sentinel_ask(struct connection *connection, const char *service, sentinel_answer_fn *function,
+int sentinel_ask(struct connection *connection, const char *service, witness_answer_fn *function,
                  void *context)
 {
     const char *const address[] = {"GET-MASTER-ADDR-BY-NAME", service};
@@ -208,7 +210,7 @@ int sentinel_ask(struct connection *connection, const char *service, sentinel_an
 }
 
 int sentinel_ask_peers(struct connection *connection, const char *service,
-                       sentinel_peers_fn *function, void *context)
+                       witness_peers_fn *function, void *context)
 {
     const char *const id[] = {"MYID", NULL};
     const char *const peers[] = {"SENTINELS", service};

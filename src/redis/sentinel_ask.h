@@ -10,56 +10,18 @@
 #ifndef LEADERWRAP_REDIS_SENTINEL_ASK_H
 #define LEADERWRAP_REDIS_SENTINEL_ASK_H
 
-#include <stddef.h>
 #include <stdint.h>
 
-#include "leaderwrap/base/lease.h"
 #include "leaderwrap/redis/connection.h"
-#include "place.h"
-
-#define SENTINEL_ID_SIZE   (40 + 1)
-#define SENTINEL_PEERS_MAX 64
-
-enum sentinel_says {
-    SENTINEL_NAMES,   /* `place` and `epoch` */
-    SENTINEL_UNAWARE, /* it knows no master of that name */
-    SENTINEL_REFUSES, /* an error, `text` and `failure`; or no answer to this at all */
-};
-
-struct sentinel_answer {
-    enum sentinel_says says;
-    struct place place;
-    uint64_t epoch;
-    enum lease_failure failure;
-    char text[LEASE_TEXT_SIZE];
-};
-
-/* Borrowed for the call, in which the connection may be closed or freed. Not called where the
- * connection is lost. */
-typedef void sentinel_answer_fn(void *context, const struct sentinel_answer *answer);
+#include "witness.h"
 
 /* Asks a sentinel for the master that it knows as `service`. Returns 0 or -errno. */
-int sentinel_ask(struct connection *connection, const char *service, sentinel_answer_fn *function,
+int sentinel_ask(struct connection *connection, const char *service, witness_answer_fn *function,
                  void *context);
-
-/* One sentinel, as another one tells it. */
-struct sentinel_peer {
-    char id[SENTINEL_ID_SIZE];
-    struct place place;
-};
-
-struct sentinel_peers {
-    char id[SENTINEL_ID_SIZE]; /* its own (SENTINEL MYID) */
-    size_t count;
-    struct sentinel_peer list[SENTINEL_PEERS_MAX]; /* SENTINEL SENTINELS: all the others */
-};
-
-/* As above; NULL: it did not say. */
-typedef void sentinel_peers_fn(void *context, const struct sentinel_peers *peers);
 
 /* Asks a sentinel who it is, and for the others that watch the same master. Returns 0 or -errno. */
 int sentinel_ask_peers(struct connection *connection, const char *service,
-                       sentinel_peers_fn *function, void *context);
+                       witness_peers_fn *function, void *context);
 
 struct redisReply;
 
@@ -67,6 +29,6 @@ struct redisReply;
 int sentinel_read_address(const struct redisReply *reply, struct place *place);
 int sentinel_read_epoch(const struct redisReply *reply, uint64_t *epoch);
 int sentinel_read_id(const struct redisReply *reply, char *id);
-int sentinel_read_peers(const struct redisReply *reply, struct sentinel_peers *peers);
+int sentinel_read_peers(const struct redisReply *reply, struct witness_peers *peers);
 
 #endif

@@ -12,25 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arguments.h"
+#include "detour.h"
 #include "leaderwrap/redis/connection.h"
 #include "leaderwrap/redis/errors.h"
+#include "leaderwrap/redis/script.h"
+#include "redirection.h"
 #include "route.h"
-#include "scripts.h"
 #include "verdict.h"
 #include "witnesses.h"
 #include "words.h"
 
-#define KEY_MAX     512
-#define NUMBER_SIZE 24
-#define ARGS_MAX    20
-#define SHOWN_SIZE  256
-
-enum {
-    KEY_HOLDER,
-    KEY_TERM,
-    KEY_HISTORY,
-    KEYS
-};
+#define SHOWN_SIZE 256
 
 /* One request on its way; the connection has it until it is answered or lost. It keeps its
  * arguments, because a server that does not know the script gets them a second time. */
@@ -40,17 +33,20 @@ struct request {
     enum verdict_of of;
     bool whole; /* sent with the script's text */
     bool plain; /* sent without, or for one without, its first line */
+    bool asks;  /* it goes by the detour */
     uint64_t number;
     int argc;
     int reply_type; /* of a command that is no script */
-    size_t lengths[ARGS_MAX];
-    const char *argv[ARGS_MAX]; /* from EVALSHA's third word on, into `text` */
+    size_t lengths[ARGUMENTS_MAX];
+    const char *argv[ARGUMENTS_MAX]; /* from EVALSHA's third word on, into `text` */
     char text[];
 };
 
 struct store {
     struct store_config config;
     struct connection *connection;
+    struct detour *detour;       /* NULL: it is no cluster */
+    struct request *waiting;     /* for the detour; NULL: none does */
     struct witnesses *witnesses; /* NULL: there are none */
     uint64_t newest;             /* the number of the last request: those before it are given up */
     /* What was learnt of the server. It may be another one on the next connection, so it is kept no
@@ -59,74 +55,15 @@ struct store {
     bool plain;  /* it cannot read the first line of the scripts */
     bool whole;  /* it does not know the last script yet */
     bool served; /* it has run one */
-    char *keys[KEYS];
+    char *keys[ARGUMENTS_KEYS];
     char *channel;
 };
-
-/* Whether Redis hashes only a part of `key`: from the first '{' to the next '}', if that is not
- * empty (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/). */
-static bool has_hash_tag(const char *key)
-{
-    const char *open = strchr(key, '{');
-    const char *close = open != NULL ? strchr(open, '}') : NULL;
-
-    return close != NULL && close > open + 1;
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t length = strlen(text);
-
-    return length >= strlen(end) && strcmp(text + length - strlen(end), end) == 0;
-}
-
-const char *store_check_key(const char *key)
-{
-    size_t length = strlen(key);
-
-    if (length == 0)
-        return "it is empty";
-    if (length > KEY_MAX)
-        return "it is longer than 512 bytes";
-    if (strpbrk(key, "{}") != NULL && !has_hash_tag(key))
-        return "braces in a key must form a hash tag such as {name}";
-    if (has_hash_tag(key) && (ends_with(key, ":term") || ends_with(key, ":history")))
-        return "so is called what belongs to another key";
-    return NULL;
-}
-
-/* Writes the name of what belongs to `key`, in the same hash slot. The two forms keep what belongs
- * to "a" and to "{a}" apart. */
-static void sibling(const char *key, const char *suffix, char *buffer, size_t size)
-{
-    snprintf(buffer, size, has_hash_tag(key) ? "%s::%s" : "{%s}:%s", key, suffix);
-}
-
-/* A message reaches the subscribers of all databases, so the channel has to tell them apart
- * (https://redis.io/docs/latest/develop/interact/pubsub/). */
-char *store_channel(const char *key, int database, char *buffer, size_t size)
-{
-    sibling(key, "events", buffer, size);
-    if (database != 0) {
-        size_t used = strlen(buffer);
-
-        snprintf(buffer + used, size - used, ":%d", database);
-    }
-    return buffer;
-}
-
-char *store_term_key(const char *key, char *buffer, size_t size)
-{
-    sibling(key, "term", buffer, size);
-    return buffer;
-}
 
 static char *sibling_new(const char *key, const char *suffix)
 {
     char name[STORE_KEY_SIZE];
 
-    sibling(key, suffix, name, sizeof name);
-    return strdup(name);
+    return strdup(store_sibling(key, suffix, name, sizeof name));
 }
 
 static char *channel_new(const char *key, int database)
@@ -219,6 +156,90 @@ static bool is_given_up(const struct request *request)
     return request->number != request->store->newest;
 }
 
+/* A node that is not the key's master, or does not know whether it is, is left: the request was not
+ * executed, but only a link that the witnesses have placed may take it again. Nothing of the store
+ * is touched afterwards. */
+static void leave(struct store *store, enum lease_failure failure, const char *why)
+{
+    store_close(store);
+    store->config.callbacks.on_closed(store->config.context, failure, why);
+}
+
+/* What only a node of a cluster says, and what ends the connection. Returns whether `error`, which
+ * belongs to `request`, was that; the request is gone then. */
+static bool is_turned_away(struct request *request, const char *error)
+{
+    struct store *store = request->store;
+    const struct route_hop *hop = connection_hop(store->connection);
+    struct place place;
+    char shown[ROUTE_WHERE_SIZE], why[LEASE_TEXT_SIZE + 2 * ROUTE_WHERE_SIZE];
+
+    if (store->detour == NULL || request->asks)
+        return false;
+    if (redirection_parse(error, hop->host, &place) == REDIRECTION_MOVED) {
+        bool known = place.host[0] != '\0';
+
+        if (known)
+            connection_moved(store->connection, &place);
+        snprintf(why, sizeof why, "redis at %s says that the key is at %s now", hop->where,
+                 known ? place_show(&place, shown, sizeof shown) : "a node without an address");
+        free(request);
+        leave(store, LEASE_FAILURE_ROLE, why);
+        return true;
+    }
+    if (strncmp(error, "CLUSTERDOWN ", 12) != 0)
+        return false;
+    snprintf(why, sizeof why, "redis at %s says: %.200s", hop->where, error);
+    free(request);
+    /* Others may have a majority where this one has none. */
+    leave(store, LEASE_FAILURE_TRANSIENT, why);
+    return true;
+}
+
+static void send_waiting(struct store *store)
+{
+    struct request *request = store->waiting;
+
+    store->waiting = NULL;
+    if (request != NULL && is_given_up(request)) {
+        free(request);
+    } else if (request != NULL) {
+        request->asks = true;
+        send_script(request, request->whole);
+    }
+}
+
+/* Sends a request once more, by the detour, where a slot is on its way and its keys have arrived
+ * already. Returns whether `error` said so.
+ *
+ * Why that is safe: the placement is the node that said ASK. It owns the slot until all of it has
+ * arrived, all witnesses name it, and it is its answer that leads here; so whoever is placed there,
+ * or is held back until it is confirmed, is led to the same keys. Of each key there is one, here or
+ * there (MIGRATE, which blocks both), and a script that would find some of them here and others
+ * there is answered TRYAGAIN. What was written there is of another incarnation here, hence vacant
+ * or written again. Once the slot has arrived, MOVED makes it another placement. */
+static bool is_on_its_way(struct request *request, const char *error)
+{
+    struct store *store = request->store;
+    struct place place;
+
+    if (store->detour == NULL || request->asks || is_given_up(request) ||
+        redirection_parse(error, connection_hop(store->connection)->host, &place) !=
+            REDIRECTION_ASK ||
+        place.host[0] == '\0')
+        return false;
+    free(store->waiting);
+    store->waiting = request;
+    int open = detour_to(store->detour, &place);
+    if (open == 1) {
+        send_waiting(store);
+    } else if (open < 0) {
+        store->waiting = NULL;
+        finish_failed(request, LEASE_FAILURE_TRANSIENT, strerror(-open));
+    }
+    return true;
+}
+
 static void answer_error(struct request *request, const char *error)
 {
     struct store *store = request->store;
@@ -250,10 +271,14 @@ static void on_script_reply(void *context, const redisReply *reply)
         return;
     }
     if (reply->type == REDIS_REPLY_ERROR) {
-        answer_error(request, reply->str);
+        if (!is_turned_away(request, reply->str) && !is_on_its_way(request, reply->str))
+            answer_error(request, reply->str);
         return;
     }
     note_service(store);
+    /* The slot stays after all, or has been given up. */
+    if (!request->asks)
+        detour_close(store->detour);
     if (verdict_parse(reply, request->of, &answer) == 0)
         finish(request, &answer);
     else
@@ -270,6 +295,8 @@ static void on_plain_reply(void *context, const redisReply *reply)
         free(request);
         return;
     }
+    if (reply->type == REDIS_REPLY_ERROR && is_turned_away(request, reply->str))
+        return;
     if (reply->type == REDIS_REPLY_ERROR)
         finish_error(request, reply->str);
     else if (reply->type == request->reply_type)
@@ -282,8 +309,8 @@ static void send_script(struct request *request, bool whole)
 {
     const struct script *script = request->script;
     bool plain = request->store->plain;
-    const char *argv[ARGS_MAX + 2];
-    size_t lengths[ARGS_MAX + 2];
+    const char *argv[ARGUMENTS_MAX + 2];
+    size_t lengths[ARGUMENTS_MAX + 2];
 
     request->whole = whole;
     request->plain = plain;
@@ -299,108 +326,27 @@ static void send_script(struct request *request, bool whole)
         lengths[i + 2] = request->lengths[i];
     }
     /* A request that cannot be sent is one without an answer: the owner's time-out finds it. */
-    if (connection_send(request->store->connection, request->argc + 2, argv, lengths,
-                        on_script_reply, request) != 0)
+    int error = request->asks ? detour_send(request->store->detour, request->argc + 2, argv,
+                                            lengths, on_script_reply, request)
+                              : connection_send(request->store->connection, request->argc + 2, argv,
+                                                lengths, on_script_reply, request);
+    if (error != 0)
         free(request);
 }
 
-/* Puts the script's own arguments behind those that all scripts have, and sends it. */
-static void start_script(struct store *store, const struct lease_request *asked,
-                         const struct script *script, enum verdict_of of, int argc,
-                         const char *const *own)
+void store_send(struct store *store, const struct lease_request *asked)
 {
-    char ttl[NUMBER_SIZE];
-    char epoch[NUMBER_SIZE] = "";
-    const char *argv[ARGS_MAX] = {
-        "3",
-        store->keys[KEY_HOLDER],
-        store->keys[KEY_TERM],
-        store->keys[KEY_HISTORY],
-        store->channel,
-        store->config.server_clock ? "server-clock" : "observed",
-        store->config.id,
-        store->config.name,
-        ttl,
-        asked->nonce,
-        store->config.command != NULL ? store->config.command : "",
-        epoch,
-    };
-    const int common = 12;
+    struct arguments arguments;
     struct request *request;
 
-    snprintf(ttl, sizeof ttl, "%" PRId64, store->config.ttl_ms);
-    if (asked->epoch != 0)
-        snprintf(epoch, sizeof epoch, "%" PRIu64, asked->epoch);
-    for (int i = 0; i < argc; i++)
-        argv[common + i] = own[i];
-    request = request_new(store, asked->number, common + argc, argv);
+    arguments_make(&arguments, &store->config, (const char *const *)store->keys, store->channel,
+                   asked);
+    request = request_new(store, asked->number, arguments.argc, arguments.argv);
     if (request == NULL)
         return;
-    request->script = script;
-    request->of = of;
+    request->script = arguments.script;
+    request->of = arguments.of;
     send_script(request, store->whole);
-}
-
-static void send_acquire(struct store *store, const struct lease_request *asked)
-{
-    const struct lease_acquire *acquire = &asked->acquire;
-    const bool observed =
-        acquire->observed_incarnation[0] != '\0' && acquire->observed_version[0] != '\0';
-    const bool fresh = store->config.assume_fresh && acquire->never_saw_record;
-    char floor_token[NUMBER_SIZE];
-    char observed_ms[NUMBER_SIZE];
-    char hold_left[NUMBER_SIZE];
-    const char *own[] = {
-        floor_token,
-        observed ? acquire->observed_incarnation : "",
-        observed ? acquire->observed_version : "",
-        observed_ms,
-        hold_left,
-        fresh ? "1" : "0",
-    };
-
-    snprintf(floor_token, sizeof floor_token, "%" PRIu64, acquire->floor_token);
-    snprintf(observed_ms, sizeof observed_ms, "%" PRId64, observed ? acquire->observed_ms : 0);
-    snprintf(hold_left, sizeof hold_left, "%" PRId64, observed ? acquire->hold_left_ms : 0);
-    start_script(store, asked, &script_acquire, VERDICT_OF_ACQUIRE, 6, own);
-}
-
-static void send_renew(struct store *store, const struct lease_request *asked)
-{
-    const struct lease_renew *renew = &asked->renew;
-    char token[NUMBER_SIZE];
-    const char *own[] = {token, renew->claim ? "1" : "0", renew->version};
-
-    snprintf(token, sizeof token, "%" PRIu64, renew->token);
-    start_script(store, asked, &script_renew, VERDICT_OF_RENEW, 3, own);
-}
-
-static void send_release(struct store *store, const struct lease_request *asked)
-{
-    const struct lease_release *release = &asked->release;
-    char token[NUMBER_SIZE];
-    char hold[NUMBER_SIZE];
-    const char *own[] = {token, hold, release->reason != NULL ? release->reason : "",
-                         release->version};
-
-    snprintf(token, sizeof token, "%" PRIu64, release->token);
-    snprintf(hold, sizeof hold, "%" PRId64, release->hold_ms);
-    start_script(store, asked, &script_release, VERDICT_OF_RELEASE, 4, own);
-}
-
-void store_send(struct store *store, const struct lease_request *request)
-{
-    switch (request->kind) {
-    case LEASE_ACQUIRE:
-        send_acquire(store, request);
-        break;
-    case LEASE_RENEW:
-        send_renew(store, request);
-        break;
-    case LEASE_RELEASE:
-        send_release(store, request);
-        break;
-    }
 }
 
 void store_poll(struct store *store, uint64_t poll)
@@ -469,6 +415,14 @@ void store_send_ping(struct store *store, uint64_t request)
     start_plain(store, request, 1, argv, REDIS_REPLY_STATUS);
 }
 
+/* The detour is part of the connection. */
+static void close_detour(struct store *store)
+{
+    detour_close(store->detour);
+    free(store->waiting);
+    store->waiting = NULL;
+}
+
 /* The connection goes nowhere. */
 static void unlink_witnesses(struct store *store)
 {
@@ -492,7 +446,33 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
     struct store *store = context;
 
     unlink_witnesses(store);
+    close_detour(store);
     store->config.callbacks.on_closed(store->config.context, failure, why);
+}
+
+static void on_detour_open(void *context)
+{
+    send_waiting(context);
+}
+
+/* What was sent by it may be executed, before or behind what is sent from now on: as on any
+ * connection that is lost. */
+static void on_detour_closed(void *context, enum lease_failure failure, const char *why)
+{
+    leave(context, failure, why);
+}
+
+static int make_detour(struct store *store)
+{
+    const struct detour_config config = {
+        .loop = store->config.loop,
+        .target = store->config.target,
+        .timeout_ms = store->config.timeout_ms,
+        .callbacks = {.on_open = on_detour_open, .on_closed = on_detour_closed},
+        .context = store,
+    };
+
+    return store->config.target->kind == REDIS_CLUSTER ? detour_new(&store->detour, &config) : 0;
 }
 
 static void on_vote(void *context, const struct lease_vote *vote)
@@ -506,6 +486,7 @@ static int make_witnesses(struct store *store)
 {
     const struct witnesses_config config = {.loop = store->config.loop,
                                             .target = store->config.target,
+                                            .key = store->config.key,
                                             .timeout_ms = store->config.timeout_ms,
                                             .on_vote = on_vote,
                                             .context = store};
@@ -518,7 +499,7 @@ static int make_witnesses(struct store *store)
 
 static void store_clear(struct store *store)
 {
-    for (int i = 0; i < KEYS; i++)
+    for (int i = 0; i < ARGUMENTS_KEYS; i++)
         free(store->keys[i]);
     free(store->channel);
     free(store);
@@ -530,6 +511,7 @@ int store_new(struct store **out, const struct store_config *config)
     const struct connection_config connection = {
         .loop = config->loop,
         .target = config->target,
+        .key = config->key,
         .timeout_ms = config->timeout_ms,
         .callbacks = {.on_open = on_open, .on_closed = on_closed},
         .context = store,
@@ -547,8 +529,11 @@ int store_new(struct store **out, const struct store_config *config)
         store->keys[KEY_HISTORY] != NULL && store->channel != NULL)
         error = connection_new(&store->connection, &connection);
     if (error == 0)
+        error = make_detour(store);
+    if (error == 0)
         error = make_witnesses(store);
     if (error != 0) {
+        detour_free(store->detour);
         connection_free(store->connection);
         store_clear(store);
         return error;
@@ -560,6 +545,7 @@ int store_new(struct store **out, const struct store_config *config)
 void store_open(struct store *store)
 {
     unlink_witnesses(store);
+    close_detour(store);
     if (store->witnesses != NULL)
         witnesses_start(store->witnesses);
     connection_open(store->connection);
@@ -568,6 +554,7 @@ void store_open(struct store *store)
 void store_close(struct store *store)
 {
     unlink_witnesses(store);
+    close_detour(store);
     connection_close(store->connection);
 }
 
@@ -576,6 +563,8 @@ void store_free(struct store *store)
     if (store == NULL)
         return;
     /* Nothing of the store is touched from the loop after this. */
+    close_detour(store);
+    detour_free(store->detour);
     connection_free(store->connection);
     witnesses_free(store->witnesses);
     store_clear(store);

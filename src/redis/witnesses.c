@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster_ask.h"
 #include "leaderwrap/base/clock.h"
 #include "leaderwrap/base/log.h"
 #include "leaderwrap/base/noise.h"
@@ -25,14 +26,19 @@
 /* What is asked of one kind of witness. */
 struct witness_kind {
     enum redis_role role; /* whose user and password it takes */
-    int (*ask)(struct connection *connection, const char *about, sentinel_answer_fn *function,
+    /* Who has a vote is what the others say who can be reached; those that are configured are but
+     * the first who are asked for them. Else all have one who are configured or were told of. */
+    bool by_others;
+    int (*ask)(struct connection *connection, const char *about, witness_answer_fn *function,
                void *context);
-    int (*ask_peers)(struct connection *connection, const char *about, sentinel_peers_fn *function,
+    int (*ask_peers)(struct connection *connection, const char *about, witness_peers_fn *function,
                      void *context);
 };
 
 static const struct witness_kind sentinels = {
     .role = REDIS_AS_SENTINEL, .ask = sentinel_ask, .ask_peers = sentinel_ask_peers};
+static const struct witness_kind masters = {
+    .role = REDIS_AS_SERVER, .by_others = true, .ask = cluster_ask, .ask_peers = cluster_ask_peers};
 
 enum witness_state {
     WITNESS_WAITING, /* to be connected to again */
@@ -54,9 +60,9 @@ struct witness {
     struct noise noise;
     uint64_t asked; /* the poll of the question that is on its way; 0: none is */
     bool is_asked_peers;
-    uint64_t peers_ms;           /* when it told them, by the loop's clock */
-    char id[SENTINEL_ID_SIZE];   /* as it, or else whoever told of it, says; may be empty */
-    struct sentinel_peers peers; /* as it told them last; its id is empty where it never did */
+    uint64_t peers_ms;          /* when it told them, by the loop's clock */
+    char id[WITNESS_ID_SIZE];   /* as it, or else whoever told of it, says; may be empty */
+    struct witness_peers peers; /* as it told them last; its id is empty where it never did */
 };
 
 struct witnesses {
@@ -65,12 +71,13 @@ struct witnesses {
     const char *about; /* what the questions are about */
     struct witness *first;
     bool started;
-    uint64_t poll; /* the latest; 0: none yet */
+    uint64_t poll;   /* the latest; 0: none yet */
+    unsigned agreed; /* votes in it for where the connection goes */
     const struct route_hop *link;
     struct placements placements;
     /* Who has a vote, in this poll. */
     size_t count;
-    char ids[IDS_MAX][SENTINEL_ID_SIZE];
+    char ids[IDS_MAX][WITNESS_ID_SIZE];
 };
 
 static void on_timer(uv_timer_t *timer);
@@ -111,17 +118,20 @@ static size_t index_of(struct witnesses *witnesses, const char *id)
     while (at < witnesses->count && strcmp(witnesses->ids[at], id) != 0)
         at++;
     if (at == witnesses->count && at < IDS_MAX)
-        memcpy(witnesses->ids[witnesses->count++], id, SENTINEL_ID_SIZE);
+        memcpy(witnesses->ids[witnesses->count++], id, WITNESS_ID_SIZE);
     return at;
 }
 
 static void count_peers(struct witnesses *witnesses, const struct witness *witness)
 {
-    if (witness->peers.id[0] == '\0')
+    if (witness->peers.id[0] == '\0' ||
+        (witnesses->kind->by_others && witness->state != WITNESS_KNOWN))
         return;
-    index_of(witnesses, witness->peers.id);
+    if (witness->peers.has_vote)
+        index_of(witnesses, witness->peers.id);
     for (size_t i = 0; i < witness->peers.count; i++)
-        index_of(witnesses, witness->peers.list[i].id);
+        if (witness->peers.list[i].has_vote)
+            index_of(witnesses, witness->peers.list[i].id);
 }
 
 /* Whether an earlier one in the list has the same id, by another address. */
@@ -140,9 +150,22 @@ static unsigned electorate(const struct witnesses *witnesses)
 {
     size_t configured = 0;
 
+    if (witnesses->kind->by_others)
+        return (unsigned)witnesses->count;
     for (const struct witness *at = witnesses->first; at != NULL; at = at->next)
         configured += at->configured && !is_repeated(witnesses, at);
     return (unsigned)(configured > witnesses->count ? configured : witnesses->count);
+}
+
+/* Whether it is in the electorate, or belongs there because it says who it is. */
+static bool has_vote(const struct witnesses *witnesses, const struct witness *witness)
+{
+    if (!witnesses->kind->by_others)
+        return true;
+    for (size_t i = 0; i < witnesses->count; i++)
+        if (strcmp(witnesses->ids[i], witness->id) == 0)
+            return true;
+    return false;
 }
 
 /* ---- polls ---- */
@@ -162,27 +185,46 @@ static bool is_here(const struct witnesses *witnesses, const struct place *place
            place_is_same(&number, place);
 }
 
-static void vote(struct witness *witness, const struct sentinel_answer *answer)
+/* Where the master is, as it says; nowhere where it does not. */
+static struct place named_by(const struct witness *witness, const struct witness_answer *answer)
+{
+    switch (answer->says) {
+    case WITNESS_NAMES:
+        return answer->place;
+    case WITNESS_ITSELF:
+        return witness->peers.place;
+    case WITNESS_UNAWARE:
+    case WITNESS_REFUSES:
+        break;
+    }
+    return (struct place){0};
+}
+
+static void vote(struct witness *witness, const struct witness_answer *answer)
 {
     struct witnesses *witnesses = witness->owner;
+    struct place place = named_by(witness, answer);
+
+    if (!has_vote(witnesses, witness))
+        return;
     struct lease_vote vote = {
         .poll = witnesses->poll,
         .witness = (unsigned)index_of(witnesses, witness->id),
         .electorate = electorate(witnesses),
     };
-
     if (vote.witness == IDS_MAX)
         return;
-    if (answer->says == SENTINEL_NAMES) {
-        vote.placement = placements_number(&witnesses->placements, &answer->place, answer->epoch);
+    if (place.host[0] != '\0') {
+        vote.placement = placements_number(&witnesses->placements, &place, answer->epoch);
         vote.epoch = answer->epoch;
-        vote.here = is_here(witnesses, &answer->place);
+        vote.here = is_here(witnesses, &place);
     }
+    witnesses->agreed += vote.here;
     witnesses->config.on_vote(witnesses->config.context, &vote);
 }
 
-static void on_answer(void *context, const struct sentinel_answer *answer);
-static void on_peers(void *context, const struct sentinel_peers *peers);
+static void on_answer(void *context, const struct witness_answer *answer);
+static void on_peers(void *context, const struct witness_peers *peers);
 
 /* What cannot be sent is not answered, and the timer finds that. */
 static void ask(struct witness *witness)
@@ -207,7 +249,7 @@ static void ask_peers(struct witness *witness)
     (void)witnesses->kind->ask_peers(witness->connection, witnesses->about, on_peers, witness);
 }
 
-static void on_answer(void *context, const struct sentinel_answer *answer)
+static void on_answer(void *context, const struct witness_answer *answer)
 {
     struct witness *witness = context;
     bool late = witness->asked != witness->owner->poll;
@@ -215,7 +257,7 @@ static void on_answer(void *context, const struct sentinel_answer *answer)
     witness->asked = 0;
     if (!witness->is_asked_peers)
         uv_timer_stop(&witness->timer);
-    if (answer->says == SENTINEL_REFUSES)
+    if (answer->says == WITNESS_REFUSES)
         log_line(LOG_LEVEL_DEBUG, "witness", "a witness refuses: %s", answer->text);
     if (late)
         ask(witness);
@@ -333,10 +375,12 @@ static bool is_awaited(const struct witnesses *witnesses, const struct place *pl
 
 /* One that was told of, perhaps by another address than before. A lack of memory mends itself: it
  * is told of again. */
-static void meet(struct witnesses *witnesses, const struct sentinel_peer *peer)
+static void meet(struct witnesses *witnesses, const struct witness_peer *peer)
 {
     struct witness *witness = find(witnesses, peer->id);
 
+    if (!peer->has_vote || peer->place.host[0] == '\0')
+        return;
     if (witness != NULL && !witness->configured && witness->state == WITNESS_WAITING &&
         !place_is_same(&witness->place, &peer->place)) {
         forget(witnesses, witness);
@@ -361,7 +405,7 @@ static void recognise(struct witness *witness, const char *id)
     memcpy(witness->id, id, sizeof witness->id);
 }
 
-static void on_peers(void *context, const struct sentinel_peers *peers)
+static void on_peers(void *context, const struct witness_peers *peers)
 {
     struct witness *witness = context;
     struct witnesses *witnesses = witness->owner;
@@ -394,7 +438,7 @@ static bool is_told_of(const struct witnesses *witnesses, const struct witness *
             continue;
         somebody = true;
         for (size_t i = 0; i < at->peers.count; i++)
-            if (strcmp(at->peers.list[i].id, witness->id) == 0)
+            if (at->peers.list[i].has_vote && strcmp(at->peers.list[i].id, witness->id) == 0)
                 return true;
     }
     return !somebody;
@@ -436,8 +480,9 @@ int witnesses_new(struct witnesses **out, const struct witnesses_config *config)
     if (witnesses == NULL)
         return -ENOMEM;
     witnesses->config = *config;
-    witnesses->kind = &sentinels;
-    witnesses->about = config->target->service;
+    bool cluster = config->target->kind == REDIS_CLUSTER;
+    witnesses->kind = cluster ? &masters : &sentinels;
+    witnesses->about = cluster ? config->key : config->target->service;
     for (size_t i = 0; i < config->target->seed_count && error == 0; i++) {
         const struct redis_seed *seed = &config->target->seeds[i];
         struct witness *witness;
@@ -471,8 +516,11 @@ void witnesses_link(struct witnesses *witnesses, const struct route_hop *hop)
 void witnesses_poll(struct witnesses *witnesses, uint64_t poll)
 {
     uint64_t now_ms = uv_now(witnesses->config.loop);
+    /* The last one came to nothing, perhaps because others are the masters now. */
+    bool anew = witnesses->kind->by_others && witnesses->agreed <= witnesses->count / 2;
 
     witnesses->poll = poll;
+    witnesses->agreed = 0;
     prune(witnesses);
     witnesses->count = 0;
     for (struct witness *at = witnesses->first; at != NULL; at = at->next)
@@ -480,7 +528,7 @@ void witnesses_poll(struct witnesses *witnesses, uint64_t poll)
     for (struct witness *at = witnesses->first; at != NULL; at = at->next) {
         if (at->state != WITNESS_KNOWN && at->state != WITNESS_GREETED)
             continue;
-        if (now_ms - at->peers_ms >= PEERS_REFRESH_MS)
+        if (anew || now_ms - at->peers_ms >= PEERS_REFRESH_MS)
             ask_peers(at);
         ask(at);
     }

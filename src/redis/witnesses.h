@@ -1,5 +1,6 @@
 /*
- * Those who say where the master is: all sentinels that are known, configured or told by others.
+ * Those who say where the master is: all sentinels that are known, configured or told by others; or
+ * the masters of a cluster that own slots, as the nodes tell that can be reached.
  * Each is kept a connection to. A poll asks all of them at once, with one small question, and each
  * answer is a vote; what a majority is, and what follows from it, is the election's business.
  *
@@ -22,6 +23,7 @@ struct witnesses;
 struct witnesses_config {
     uv_loop_t *loop;
     const struct redis_target *target; /* borrowed, must outlive the witnesses */
+    const char *key;                   /* borrowed; of a cluster: what the votes are about */
     int64_t timeout_ms;                /* as connection's */
     /* Comes from the loop; the witnesses may be freed in it. */
     void (*on_vote)(void *context, const struct lease_vote *vote);

@@ -212,7 +212,7 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
     /* Another connection has the last word. */
     if (check->step >= STEP_LOOK)
         return;
-    bool again = check->opened && failure == LEASE_FAILURE_TRANSIENT && !check->ending &&
+    bool again = check->opened && failure != LEASE_FAILURE_CONFIGURATION && !check->ending &&
                  ++check->tries < TRIES_MOST;
 
     check->opened = false;

@@ -107,6 +107,7 @@ int occupant_ask(struct occupant **out, uv_loop_t *loop, const struct options *o
     const struct connection_config connection = {
         .loop = loop,
         .target = &options->redis,
+        .key = options->key,
         .timeout_ms = options->timing.request_timeout_ms,
         .callbacks = {.on_open = on_open, .on_closed = on_closed},
         .context = occupant,

@@ -336,6 +336,25 @@ static int check_counter(const struct options *options, const struct raw *raw, c
     return EXIT_USAGE;
 }
 
+/* Script and lease have to be in one slot of a cluster. */
+static int set_counter_key(struct options *options, const struct raw *raw, char *error, size_t size)
+{
+    char name[STORE_KEY_SIZE];
+
+    if (options->command != NULL || options->redis.kind != REDIS_CLUSTER)
+        return 0;
+    store_sibling(options->key, "counter", name, sizeof name);
+    if (!cli_is_given(&raw->given, OPTION_COUNTER_KEY)) {
+        options->counter_key = options->made_counter_key = strdup(name);
+        return options->counter_key != NULL ? 0 : out_of_memory(error, size);
+    }
+    if (store_slot(options->counter_key) == store_slot(options->key))
+        return 0;
+    cli_complain(&raw->given, OPTION_COUNTER_KEY, error, size,
+                 "in a cluster the counter has to be in the slot of the lease: write %.200s", name);
+    return EXIT_USAGE;
+}
+
 /* Numbers that do not fit together are told of the one that was given, the TTL first. */
 static int derive_timing(struct options *options, const struct raw *raw, char *error, size_t size)
 {
@@ -400,6 +419,8 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
     if (status == 0)
         status = redis_options_take(&raw.redis, &raw.given, &options->redis, error, error_size);
     if (status == 0)
+        status = set_counter_key(options, &raw, error, error_size);
+    if (status == 0)
         status = derive_timing(options, &raw, error, error_size);
     command_fingerprint(options->command, options->fingerprint);
     if (status == 0 && options->penalty_ms < 0)
@@ -411,6 +432,7 @@ void options_clear(struct options *options)
 {
     free(options->key);
     free(options->name);
+    free(options->made_counter_key);
     redis_target_clear(&options->redis);
     memset(options, 0, sizeof *options);
 }

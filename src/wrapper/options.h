@@ -41,6 +41,7 @@ struct options {
     struct timing timing;
     struct redis_target redis;
     const char *counter_key;
+    char *made_counter_key; /* where it is none that was given; NULL: it is */
     bool server_clock;
     bool assume_fresh;
     bool exit_on_lost;

@@ -91,9 +91,10 @@ static void replies_come_whole(void **state)
 static void what_is_larger_or_deeper_than_any_answer_is_refused(void **state)
 {
     static const char *const texts[] = {
-        "*129\r\n",
+        "*131073\r\n",
+        "*100000\r\n*31073\r\n",
         "*2147483647\r\n",
-        "*1\r\n*1\r\n*1\r\n*1\r\n",
+        "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n",
     };
     struct reader *reader;
     char much[4096];
@@ -105,7 +106,7 @@ static void what_is_larger_or_deeper_than_any_answer_is_refused(void **state)
         assert_broken(reader, "larger than any");
     }
     reader = fresh();
-    feed(reader, "*128\r\n");
+    feed(reader, "*131072\r\n");
     assert_nothing(reader);
     reader_free(reader);
     /* As much as comes before a reply is complete. */

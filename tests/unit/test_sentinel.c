@@ -282,8 +282,8 @@ static void answers_that_no_sentinel_gives_are_none(void **state)
     redisReply name = text("config-epoch"), number = text("12"), word = text("x"), nil = {0};
     redisReply *pair[] = {&name, &number, &word};
     redisReply reply = {.type = REDIS_REPLY_ARRAY, .elements = 2, .element = pair};
-    struct sentinel_peers *peers = calloc(1, sizeof *peers);
-    char id[SENTINEL_ID_SIZE];
+    struct witness_peers *peers = calloc(1, sizeof *peers);
+    char id[WITNESS_ID_SIZE];
     struct place place;
     uint64_t epoch = 0;
 

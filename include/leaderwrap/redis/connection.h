@@ -25,6 +25,7 @@
 struct redisReply;
 struct connection;
 struct route_hop;
+struct place;
 
 struct connection_callbacks {
     /* The connection is up, user and database are as the URL says; requests may be sent. */
@@ -46,6 +47,7 @@ typedef void connection_reply_fn(void *context, const struct redisReply *reply);
 struct connection_config {
     uv_loop_t *loop;
     const struct redis_target *target; /* borrowed, must outlive the connection */
+    const char *key;    /* borrowed; of a cluster: the connection goes to the node that has it */
     int64_t timeout_ms; /* how long the owner waits for an answer: the kernel is not to give a peer
                            up before two of these have passed, nor before 5 s */
     struct connection_callbacks callbacks;
@@ -67,6 +69,10 @@ bool connection_is_open(const struct connection *connection);
 
 /* Where it goes, while it is open (redis/route.h). */
 const struct route_hop *connection_hop(const struct connection *connection);
+
+/* A node of a cluster said that the key is at `place` (redis/place.h): the next connection_open
+ * goes there. */
+void connection_moved(struct connection *connection, const struct place *place);
 
 /* Sends one command. `reply` is called once: with its answer, or with NULL. It is itself NULL where
  * the answer comes through on_message (SUBSCRIBE, and PING after it). Returns 0, or -errno and

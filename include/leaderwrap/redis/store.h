@@ -84,6 +84,13 @@ void store_send_erase(struct store *store, uint64_t request);
 /* PING, for --check: the watcher needs it. The answer is as for an erase. */
 void store_send_ping(struct store *store, uint64_t request);
 
+/* Writes the name of what belongs to `key` and is called `suffix`, in the same hash slot. Returns
+ * `buffer`. */
+char *store_sibling(const char *key, const char *suffix, char *buffer, size_t size);
+
+/* The hash slot of a key in a cluster. */
+unsigned store_slot(const char *key);
+
 /* Write the channel {K}:events (with the number of the database behind it, where that is not 0), or
  * the key {K}:term of the record, into `buffer`, for which STORE_KEY_SIZE is enough. Where K has a
  * hash tag of its own, they are K::events and K::term. Return `buffer`. */

@@ -1,0 +1,38 @@
+/*
+ * From a request to the words of a script call. Pure; the order is that of the scripts' heads.
+ */
+#ifndef LEADERWRAP_REDIS_ARGUMENTS_H
+#define LEADERWRAP_REDIS_ARGUMENTS_H
+
+#include "leaderwrap/base/lease.h"
+#include "leaderwrap/redis/store.h"
+#include "verdict.h"
+
+#define ARGUMENTS_MAX         20
+#define ARGUMENTS_KEYS        3
+#define ARGUMENTS_NUMBER_SIZE 24
+#define ARGUMENTS_NUMBERS     5
+
+enum {
+    KEY_HOLDER,
+    KEY_TERM,
+    KEY_HISTORY,
+};
+
+struct script;
+
+struct arguments {
+    const struct script *script;
+    enum verdict_of of;
+    int argc;
+    const char *argv[ARGUMENTS_MAX]; /* from EVALSHA's third word on; borrowed, or in `numbers` */
+    int used;
+    char numbers[ARGUMENTS_NUMBERS][ARGUMENTS_NUMBER_SIZE];
+};
+
+/* Fills `*arguments`, which may not be moved afterwards. */
+void arguments_make(struct arguments *arguments, const struct store_config *config,
+                    const char *const *keys, const char *channel,
+                    const struct lease_request *asked);
+
+#endif

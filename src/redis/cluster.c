@@ -1,0 +1,372 @@
+/* Asks nodes for the owner of a key's slot, and hands its address to a resolver. */
+#include "cluster.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster_ask.h"
+#include "leaderwrap/redis/connection.h"
+#include "resolver.h"
+
+/* Nodes that are remembered: the seeds, and those that the last answer told of. */
+#define NODES_MAX (REDIS_SEEDS_MAX + WITNESS_PEERS_MAX + 1)
+
+enum cluster_state {
+    CLUSTER_ASKING,
+    CLUSTER_FOUND, /* `owner` has the way */
+    CLUSTER_LOST,  /* `problem` says why */
+};
+
+struct cluster {
+    struct route route;
+    struct route_config config;
+    uv_timer_t timer;
+    enum cluster_state state;
+    bool waits;       /* somebody wants to be told when the state is another one */
+    size_t turn;      /* who is asked, or answered last; over all rounds */
+    size_t left;      /* to be asked in this round */
+    unsigned refused; /* in this round: those that answered, and will do so again */
+    unsigned asked;   /* in this round */
+    struct route_problem problem;
+    /* The node that is asked. It is connected to only for that. */
+    struct redis_target node;
+    struct connection *connection;
+    struct place self; /* where it is itself, as it told */
+    bool is_hinted;
+    struct place hint;  /* of route_moved */
+    struct place place; /* of the owner */
+    struct redis_target found;
+    struct route *owner; /* the way to `found` */
+    size_t seeds;
+    size_t count;
+    struct place nodes[NODES_MAX];
+};
+
+static void settle(struct cluster *cluster, enum cluster_state state)
+{
+    bool waits = cluster->waits;
+
+    cluster->state = state;
+    cluster->waits = false;
+    uv_timer_stop(&cluster->timer);
+    if (waits)
+        cluster->config.on_ready(cluster->config.context);
+}
+
+/* What all of them came to. Only where each has answered, and would answer the same again, is it a
+ * mistake of somebody's. */
+static void give_up(struct cluster *cluster)
+{
+    char last[sizeof cluster->problem.why];
+    bool all = cluster->refused == cluster->asked;
+
+    cluster->problem.failure = all ? LEASE_FAILURE_CONFIGURATION : LEASE_FAILURE_TRANSIENT;
+    if (!all) {
+        memcpy(last, cluster->problem.why, sizeof last);
+        snprintf(cluster->problem.why, sizeof cluster->problem.why,
+                 "none of %u nodes of the cluster says where the key is; the last one: %.300s",
+                 cluster->asked, last);
+    }
+    settle(cluster, CLUSTER_LOST);
+}
+
+static void on_patience(uv_timer_t *timer);
+static void on_open(void *context);
+static void on_closed(void *context, enum lease_failure failure, const char *why);
+
+static void hang_up(struct cluster *cluster)
+{
+    connection_free(cluster->connection);
+    cluster->connection = NULL;
+}
+
+/* Returns 0 or -errno. */
+static int ask(struct cluster *cluster, const struct place *place)
+{
+    const struct connection_config config = {
+        .loop = cluster->config.loop,
+        .target = &cluster->node,
+        .timeout_ms = CLUSTER_PATIENCE_MS,
+        .callbacks = {.on_open = on_open, .on_closed = on_closed},
+        .context = cluster,
+    };
+
+    redis_target_clear(&cluster->node);
+    memset(&cluster->self, 0, sizeof cluster->self);
+    int error = redis_target_one(cluster->config.target, REDIS_AS_SERVER, place->host, place->port,
+                                 &cluster->node);
+    if (error == 0)
+        error = connection_new(&cluster->connection, &config);
+    if (error != 0)
+        return error;
+    uv_update_time(cluster->config.loop);
+    uv_timer_start(&cluster->timer, on_patience, CLUSTER_PATIENCE_MS, 0);
+    connection_open(cluster->connection);
+    return 0;
+}
+
+static void ask_next(struct cluster *cluster)
+{
+    while (cluster->left > 0) {
+        cluster->left--;
+        cluster->asked++;
+        int error = ask(cluster, &cluster->nodes[cluster->turn % cluster->count]);
+        if (error == 0)
+            return;
+        snprintf(cluster->problem.why, sizeof cluster->problem.why, "%s", strerror(-error));
+        cluster->turn++;
+    }
+    give_up(cluster);
+}
+
+/* The present one is of no use: on to the next. */
+static void pass_on(struct cluster *cluster)
+{
+    hang_up(cluster);
+    cluster->turn++;
+    ask_next(cluster);
+}
+
+static void on_patience(uv_timer_t *timer)
+{
+    struct cluster *cluster = timer->data;
+    char where[REDIS_SHOWN_SIZE];
+
+    snprintf(cluster->problem.why, sizeof cluster->problem.why,
+             "the node at %s does not answer within %d ms",
+             redis_target_show(&cluster->node, where, sizeof where), CLUSTER_PATIENCE_MS);
+    pass_on(cluster);
+}
+
+static void on_closed(void *context, enum lease_failure failure, const char *why)
+{
+    struct cluster *cluster = context;
+
+    cluster->refused += failure == LEASE_FAILURE_CONFIGURATION;
+    snprintf(cluster->problem.why, sizeof cluster->problem.why, "asking a node: %.400s", why);
+    pass_on(cluster);
+}
+
+/* ---- the answer ---- */
+
+static bool is_known(const struct cluster *cluster, const struct place *place)
+{
+    for (size_t i = 0; i < cluster->count; i++)
+        if (place_is_same(&cluster->nodes[i], place))
+            return true;
+    return false;
+}
+
+static void learn(struct cluster *cluster, const struct place *place)
+{
+    if (place->host[0] != '\0' && cluster->count < NODES_MAX && !is_known(cluster, place))
+        cluster->nodes[cluster->count++] = *place;
+}
+
+/* The nodes that there are now take the place of those that there were. The one that told of them
+ * stays the first to be asked. */
+static void on_peers(void *context, const struct witness_peers *peers)
+{
+    struct cluster *cluster = context;
+    struct place present = cluster->nodes[cluster->turn % cluster->count];
+
+    if (peers == NULL)
+        return;
+    cluster->self = peers->place;
+    cluster->count = cluster->seeds;
+    learn(cluster, &present);
+    learn(cluster, &peers->place);
+    for (size_t i = 0; i < peers->count; i++)
+        learn(cluster, &peers->list[i].place);
+    for (cluster->turn = 0; !place_is_same(&cluster->nodes[cluster->turn], &present);)
+        cluster->turn++;
+}
+
+static void on_resolved(void *context)
+{
+    struct cluster *cluster = context;
+
+    if (!cluster->waits)
+        return;
+    cluster->waits = false;
+    cluster->config.on_ready(cluster->config.context);
+}
+
+/* The way to the owner; the last one where that is the same, for it has addresses that were good.
+ * Returns 0 or -errno. */
+static int lead_to(struct cluster *cluster, const struct place *place)
+{
+    struct route_config config = {.loop = cluster->config.loop,
+                                  .target = &cluster->found,
+                                  .on_ready = on_resolved,
+                                  .context = cluster};
+    int error = 0;
+
+    if (cluster->owner == NULL || !place_is_same(place, &cluster->place)) {
+        route_free(cluster->owner);
+        cluster->owner = NULL;
+        redis_target_clear(&cluster->found);
+        error = redis_target_one(cluster->config.target, REDIS_AS_SERVER, place->host, place->port,
+                                 &cluster->found);
+        if (error == 0)
+            error = resolver_new(&cluster->owner, &config);
+        cluster->place = *place;
+    }
+    if (error == 0)
+        route_begin(cluster->owner);
+    return error;
+}
+
+/* Returns whether the way there could be made. */
+static bool found(struct cluster *cluster, const struct place *place)
+{
+    int error = lead_to(cluster, place);
+
+    if (error == 0) {
+        hang_up(cluster);
+        settle(cluster, CLUSTER_FOUND);
+        return true;
+    }
+    snprintf(cluster->problem.why, sizeof cluster->problem.why, "%s", strerror(-error));
+    return false;
+}
+
+static void on_answer(void *context, const struct witness_answer *answer)
+{
+    struct cluster *cluster = context;
+    char where[REDIS_SHOWN_SIZE];
+
+    redis_target_show(&cluster->node, where, sizeof where);
+    switch (answer->says) {
+    case WITNESS_NAMES:
+        if (found(cluster, &answer->place))
+            return;
+        break;
+    case WITNESS_ITSELF:
+        if (cluster->self.host[0] != '\0') {
+            if (found(cluster, &cluster->self))
+                return;
+            break;
+        }
+        /* It would be asked in vain each time, and have no witnesses. */
+        cluster->refused++;
+        snprintf(cluster->problem.why, sizeof cluster->problem.why,
+                 "redis at %s does not tell the nodes of its cluster, if it is in one: allow "
+                 "CLUSTER MYID and CLUSTER SLOTS, or leave out --cluster",
+                 where);
+        break;
+    case WITNESS_UNAWARE: /* no node says so */
+    case WITNESS_REFUSES:
+        cluster->refused += answer->failure == LEASE_FAILURE_CONFIGURATION;
+        snprintf(cluster->problem.why, sizeof cluster->problem.why, "redis at %.200s: %s", where,
+                 answer->text);
+        break;
+    }
+    pass_on(cluster);
+}
+
+/* Where it cannot be asked no answer comes either, and the timer finds that. */
+static void on_open(void *context)
+{
+    struct cluster *cluster = context;
+
+    if (cluster_ask_peers(cluster->connection, cluster->config.key, on_peers, cluster) == 0)
+        (void)cluster_ask(cluster->connection, cluster->config.key, on_answer, cluster);
+}
+
+/* ---- for the connection ---- */
+
+static void begin(struct route *base)
+{
+    struct cluster *cluster = (struct cluster *)base;
+    bool hinted = cluster->is_hinted;
+
+    /* Whoever was not heard out in the last round would not be in this one either, and whoever was
+     * has led to where nobody stays: its view may be an old one. */
+    cluster->turn += cluster->state != CLUSTER_LOST;
+    hang_up(cluster);
+    uv_timer_stop(&cluster->timer);
+    cluster->waits = false;
+    cluster->is_hinted = false;
+    if (hinted && lead_to(cluster, &cluster->hint) == 0) {
+        cluster->state = CLUSTER_FOUND;
+        return;
+    }
+    cluster->state = CLUSTER_ASKING;
+    cluster->left = cluster->count;
+    cluster->refused = cluster->asked = 0;
+    ask_next(cluster);
+}
+
+static enum route_step next(struct route *base, struct route_hop *hop,
+                            struct route_problem *problem)
+{
+    struct cluster *cluster = (struct cluster *)base;
+    enum route_step step = ROUTE_WAITS;
+
+    switch (cluster->state) {
+    case CLUSTER_ASKING:
+        break;
+    case CLUSTER_FOUND:
+        step = route_next(cluster->owner, hop, problem);
+        break;
+    case CLUSTER_LOST:
+        *problem = cluster->problem;
+        step = ROUTE_LOST;
+        break;
+    }
+    cluster->waits = step == ROUTE_WAITS;
+    return step;
+}
+
+static void moved(struct route *base, const struct place *place)
+{
+    struct cluster *cluster = (struct cluster *)base;
+
+    cluster->is_hinted = true;
+    cluster->hint = *place;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void cluster_free(struct route *base)
+{
+    struct cluster *cluster = (struct cluster *)base;
+
+    hang_up(cluster);
+    redis_target_clear(&cluster->node);
+    route_free(cluster->owner);
+    redis_target_clear(&cluster->found);
+    uv_close((uv_handle_t *)&cluster->timer, on_timer_closed);
+}
+
+int cluster_new(struct route **out, const struct route_config *config)
+{
+    static const struct route_functions functions = {
+        .begin = begin, .next = next, .free = cluster_free, .moved = moved};
+    const struct redis_target *target = config->target;
+    struct cluster *cluster = calloc(1, sizeof *cluster);
+
+    if (cluster == NULL)
+        return -ENOMEM;
+    cluster->route.functions = &functions;
+    cluster->config = *config;
+    cluster->state = CLUSTER_LOST;
+    for (; cluster->seeds < target->seed_count; cluster->seeds++) {
+        const struct redis_seed *seed = &target->seeds[cluster->seeds];
+
+        (void)place_set(&cluster->nodes[cluster->seeds], seed->host, strlen(seed->host), seed->port,
+                        strlen(seed->port));
+    }
+    cluster->count = cluster->seeds;
+    /* Cannot fail (uv_timer_init). */
+    uv_timer_init(config->loop, &cluster->timer);
+    cluster->timer.data = cluster;
+    *out = &cluster->route;
+    return 0;
+}

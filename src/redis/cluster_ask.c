@@ -1,0 +1,251 @@
+/* Questions to the nodes of a cluster. */
+#include "cluster_ask.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "leaderwrap/base/log.h"
+#include "leaderwrap/redis/errors.h"
+#include "redirection.h"
+#include "route.h"
+
+struct question {
+    int awaited; /* answers that may still come, or NULL in their place */
+    struct connection *connection;
+    witness_answer_fn *answered;
+    witness_peers_fn *told;
+    void *context;
+    struct witness_peers peers; /* only of a question for them */
+};
+
+static const char *own_host(const struct question *question)
+{
+    return connection_hop(question->connection)->host;
+}
+
+/* ---- the owner ---- */
+
+static void read_error(const redisReply *reply, const char *host, struct witness_answer *answer)
+{
+    switch (redirection_parse(reply->str, host, &answer->place)) {
+    case REDIRECTION_MOVED:
+        if (answer->place.host[0] != '\0') {
+            answer->says = WITNESS_NAMES;
+            return;
+        }
+        break;
+    case REDIRECTION_ASK:
+        answer->says = WITNESS_ITSELF;
+        return;
+    case REDIRECTION_NONE:
+        /* It has the key, and no lease is in it, which is somebody else's trouble. */
+        if (strncmp(reply->str, "WRONGTYPE ", 10) == 0) {
+            answer->says = WITNESS_ITSELF;
+            return;
+        }
+        break;
+    }
+    answer->failure = error_class(reply->str);
+    error_explain(reply->str, answer->text, sizeof answer->text);
+}
+
+void cluster_read_answer(const redisReply *reply, const char *host, struct witness_answer *answer)
+{
+    memset(answer, 0, sizeof *answer);
+    answer->says = WITNESS_REFUSES;
+    if (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_NIL) {
+        answer->says = WITNESS_ITSELF;
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        read_error(reply, host, answer);
+    } else {
+        answer->failure = LEASE_FAILURE_TRANSIENT;
+        snprintf(answer->text, sizeof answer->text, "it answered something that no node says");
+    }
+}
+
+static void on_answer(void *context, const redisReply *reply)
+{
+    struct question question = *(struct question *)context;
+    struct witness_answer answer;
+
+    free(context);
+    if (reply == NULL)
+        return;
+    cluster_read_answer(reply, own_host(&question), &answer);
+    question.answered(question.context, &answer);
+}
+
+static struct question *question_new(struct connection *connection, void *context)
+{
+    struct question *question = calloc(1, sizeof *question);
+
+    if (question == NULL)
+        return NULL;
+    question->connection = connection;
+    question->context = context;
+    return question;
+}
+
+int cluster_ask(struct connection *connection, const char *key, witness_answer_fn *function,
+                void *context)
+{
+    const char *argv[] = {"GET", key};
+    struct question *question = question_new(connection, context);
+
+    if (question == NULL)
+        return -ENOMEM;
+    question->answered = function;
+    int error = connection_send(connection, 2, argv, NULL, on_answer, question);
+    if (error != 0)
+        free(question);
+    return error;
+}
+
+/* ---- the nodes ---- */
+
+static bool is_id(const redisReply *reply)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_STRING &&
+           reply->len == WITNESS_ID_SIZE - 1 &&
+           strspn(reply->str, "0123456789abcdef") == reply->len;
+}
+
+/* One node of an answer: its host, port and id, and more that is of no interest. */
+static int read_node(const redisReply *reply, const char *own, struct witness_peer *peer)
+{
+    char port[24];
+
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements < 3 ||
+        reply->element[1]->type != REDIS_REPLY_INTEGER || !is_id(reply->element[2]))
+        return -1;
+    const redisReply *host = reply->element[0];
+    bool named = host->type == REDIS_REPLY_STRING;
+    if (!named && host->type != REDIS_REPLY_NIL)
+        return -1;
+    int length = snprintf(port, sizeof port, "%lld", reply->element[1]->integer);
+    memcpy(peer->id, reply->element[2]->str, WITNESS_ID_SIZE);
+    /* A node whose address is not known cannot be asked, but it counts. */
+    (void)redirection_place(named ? host->str : "", named ? host->len : 0, own, port,
+                            (size_t)length, &peer->place);
+    return 0;
+}
+
+/* Adds what is new. Returns 0, or -1 where there is no room for it. */
+static int note_node(struct witness_peers *peers, const struct witness_peer *peer)
+{
+    if (strcmp(peers->id, peer->id) == 0) {
+        peers->place = peer->place;
+        peers->has_vote = peers->has_vote || peer->has_vote;
+        return 0;
+    }
+    for (size_t i = 0; i < peers->count; i++)
+        if (strcmp(peers->list[i].id, peer->id) == 0)
+            return 0;
+    if (peers->count == WITNESS_PEERS_MAX)
+        return -1;
+    peers->list[peers->count++] = *peer;
+    return 0;
+}
+
+/* Takes the master or the replicas of a range of slots. Masters must all be counted. */
+static int note_range(const redisReply *range, bool masters, const char *own,
+                      struct witness_peers *peers)
+{
+    if (range == NULL || range->type != REDIS_REPLY_ARRAY || range->elements < 3)
+        return -1;
+    size_t first = masters ? 2 : 3, end = masters ? 3 : range->elements;
+
+    for (size_t i = first; i < end; i++) {
+        struct witness_peer peer = {.has_vote = masters};
+
+        if (read_node(range->element[i], own, &peer) != 0)
+            return -1;
+        if (note_node(peers, &peer) != 0 && masters)
+            return -1;
+    }
+    return 0;
+}
+
+int cluster_read_peers(const redisReply *reply, const char *host, struct witness_peers *peers)
+{
+    if (reply->type != REDIS_REPLY_ARRAY)
+        return -1;
+    peers->has_vote = false;
+    peers->count = 0;
+    memset(&peers->place, 0, sizeof peers->place);
+    for (int replicas = 0; replicas < 2; replicas++)
+        for (size_t i = 0; i < reply->elements; i++)
+            if (note_range(reply->element[i], replicas == 0, host, peers) != 0)
+                return -1;
+    return 0;
+}
+
+static void complain(const redisReply *reply)
+{
+    char text[LEASE_TEXT_SIZE];
+
+    if (reply->type == REDIS_REPLY_ERROR)
+        log_line(LOG_LEVEL_DEBUG, "cluster", "a node does not say which nodes there are: %s",
+                 error_explain(reply->str, text, sizeof text));
+}
+
+static void on_id(void *context, const redisReply *reply)
+{
+    struct question *question = context;
+
+    if (reply != NULL && is_id(reply))
+        memcpy(question->peers.id, reply->str, WITNESS_ID_SIZE);
+    else if (reply != NULL)
+        complain(reply);
+    if (--question->awaited == 0)
+        free(question);
+}
+
+static void on_slots(void *context, const redisReply *reply)
+{
+    struct question *question = context;
+    witness_peers_fn *function = question->told;
+    void *owner = question->context;
+
+    if (reply == NULL) {
+        if (--question->awaited == 0)
+            free(question);
+        return;
+    }
+    bool told = question->peers.id[0] != '\0' &&
+                cluster_read_peers(reply, own_host(question), &question->peers) == 0;
+    if (!told)
+        complain(reply);
+    /* It goes away before its function, for the connection may go in that. */
+    struct witness_peers peers = question->peers;
+    free(question);
+    function(owner, told ? &peers : NULL);
+}
+
+int cluster_ask_peers(struct connection *connection, const char *key, witness_peers_fn *function,
+                      void *context)
+{
+    const char *const id[] = {"CLUSTER", "MYID"};
+    const char *const slots[] = {"CLUSTER", "SLOTS"};
+    struct question *question = question_new(connection, context);
+
+    (void)key;
+    if (question == NULL)
+        return -ENOMEM;
+    question->told = function;
+    question->awaited = 1;
+    int error = connection_send(connection, 2, id, NULL, on_id, question);
+    if (error != 0) {
+        free(question);
+        return error;
+    }
+    question->awaited++;
+    error = connection_send(connection, 2, slots, NULL, on_slots, question);
+    /* The answer to the first lets it go. */
+    if (error != 0)
+        question->awaited--;
+    return error;
+}

@@ -1,0 +1,38 @@
+/*
+ * What nodes of a cluster are asked, and what they answer: which node has the key's slot, and which
+ * nodes there are. One form of each question, for the route and for the witnesses, so that they
+ * agree.
+ *
+ * Where the key is, GET says, which the lease needs anyway: a value or none from the node that owns
+ * the slot, or MOVED. ASK comes from the owner as well, of a slot that is on its way: it owns it
+ * until the whole of it has arrived.
+ *
+ * The nodes are those of CLUSTER SLOTS, with the addresses that MOVED would name: masters that own
+ * slots, which have a vote, and their replicas.
+ * https://redis.io/docs/latest/commands/cluster-slots/
+ */
+#ifndef LEADERWRAP_REDIS_CLUSTER_ASK_H
+#define LEADERWRAP_REDIS_CLUSTER_ASK_H
+
+#include "leaderwrap/redis/connection.h"
+#include "witness.h"
+
+/* Asks a node for the owner of `key`'s slot. Returns 0 or -errno. */
+int cluster_ask(struct connection *connection, const char *key, witness_answer_fn *function,
+                void *context);
+
+/* Asks a node who it is, and for all others. `key` is not needed. Returns 0 or -errno. */
+int cluster_ask_peers(struct connection *connection, const char *key, witness_peers_fn *function,
+                      void *context);
+
+struct redisReply;
+
+/* Take the answers apart; `host` is the node's own. Pure. */
+void cluster_read_answer(const struct redisReply *reply, const char *host,
+                         struct witness_answer *answer);
+/* `peers->id` is that of the node. Returns 0, or -1 for what is no answer to CLUSTER SLOTS, or has
+ * more masters than there is room for. */
+int cluster_read_peers(const struct redisReply *reply, const char *host,
+                       struct witness_peers *peers);
+
+#endif

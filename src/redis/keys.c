@@ -1,0 +1,93 @@
+/* The names of what belongs to a lease (leaderwrap/redis/store.h), and their slots. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "leaderwrap/redis/store.h"
+
+#define KEY_MAX 512
+#define SLOTS   16384
+
+/* Whether Redis hashes only a part of `key`: from the first '{' to the next '}', if that is not
+ * empty (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/). */
+static bool has_hash_tag(const char *key)
+{
+    const char *open = strchr(key, '{');
+    const char *close = open != NULL ? strchr(open, '}') : NULL;
+
+    return close != NULL && close > open + 1;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text);
+
+    return length >= strlen(end) && strcmp(text + length - strlen(end), end) == 0;
+}
+
+const char *store_check_key(const char *key)
+{
+    size_t length = strlen(key);
+
+    if (length == 0)
+        return "it is empty";
+    if (length > KEY_MAX)
+        return "it is longer than 512 bytes";
+    if (strpbrk(key, "{}") != NULL && !has_hash_tag(key))
+        return "braces in a key must form a hash tag such as {name}";
+    if (has_hash_tag(key) && (ends_with(key, ":term") || ends_with(key, ":history")))
+        return "so is called what belongs to another key";
+    return NULL;
+}
+
+/* Writes the name of what belongs to `key`, in the same hash slot. The two forms keep what belongs
+ * to "a" and to "{a}" apart. */
+char *store_sibling(const char *key, const char *suffix, char *buffer, size_t size)
+{
+    snprintf(buffer, size, has_hash_tag(key) ? "%s::%s" : "{%s}:%s", key, suffix);
+    return buffer;
+}
+
+/* A message reaches the subscribers of all databases, so the channel has to tell them apart
+ * (https://redis.io/docs/latest/develop/interact/pubsub/). */
+char *store_channel(const char *key, int database, char *buffer, size_t size)
+{
+    store_sibling(key, "events", buffer, size);
+    if (database != 0) {
+        size_t used = strlen(buffer);
+
+        snprintf(buffer + used, size - used, ":%d", database);
+    }
+    return buffer;
+}
+
+char *store_term_key(const char *key, char *buffer, size_t size)
+{
+    store_sibling(key, "term", buffer, size);
+    return buffer;
+}
+
+/* CRC-16/XMODEM, as the specification of the cluster has it. */
+static uint16_t crc16(const char *bytes, size_t length)
+{
+    uint16_t crc = 0;
+
+    for (size_t i = 0; i < length; i++) {
+        crc ^= (uint16_t)((unsigned char)bytes[i] << 8);
+        for (int bit = 0; bit < 8; bit++)
+            crc = (uint16_t)((crc & 0x8000) != 0 ? crc << 1 ^ 0x1021 : crc << 1);
+    }
+    return crc;
+}
+
+unsigned store_slot(const char *key)
+{
+    size_t length = strlen(key);
+
+    if (has_hash_tag(key)) {
+        key = strchr(key, '{') + 1;
+        length = strcspn(key, "}");
+    }
+    return crc16(key, length) % SLOTS;
+}
