@@ -393,11 +393,11 @@ static void huge_array_closes(void **state)
     expect_end(f, LEASE_FAILURE_TRANSIENT, "larger than any");
 }
 
-static void array_of_129_closes(void **state)
+static void an_array_that_is_too_large_closes(void **state)
 {
     struct fixture *f = *state;
 
-    f->fake.answers[0] = "*129\r\n";
+    f->fake.answers[0] = "*131073\r\n";
     expect_end(f, LEASE_FAILURE_TRANSIENT, "larger than any");
 }
 
@@ -1134,7 +1134,7 @@ int main(void)
         TEST(one_reply_too_many_closes),
         TEST(huge_bulk_closes_before_it_fills_the_memory),
         TEST(huge_array_closes),
-        TEST(array_of_129_closes),
+        TEST(an_array_that_is_too_large_closes),
         TEST(impossible_lengths_close),
         TEST(negative_bulk_closes),
         TEST(deep_nesting_closes),
