@@ -33,14 +33,16 @@ static void after_release(struct election *election, struct election_actions *ac
         finish(election, actions, term_final_end(election));
         return;
     }
-    term_stand_back(election, actions);
+    int64_t penalty_ms = term_penalty_ms(election, actions);
+    if (penalty_ms > 0)
+        follow_stand_back(election, penalty_ms);
     stand_by(election, election->now_ns);
 }
 
 static void give_back(struct election *election, struct election_actions *actions, bool ran)
 {
     election->state = ELECTION_RELEASING;
-    election->follow.used_token = election->term.token;
+    follow_use_token(election);
     enum release_next next = release_begin(election, actions, ran);
     if (term_is_the_last(election))
         release_hurry(election);
@@ -53,10 +55,15 @@ static void after_term(struct election *election, struct election_actions *actio
     switch (next) {
     case TERM_ON:
         break;
+    case TERM_BEGUN:
+        release_run_hook(election, actions, HOOK_ACQUIRE);
+        break;
     case TERM_STOPS:
         election->state = ELECTION_STOPPING;
         break;
     case TERM_OVER:
+        if (election->term.began_run)
+            release_run_hook(election, actions, HOOK_LOSE);
         give_back(election, actions, true);
         break;
     }
@@ -65,8 +72,8 @@ static void after_term(struct election *election, struct election_actions *actio
 static void lead(struct election *election, struct election_actions *actions)
 {
     election->state = ELECTION_LEADING;
-    election->follow.used_token = election->term.token;
-    term_begin(election, actions);
+    follow_use_token(election);
+    after_term(election, actions, term_begin(election, actions));
     follow_end(election, actions);
 }
 
@@ -74,7 +81,7 @@ static void lead(struct election *election, struct election_actions *actions)
  * renewal's. */
 static void claim(struct election *election, struct election_actions *actions, uint64_t token)
 {
-    election->term.token = token;
+    term_claim(election, token);
     request_send(election, actions, REQUEST_CLAIM);
     election->state = ELECTION_ACQUIRING;
 }
@@ -482,7 +489,7 @@ static void advance(struct election *election, struct election_actions *actions)
             after_question(election, actions, follow_advance(election, actions));
         break;
     case ELECTION_LEADING:
-        term_advance(election, actions);
+        after_term(election, actions, term_advance(election, actions));
         break;
     case ELECTION_RELEASING:
         after_release(election, actions, release_advance(election, actions));

@@ -28,6 +28,16 @@ void follow_from(struct election *election, int64_t ask_at_ns)
     election->follow.ask_at_ns = ask_at_ns;
 }
 
+void follow_use_token(struct election *election)
+{
+    election->follow.used_token = election->term.token;
+}
+
+void follow_stand_back(struct election *election, int64_t penalty_ms)
+{
+    election->follow.stand_back_until_ns = election->now_ns + ms_to_ns(penalty_ms);
+}
+
 void follow_end(struct election *election, struct election_actions *actions)
 {
     election->follow.saw_record = true;

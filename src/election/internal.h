@@ -13,8 +13,8 @@
  *     invariants.c   what holds after each step
  *
  * The parts never call the frame or each other, but for session, observation, placement, restart
- * and actions, which call nothing, and for release_expect_hook: they return what happened. Only the
- * frame changes the state.
+ * and actions, which call nothing: they return what happened. Only the frame changes the state; a
+ * part is written by its own file, through its functions.
  */
 #ifndef LEADERWRAP_ELECTION_INTERNAL_H
 #define LEADERWRAP_ELECTION_INTERNAL_H
@@ -93,6 +93,10 @@ void follow_listening(struct election *election);
 enum follow_next follow_advance(struct election *election, struct election_actions *actions);
 /* When a --once that still stands by gives up; INT64_MAX for never. */
 int64_t follow_until_ns(const struct election *election);
+/* The present term's token: no grant with it is accepted any more. */
+void follow_use_token(struct election *election);
+/* Others go first: no question for `penalty_ms` from now. */
+void follow_stand_back(struct election *election, int64_t penalty_ms);
 /* Nothing of this is needed while we lead. */
 void follow_end(struct election *election, struct election_actions *actions);
 
@@ -100,6 +104,7 @@ void follow_end(struct election *election, struct election_actions *actions);
 
 enum term_next {
     TERM_ON,
+    TERM_BEGUN, /* the command is started for the first time in this term */
     TERM_STOPS, /* the tree was told to end, or nothing is renewed any more */
     TERM_OVER,  /* nothing of the tree is left, nor of a check beside it */
 };
@@ -107,8 +112,10 @@ enum term_next {
 void term_init(struct term *term);
 /* Notes the grant or claim of `reply` to a request sent at `sent_ns`. */
 void term_granted(struct election *election, const struct lease_reply *reply, int64_t sent_ns);
+/* Takes up a term that was granted with `token`, in an answer that was lost. */
+void term_claim(struct election *election, uint64_t token);
 /* Leads under it. */
-void term_begin(struct election *election, struct election_actions *actions);
+enum term_next term_begin(struct election *election, struct election_actions *actions);
 /* Notes the term of another process. */
 void term_inherit(struct term *term, const struct election_legacy *legacy);
 enum term_next term_check_deadlines(struct election *election, struct election_actions *actions);
@@ -129,13 +136,13 @@ enum term_next term_check_dead(struct election *election, struct election_action
 enum term_next term_check_stuck(struct election *election);
 /* At once, if it was not told so already. */
 void term_kill_tree(struct election *election, struct election_actions *actions);
-void term_advance(struct election *election, struct election_actions *actions);
+enum term_next term_advance(struct election *election, struct election_actions *actions);
 int64_t term_wake_at_ns(const struct election *election);
 /* Whether the process ends after the term, for which reason, and, if it does not, for how long it
- * lets the others go first. */
+ * lets the others go first, in milliseconds. */
 bool term_is_the_last(const struct election *election);
 enum election_end term_final_end(const struct election *election);
-void term_stand_back(struct election *election, struct election_actions *actions);
+int64_t term_penalty_ms(const struct election *election, struct election_actions *actions);
 
 /* release.c */
 
@@ -145,8 +152,9 @@ enum release_next {
 };
 
 void release_init(struct release *release);
-/* `hook` is to be run: its end is owed. */
-void release_expect_hook(struct release *release, enum election_hook hook);
+/* Has `hook` run, where there is one: its end is owed. */
+void release_run_hook(struct election *election, struct election_actions *actions,
+                      enum election_hook hook);
 void release_hook_over(struct release *release, enum election_hook hook);
 /* Begins for a lease that no tree runs under; `ran`: one did. */
 enum release_next release_begin(struct election *election, struct election_actions *actions,

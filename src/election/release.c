@@ -16,11 +16,21 @@ void release_init(struct release *release)
     release->until_ns = INT64_MAX;
 }
 
-void release_expect_hook(struct release *release, enum election_hook hook)
+void release_run_hook(struct election *election, struct election_actions *actions,
+                      enum election_hook hook)
 {
-    release->hooks_left[hook]++;
+    if (!election->config.hooks[hook])
+        return;
+    action_add(actions, ACTION_RUN_HOOK)->hook = (struct election_hook_run){
+        .hook = hook,
+        .token = election->term.token,
+        .before = election->term.before,
+        .end = election->end,
+        .deadlines = election->term.deadlines,
+    };
+    election->release.hooks_left[hook]++;
     if (hook == HOOK_ACQUIRE)
-        release->hook_killed = false;
+        election->release.hook_killed = false;
 }
 
 void release_hook_over(struct release *release, enum election_hook hook)
@@ -72,7 +82,7 @@ enum release_next release_begin(struct election *election, struct election_actio
         release->hooks_until_ns = hooks_end_ns(election);
         release->hook_killed = false;
     }
-    election->session.retry_at_ns = election->now_ns;
+    session_retry_at(&election->session, election->now_ns);
     release->in_doubt = false;
     release->restoring = false;
     release->until_ns = INT64_MAX;
@@ -151,8 +161,8 @@ static enum release_next failed(struct election *election, struct election_actio
                                 const struct lease_reply *reply)
 {
     action_tell_failure(actions, NOTE_RELEASE_FAILED, reply);
-    election->session.retry_at_ns =
-        election->now_ns + ms_to_ns(election->config.timing.renew_retry_ms);
+    session_retry_at(&election->session,
+                     election->now_ns + ms_to_ns(election->config.timing.renew_retry_ms));
     return RELEASE_ON;
 }
 

@@ -92,6 +92,11 @@ void session_pause(struct session *session, const struct timing *timing, bool ur
     session->retry_at_ns = now_ns + ms_to_ns(pause_ms);
 }
 
+void session_retry_at(struct session *session, int64_t at_ns)
+{
+    session->retry_at_ns = at_ns;
+}
+
 static int64_t request_every_ns(const struct timing *timing)
 {
     return min_ns(ms_to_ns(REQUEST_EVERY_MS), ms_to_ns(timing->renew_retry_ms));

@@ -53,21 +53,6 @@ void term_inherit(struct term *term, const struct election_legacy *legacy)
     term->run = 1;
 }
 
-static void run_hook(struct election *election, struct election_actions *actions,
-                     enum election_hook hook)
-{
-    if (!election->config.hooks[hook])
-        return;
-    action_add(actions, ACTION_RUN_HOOK)->hook = (struct election_hook_run){
-        .hook = hook,
-        .token = election->term.token,
-        .before = election->term.before,
-        .end = election->end,
-        .deadlines = election->term.deadlines,
-    };
-    release_expect_hook(&election->release, hook);
-}
-
 static void tell_run(const struct election *election, struct election_actions *actions,
                      enum election_action_kind kind)
 {
@@ -81,7 +66,7 @@ static void tell_run(const struct election *election, struct election_actions *a
 }
 
 /* Starts the tree, for the first time in this term or again. */
-static void begin_run(struct election *election, struct election_actions *actions)
+static enum term_next begin_run(struct election *election, struct election_actions *actions)
 {
     int64_t max_runtime_ms = election->config.max_runtime_ms;
     struct term *term = &election->term;
@@ -97,10 +82,10 @@ static void begin_run(struct election *election, struct election_actions *action
     term->stuck_since_ns = INT64_MAX;
     term->abandon_at_ns = INT64_MAX;
     tell_run(election, actions, ACTION_START);
-    if (!term->began_run) {
-        term->began_run = true;
-        run_hook(election, actions, HOOK_ACQUIRE);
-    }
+    if (term->began_run)
+        return TERM_ON;
+    term->began_run = true;
+    return TERM_BEGUN;
 }
 
 static void tell_grant(const struct election *election, struct election_actions *actions,
@@ -115,29 +100,36 @@ static void tell_grant(const struct election *election, struct election_actions 
 /* Starts the tree, or lets the term begin without one, for the lock delay. The keeper has nothing
  * to do then, and no last will: where the wrapper is killed meanwhile the lease is left to its TTL.
  */
-static void begin_first_run(struct election *election, struct election_actions *actions)
+static enum term_next begin_first_run(struct election *election, struct election_actions *actions)
 {
     struct term *term = &election->term;
     int64_t delay_ns = term->delay_until_ns - election->now_ns;
     bool old_hook_lives = election->release.hooks_left[HOOK_ACQUIRE] > 0;
+    enum term_next next = TERM_ON;
 
     if (delay_ns > 0) {
         term->restart_at_ns = term->delay_until_ns;
         term->runtime_over_ns = INT64_MAX;
     } else {
-        begin_run(election, actions);
+        next = begin_run(election, actions);
     }
     tell_grant(election, actions, delay_ns > 0 ? NOTE_LOCK_DELAY : NOTE_ELECTED);
     if (old_hook_lives)
         action_tell(actions, NOTE_HOOK_ALIVE);
+    return next;
 }
 
-void term_begin(struct election *election, struct election_actions *actions)
+void term_claim(struct election *election, uint64_t token)
+{
+    election->term.token = token;
+}
+
+enum term_next term_begin(struct election *election, struct election_actions *actions)
 {
     election->term.restart = (struct restart){0};
     election->term.began_run = false;
     election->end = END_NONE;
-    begin_first_run(election, actions);
+    return begin_first_run(election, actions);
 }
 
 /* Whatever the reason for the kill, a hung keeper must be found out before the lease is out. */
@@ -164,8 +156,6 @@ static enum term_next over(struct election *election, struct election_actions *a
 {
     action_tell(actions, NOTE_TERM_OVER)->end = election->end;
     election->term.restart_at_ns = INT64_MAX;
-    if (election->term.began_run)
-        run_hook(election, actions, HOOK_LOSE);
     return TERM_OVER;
 }
 
@@ -425,12 +415,15 @@ enum term_next term_check_stuck(struct election *election)
     return waits_for_check(&election->term) ? term_stuck(election) : TERM_ON;
 }
 
-void term_advance(struct election *election, struct election_actions *actions)
+enum term_next term_advance(struct election *election, struct election_actions *actions)
 {
+    enum term_next next = TERM_ON;
+
     if (election->now_ns >= election->term.restart_at_ns)
-        begin_run(election, actions);
+        next = begin_run(election, actions);
     if (election->now_ns >= election->term.renew_at_ns && request_can_leave(election))
         request_send(election, actions, REQUEST_RENEW);
+    return next;
 }
 
 int64_t term_wake_at_ns(const struct election *election)
@@ -486,21 +479,17 @@ enum election_end term_final_end(const struct election *election)
 
 /* A host that cannot make processes, or on which the command fails again and again, lets the others
  * go first. */
-void term_stand_back(struct election *election, struct election_actions *actions)
+int64_t term_penalty_ms(const struct election *election, struct election_actions *actions)
 {
-    int64_t penalty_ms = 0;
-
     switch (election->end) {
     case END_NOT_STARTED:
-        penalty_ms = election->config.timing.retry_ms;
-        break;
+        return election->config.timing.retry_ms;
     case END_FAILED:
     case END_UNHEALTHY: {
-        penalty_ms = election->config.penalty_ms;
         struct election_note *note = action_tell(actions, NOTE_STAND_BACK);
         note->end = election->end;
-        note->delay_ms = penalty_ms;
-        break;
+        note->delay_ms = election->config.penalty_ms;
+        return election->config.penalty_ms;
     }
     case END_NONE:
     case END_COMMAND:
@@ -514,7 +503,7 @@ void term_stand_back(struct election *election, struct election_actions *actions
     case END_FOREIGN:
     case END_UNREACHABLE:
     case END_KILLED:
-        return;
+        break;
     }
-    election->follow.stand_back_until_ns = election->now_ns + ms_to_ns(penalty_ms);
+    return 0;
 }

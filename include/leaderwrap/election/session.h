@@ -88,6 +88,9 @@ int64_t session_backoff_ms(struct session *session, const struct timing *timing,
 void session_pause(struct session *session, const struct timing *timing, bool urgent,
                    enum lease_failure failure, struct jitter *jitter, int64_t now_ns);
 
+/* The same until `at_ns`, whatever was the pause before. */
+void session_retry_at(struct session *session, int64_t at_ns);
+
 /* Whether a request may leave now, and when one may at the earliest while the link is up. */
 bool session_can_send(const struct session *session, const struct timing *timing, int64_t now_ns);
 int64_t session_may_send_at_ns(const struct session *session, const struct timing *timing);
