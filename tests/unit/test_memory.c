@@ -2,6 +2,7 @@
  * not (the leaks are for the sanitizer to find). */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,8 @@
 #include "leaderwrap/redis/store.h"
 #include "leaderwrap/redis/url.h"
 #include "leaderwrap/redis/watcher.h"
+#include "redis/route.h"
+#include "redis/witnesses.h"
 #include "wrapper/environment.h"
 #include "wrapper/options.h"
 
@@ -78,7 +81,7 @@ int __wrap_asprintf(char **text, const char *format, ...)
 
 /* Memory of the other side never runs out. */
 #define malloc __real_malloc
-#include "fake_server.h"
+#include "fake_sentinel.h"
 #undef malloc
 #include "loop_until.h"
 
@@ -124,7 +127,7 @@ static void test_url(void **state)
 static bool parse_options(void *context)
 {
     struct options options;
-    char words[100];
+    char words[200];
     char error[200] = "";
     char *argv[16];
     int argc = 0;
@@ -153,6 +156,10 @@ static void test_options(void **state)
     check_options("leaderwrap -- true");
     check_options("leaderwrap --key k --name n --password-file /etc/passwd -- true");
     unsetenv("LEADERWRAP_PASSWORD");
+    assert_int_equal(setenv("LEADERWRAP_SENTINEL_PASSWORD", "secret", 1), 0);
+    check_options("leaderwrap --redis redis+sentinel://u:p@a,b/lab/1 --sentinel-user s -- true");
+    check_options("leaderwrap --redis redis://a --redis redis://b --sentinel lab -- true");
+    unsetenv("LEADERWRAP_SENTINEL_PASSWORD");
 }
 
 static bool build_environment(void *context)
@@ -328,13 +335,129 @@ static void test_connections_with_a_password(void **state)
     unlink(path);
 }
 
+/* ---- sentinels: whoever is out of memory for one of them asks another, or again ---- */
+
+struct crowd {
+    uv_loop_t loop;
+    struct fake_sentinel sentinels[2];
+    struct redis_target target;
+    int ready;
+    int votes;
+};
+
+static void on_route_ready(void *context)
+{
+    ((struct crowd *)context)->ready++;
+}
+
+static bool is_ready(void *context)
+{
+    return ((struct crowd *)context)->ready > 0;
+}
+
+static bool find_master(void *context)
+{
+    struct crowd *crowd = context;
+    const struct route_config config = {.loop = &crowd->loop,
+                                        .target = &crowd->target,
+                                        .on_ready = on_route_ready,
+                                        .context = crowd};
+    struct route *route;
+    struct route_hop hop;
+    struct route_problem problem;
+
+    crowd->ready = 0;
+    if (route_new(&route, &config) != 0)
+        return false;
+    route_begin(route);
+    assert_int_equal(route_next(route, &hop, &problem), ROUTE_WAITS);
+    loop_until(&crowd->loop, is_ready, crowd);
+    bool found = route_next(route, &hop, &problem) == ROUTE_HOP;
+    route_free(route);
+    return found;
+}
+
+static void on_vote(void *context, const struct lease_vote *vote)
+{
+    assert_true(vote->witness < vote->electorate);
+    ((struct crowd *)context)->votes++;
+}
+
+static bool have_voted(void *context)
+{
+    return ((struct crowd *)context)->votes >= 2;
+}
+
+static bool hear_votes(void *context)
+{
+    struct crowd *crowd = context;
+    const struct witnesses_config config = {.loop = &crowd->loop,
+                                            .target = &crowd->target,
+                                            .timeout_ms = 300,
+                                            .on_vote = on_vote,
+                                            .context = crowd};
+    struct witnesses *witnesses;
+    bool voted = false;
+
+    crowd->votes = 0;
+    if (witnesses_new(&witnesses, &config) != 0)
+        return false;
+    witnesses_start(witnesses);
+    witnesses_poll(witnesses, 1);
+    /* What is lost is not always asked for again before there is another poll. */
+    for (int i = 0; !voted && i < (failed ? 1 : 300); i++)
+        voted = loop_wait(&crowd->loop, have_voted, crowd, 100);
+    witnesses_free(witnesses);
+    return voted;
+}
+
+/* Tries again and again, each time with a later allocation that fails: that may be mended, but
+ * where none failed all must be well. */
+static void survive_each_failing(bool (*attempt)(void *), struct crowd *crowd, long least)
+{
+    long count = 0;
+
+    do {
+        until_failure = ++count;
+        failed = false;
+        bool content = attempt(crowd);
+        assert_true(content || failed);
+    } while (failed);
+    until_failure = 0;
+    assert_true(count > least);
+}
+
+static void test_sentinels(void **state)
+{
+    struct crowd crowd = {0};
+    char text[128], error[300];
+
+    (void)state;
+    assert_int_equal(uv_loop_init(&crowd.loop), 0);
+    for (int i = 0; i < 2; i++)
+        fake_sentinel_start(&crowd.sentinels[i], &crowd.loop, (char)('1' + i));
+    crowd.sentinels[0].peers[0] = &crowd.sentinels[1];
+    crowd.sentinels[1].peers[0] = &crowd.sentinels[0];
+    snprintf(text, sizeof text, "redis+sentinel://127.0.0.1:%d/lab",
+             crowd.sentinels[0].server.port);
+    assert_int_equal(redis_target_add(&crowd.target, text, error, sizeof error), 0);
+    survive_each_failing(find_master, &crowd, 8);
+    survive_each_failing(hear_votes, &crowd, 16);
+    for (int i = 0; i < 2; i++)
+        fake_server_stop(&crowd.sentinels[i].server);
+    loop_end(&crowd.loop);
+    redis_target_clear(&crowd.target);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_url),         cmocka_unit_test(test_options),
         cmocka_unit_test(test_environment), cmocka_unit_test(test_keeper_link),
         cmocka_unit_test(test_connections), cmocka_unit_test(test_connections_with_a_password),
+        cmocka_unit_test(test_sentinels),
     };
 
+    signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
