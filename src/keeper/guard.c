@@ -12,6 +12,7 @@
 
 #include "cgroup.h"
 #include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/log.h"
 #include "leaderwrap/keeper/tree.h"
 #include "priority.h"
 #include "spawn.h"
@@ -39,8 +40,10 @@ static void wait_for_child(int64_t pause_ns)
     (void)sigtimedwait(&child, NULL, &pause);
 }
 
-static void sweep(void)
+/* Returns whether there was anything. */
+static bool sweep(void)
 {
+    bool some = false;
     struct cgroup cgroup;
     struct tree tree = {0};
     struct tree_round round;
@@ -50,7 +53,9 @@ static void sweep(void)
     (void)cgroup_adopt(&cgroup, getpid());
     for (;;) {
         cgroup_kill(&cgroup);
-        if (tree_sweep(&tree, &round) == TREE_DEAD && !cgroup_is_populated(&cgroup))
+        bool dead = tree_sweep(&tree, &round) == TREE_DEAD;
+        some = some || round.reaped > 0;
+        if (dead && !cgroup_is_populated(&cgroup))
             break;
         if (round.reaped > 0) {
             pause_ns = PAUSE_MIN_NS;
@@ -60,6 +65,7 @@ static void sweep(void)
         }
     }
     cgroup_close(&cgroup);
+    return some;
 }
 
 /* Whoever waits for us is to see what became of the keeper. */
@@ -78,14 +84,22 @@ static _Noreturn void end_like(int status)
     _exit(EXIT_FAILED);
 }
 
-_Noreturn void guard_watch(pid_t keeper)
+_Noreturn void guard_watch(pid_t keeper, pid_t elector)
 {
     int status = EXIT_FAILED << 8;
 
     (void)prctl(PR_SET_NAME, "lw-guard");
     (void)chdir("/");
-    spawn_close_from(0);
+    close(STDIN_FILENO);
+    close(STDOUT_FILENO);
+    spawn_close_from(STDERR_FILENO + 1);
     (void)waitpid(keeper, &status, 0);
-    sweep();
+    bool swept = sweep();
+    if (swept && getppid() != elector) {
+        log_unblock();
+        log_line(LOG_LEVEL_WARNING, "guard_swept",
+                 "the wrapper and its keeper were killed; the command is dead, the lease ends with "
+                 "its TTL");
+    }
     end_like(status);
 }

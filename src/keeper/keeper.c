@@ -366,7 +366,7 @@ static _Noreturn void be_keeper(const struct keeper_config *config, int socket, 
 }
 
 /* The process between elector and keeper: the elector takes it for the keeper. */
-static _Noreturn void be_guard(const struct keeper_config *config, int socket)
+static _Noreturn void be_guard(const struct keeper_config *config, int socket, pid_t elector)
 {
     pid_t number = getpid();
 
@@ -376,11 +376,12 @@ static _Noreturn void be_guard(const struct keeper_config *config, int socket)
     pid_t keeper = fork();
     if (keeper <= 0)
         be_keeper(config, socket, number);
-    guard_watch(keeper);
+    guard_watch(keeper, elector);
 }
 
 pid_t keeper_fork(const struct keeper_config *config, int *fd)
 {
+    pid_t elector = getpid();
     int ends[2];
     sigset_t all;
     sigset_t before;
@@ -393,7 +394,7 @@ pid_t keeper_fork(const struct keeper_config *config, int *fd)
     sigprocmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
     if (pid == 0 && config->guarded)
-        be_guard(config, ends[1]);
+        be_guard(config, ends[1], elector);
     if (pid == 0)
         be_keeper(config, ends[1], getpid());
     if (pid < 0)

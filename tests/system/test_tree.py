@@ -203,10 +203,13 @@ def test_any_two_guardians_can_be_killed_at_one_instant(arena, redis, habit, pai
         processes.stop(pid)
     for pid in pids:
         processes.send(pid, signal.SIGKILL)
+        processes.wait_gone(pid)
     wait_until(lambda: not is_alive(arena))
     if released:
         wait_until(lambda: redis.command("GET", "test") is None)
+        assert not worker.find("guard_swept")
     else:
+        worker.wait_event("guard_swept")
         wait_until(lambda: not arena.leftovers())
         assert redis.command("GET", "test")
     assert left(arena) == []
