@@ -33,6 +33,7 @@ struct cluster {
     /* The node that is asked. It is connected to only for that. */
     struct redis_target node;
     struct connection *connection;
+    bool told;         /* it told the nodes that there are */
     struct place self; /* where it is itself, as it told */
     bool is_hinted;
     struct place hint;  /* of route_moved */
@@ -94,6 +95,7 @@ static int ask(struct cluster *cluster, const struct place *place)
     };
 
     redis_target_clear(&cluster->node);
+    cluster->told = false;
     memset(&cluster->self, 0, sizeof cluster->self);
     int error = redis_target_one(cluster->config.target, REDIS_AS_SERVER, place->host, place->port,
                                  &cluster->node);
@@ -174,6 +176,7 @@ static void on_peers(void *context, const struct witness_peers *peers)
 
     if (peers == NULL)
         return;
+    cluster->told = true;
     cluster->self = peers->place;
     cluster->count = cluster->seeds;
     learn(cluster, &present);
@@ -233,29 +236,35 @@ static bool found(struct cluster *cluster, const struct place *place)
     return false;
 }
 
+/* A node that does not tell the others is of no use: there would be no witnesses. */
+static void note_reticence(struct cluster *cluster, const char *where)
+{
+    cluster->refused++;
+    snprintf(
+        cluster->problem.why, sizeof cluster->problem.why,
+        "redis at %s does not tell the nodes of its cluster, if it is in one: allow CLUSTER MYID "
+        "and CLUSTER SLOTS, or leave out --cluster",
+        where);
+}
+
 static void on_answer(void *context, const struct witness_answer *answer)
 {
     struct cluster *cluster = context;
+    bool itself = answer->says == WITNESS_ITSELF;
+    const struct place *place = itself ? &cluster->self : &answer->place;
     char where[REDIS_SHOWN_SIZE];
 
     redis_target_show(&cluster->node, where, sizeof where);
     switch (answer->says) {
     case WITNESS_NAMES:
-        if (found(cluster, &answer->place))
-            return;
-        break;
     case WITNESS_ITSELF:
-        if (cluster->self.host[0] != '\0') {
-            if (found(cluster, &cluster->self))
-                return;
-            break;
-        }
-        /* It would be asked in vain each time, and have no witnesses. */
-        cluster->refused++;
-        snprintf(cluster->problem.why, sizeof cluster->problem.why,
-                 "redis at %s does not tell the nodes of its cluster, if it is in one: allow "
-                 "CLUSTER MYID and CLUSTER SLOTS, or leave out --cluster",
-                 where);
+        if (!cluster->told)
+            note_reticence(cluster, where);
+        else if (place->host[0] == '\0')
+            snprintf(cluster->problem.why, sizeof cluster->problem.why,
+                     "redis at %s has the key, and no address (cluster-announce-hostname)", where);
+        else if (found(cluster, place))
+            return;
         break;
     case WITNESS_UNAWARE: /* no node says so */
     case WITNESS_REFUSES:

@@ -16,6 +16,7 @@ static const char advice_give_password[] = "give a password in the URL or with -
 static const char advice_password[] = "check the user and the password";
 static const char advice_command[] =
     "leaderwrap needs it; it is disabled or renamed, or Redis is older than 6.2";
+static const char advice_cluster[] = "it is a node of a cluster, whose nodes --cluster finds";
 static const char advice_no_info[] =
     "where the provider hides INFO, --takeover server-clock works without it";
 
@@ -29,8 +30,8 @@ struct row {
 static const struct row table[] = {
     {"READONLY ", LEASE_FAILURE_ROLE, "it is a replica"},
     {"MASTERDOWN ", LEASE_FAILURE_ROLE, "it is a replica without its master"},
-    {"MOVED ", LEASE_FAILURE_ROLE, NULL},
-    {"ASK ", LEASE_FAILURE_ROLE, NULL},
+    {"MOVED ", LEASE_FAILURE_ROLE, advice_cluster},
+    {"ASK ", LEASE_FAILURE_ROLE, advice_cluster},
     {"NOTMASTER ", LEASE_FAILURE_ROLE, NULL},
 
     {"NOAUTH ", LEASE_FAILURE_CONFIGURATION, advice_give_password},

@@ -245,6 +245,7 @@ static void answer_error(struct request *request, const char *error)
     struct store *store = request->store;
     bool unknown = strncmp(error, "NOSCRIPT", 8) == 0 && !request->whole;
     bool flags = !unknown && !request->plain && is_about_flags(error);
+    struct place place;
 
     if (unknown) {
         store->whole = true;
@@ -256,6 +257,9 @@ static void answer_error(struct request *request, const char *error)
     }
     if ((unknown || flags) && !is_given_up(request))
         send_script(request, unknown);
+    /* Once, and no further: the owner is asked again where to. */
+    else if (request->asks && redirection_parse(error, "", &place) != REDIRECTION_NONE)
+        finish_failed(request, LEASE_FAILURE_TRANSIENT, error);
     else
         finish_error(request, error);
 }

@@ -18,6 +18,7 @@
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/redis/errors.h"
 #include "redis/event.h"
+#include "redis/redirection.h"
 #include "redis/sentinel_ask.h"
 #include "redis/verdict.h"
 
@@ -174,6 +175,36 @@ static size_t shown_length(const char *text)
     return arguments != NULL ? (size_t)(arguments - text) : strlen(text);
 }
 
+/* A place is only where the words say so: "WORD slot host:port", and nothing else. */
+static void check_redirection(const char *text)
+{
+    static const char *const words[] = {
+        [REDIRECTION_NONE] = "", [REDIRECTION_MOVED] = "MOVED ", [REDIRECTION_ASK] = "ASK "};
+    struct place place;
+    enum redirection_kind kind = redirection_parse(text, "own", &place);
+
+    ORACLE((kind == REDIRECTION_MOVED) == (strncmp(text, "MOVED ", 6) == 0));
+    ORACLE((kind == REDIRECTION_ASK) == (strncmp(text, "ASK ", 4) == 0));
+    ORACLE((place.host[0] == '\0') == (place.port[0] == '\0'));
+    if (place.host[0] == '\0')
+        return;
+    ORACLE(kind != REDIRECTION_NONE);
+    const char *at = text + strlen(words[kind]);
+    size_t digits = strspn(at, "0123456789");
+    ORACLE(digits > 0 && at[digits] == ' ');
+    at += digits + 1;
+    const char *port = strrchr(at, ':');
+    ORACLE(port != NULL);
+    size_t host = (size_t)(port - at);
+    ORACLE(host == 0 ? strcmp(place.host, "own") == 0
+                     : strlen(place.host) == host && memcmp(place.host, at, host) == 0);
+    ORACLE(strcmp(place.host, "?") != 0 && strpbrk(place.host, " \t\r\n") == NULL);
+    port++;
+    ORACLE(strspn(port, "0123456789") == strlen(port));
+    long number = strtol(place.port, NULL, 10);
+    ORACLE(number >= 1 && number <= 65535 && strtol(port, NULL, 10) == number);
+}
+
 #define ERROR_SHOWN 96 /* bytes, as in errors.c */
 
 static void fuzz_error(const uint8_t *data, size_t size)
@@ -184,6 +215,7 @@ static void fuzz_error(const uint8_t *data, size_t size)
     char *large = malloc(size + ADVICE_ROOM);
     enum lease_failure failure = error_class(text);
 
+    check_redirection(text);
     if (small == NULL || large == NULL)
         abort();
     ORACLE(failure >= LEASE_FAILURE_TRANSIENT && failure <= LEASE_FAILURE_CONFIGURATION);

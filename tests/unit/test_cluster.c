@@ -419,9 +419,25 @@ static void a_server_that_is_in_no_cluster_is_a_mistake(void **state)
     f->nodes[2].is_alone = true;
     add_seed(f, 2);
     set_out(f);
+    for (int i = 0; i < 2; i++) {
+        /* Nor is one that may not tell, whomever it names. */
+        f->nodes[2].owner = &f->nodes[2 - i];
+        assert_int_equal(go(f), ROUTE_LOST);
+        assert_int_equal(f->problem.failure, LEASE_FAILURE_CONFIGURATION);
+        assert_non_null(strstr(f->problem.why, "--cluster"));
+    }
+}
+
+static void an_owner_without_an_address_is_passed_over(void **state)
+{
+    struct fixture *f = *state;
+
+    f->nodes[2].host = "?";
+    add_seed(f, 2);
+    set_out(f);
     assert_int_equal(go(f), ROUTE_LOST);
-    assert_int_equal(f->problem.failure, LEASE_FAILURE_CONFIGURATION);
-    assert_non_null(strstr(f->problem.why, "--cluster"));
+    assert_int_equal(f->problem.failure, LEASE_FAILURE_TRANSIENT);
+    assert_non_null(strstr(f->problem.why, "no address"));
 }
 
 static void a_user_who_may_not_ask_is_a_mistake(void **state)
@@ -609,6 +625,7 @@ static void a_second_redirection_is_not_followed(void **state)
         f->nodes[1].script = fake_node_lead(&f->nodes[1], words[i], &f->nodes[0]);
         ask(f);
         assert_int_equal(f->answer.verdict, LEASE_FAILED);
+        assert_int_equal(f->answer.failure, LEASE_FAILURE_TRANSIENT);
         assert_int_equal(f->closed, 0);
         assert_int_equal(f->nodes[0].server.accepted, 0);
     }
@@ -823,6 +840,7 @@ int main(void)
         TEST(after_a_redirection_nobody_is_asked),
         TEST(where_no_node_knows_there_is_no_way),
         TEST(a_server_that_is_in_no_cluster_is_a_mistake),
+        TEST(an_owner_without_an_address_is_passed_over),
         TEST(a_user_who_may_not_ask_is_a_mistake),
         TEST(what_has_moved_is_followed_by_the_next_connection),
         TEST(what_has_moved_nowhere_is_asked_for),
