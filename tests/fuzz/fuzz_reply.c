@@ -1,7 +1,8 @@
 /*
  * One thing that a server says, taken by itself: the first byte of the input chooses between a
  * reply (verdict_parse), the payload of an event (event_parse), the text of an error (error_class,
- * error_explain) and a sentinel's answer (sentinel_ask.h).
+ * error_explain) and an answer of a sentinel or a node
+ * (sentinel_ask.h, cluster_ask.h).
  *
  * Oracle: a reply has a verdict if and only if a second, strict reader of the bytes (answers.h)
  * finds the documented answer of that script in them, with the same fields; a refused reply leaves
@@ -17,6 +18,7 @@
 #include "leaderwrap/base/duration.h"
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/redis/errors.h"
+#include "redis/cluster_ask.h"
 #include "redis/event.h"
 #include "redis/redirection.h"
 #include "redis/sentinel_ask.h"
@@ -252,25 +254,60 @@ static bool is_place(const struct place *place)
 
 static bool is_id(const char *id)
 {
-    return strlen(id) == SENTINEL_ID_SIZE - 1 && strspn(id, "0123456789abcdef") == strlen(id);
+    return strlen(id) == WITNESS_ID_SIZE - 1 && strspn(id, "0123456789abcdef") == strlen(id);
 }
 
 static void check_peers(const redisReply *reply)
 {
-    static struct sentinel_peers peers;
+    static struct witness_peers peers;
 
     if (sentinel_read_peers(reply, &peers) != 0)
         return;
-    ORACLE(peers.count <= reply->elements && peers.count <= SENTINEL_PEERS_MAX);
+    ORACLE(peers.count <= reply->elements && peers.count <= WITNESS_PEERS_MAX);
     for (size_t i = 0; i < peers.count; i++)
         ORACLE(is_id(peers.list[i].id) && is_place(&peers.list[i].place));
 }
 
-static void fuzz_sentinel(const uint8_t *data, size_t size)
+/* A node tells each other one once, and only its own kind of places. */
+static void check_nodes(const redisReply *reply)
+{
+    static struct witness_peers peers;
+    size_t masters = 0;
+
+    memset(&peers, 0, sizeof peers);
+    memset(peers.id, '1', sizeof peers.id - 1);
+    if (cluster_read_peers(reply, "own", &peers) != 0)
+        return;
+    ORACLE(reply->type == REDIS_REPLY_ARRAY && peers.count <= WITNESS_PEERS_MAX);
+    for (size_t i = 0; i < peers.count; i++) {
+        ORACLE(is_id(peers.list[i].id) && strcmp(peers.list[i].id, peers.id) != 0);
+        ORACLE(peers.list[i].place.host[0] == '\0' || is_place(&peers.list[i].place));
+        masters += peers.list[i].has_vote;
+        for (size_t j = 0; j < i; j++)
+            ORACLE(strcmp(peers.list[i].id, peers.list[j].id) != 0);
+    }
+    ORACLE(masters + peers.has_vote <= reply->elements);
+}
+
+static void check_owner(const redisReply *reply)
+{
+    struct witness_answer answer;
+
+    cluster_read_answer(reply, "own", &answer);
+    ORACLE(answer.epoch == 0 && answer.says != WITNESS_UNAWARE);
+    ORACLE(answer.says != WITNESS_NAMES ||
+           (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "MOVED ", 6) == 0 &&
+            is_place(&answer.place)));
+    if (reply->type == REDIS_REPLY_ERROR && answer.says == WITNESS_ITSELF)
+        ORACLE(strncmp(reply->str, "ASK ", 4) == 0 || strncmp(reply->str, "WRONGTYPE ", 10) == 0);
+    ORACLE((answer.says == WITNESS_REFUSES) == (answer.failure != LEASE_FAILURE_NONE));
+}
+
+static void fuzz_witness(const uint8_t *data, size_t size)
 {
     redisReply *reply = read_reply(data, size);
     struct place place;
-    char id[SENTINEL_ID_SIZE];
+    char id[WITNESS_ID_SIZE];
     uint64_t epoch;
 
     if (reply == NULL)
@@ -282,13 +319,15 @@ static void fuzz_sentinel(const uint8_t *data, size_t size)
     if (sentinel_read_epoch(reply, &epoch) == 0)
         ORACLE(epoch <= INT64_MAX && reply->elements >= 2);
     check_peers(reply);
+    check_nodes(reply);
+    check_owner(reply);
     freeReplyObject(reply);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const parts[])(const uint8_t *, size_t) = {fuzz_reply, fuzz_event, fuzz_error,
-                                                             fuzz_sentinel};
+                                                             fuzz_witness};
 
     if (size > 0)
         parts[data[0] % 4](data + 1, size - 1);
