@@ -16,7 +16,6 @@
 
 #include "advice.h"
 #include "check.h"
-#include "companions.h"
 #include "environment.h"
 #include "executable.h"
 #include "leaderwrap/base/disposition.h"
@@ -187,7 +186,9 @@ static int fork_keepers(struct candidate *candidate, char **environment,
     config.guarded = false;
     config.pipe = ends[1];
     if (result == 0)
-        result = companions_fork(supervisor->companions, options, &config);
+        result = hooks_fork(supervisor->hooks, options, &config);
+    if (result == 0)
+        result = checks_fork(supervisor->checks, options, &config);
     close(ends[0]);
     close(ends[1]);
     return result;
@@ -195,14 +196,16 @@ static int fork_keepers(struct candidate *candidate, char **environment,
 
 static int run(struct candidate *candidate)
 {
-    struct companions companions;
+    struct hooks hooks;
+    struct checks checks;
     struct supervisor_config supervisor = {
         .options = &candidate->options,
         .inherited = &candidate->inherited,
         .id = candidate->id,
         .seed = candidate->seed,
         .nonce_key = candidate->nonce_key,
-        .companions = &companions,
+        .hooks = &hooks,
+        .checks = &checks,
     };
     char **environment = environment_build(&candidate->options, candidate->id);
 

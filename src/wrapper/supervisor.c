@@ -28,7 +28,8 @@ struct supervisor {
     struct store *store;
     struct watcher *watcher;
     struct keeper_link *keeper;
-    struct companions *companions;
+    struct hooks *hooks;
+    struct checks *checks;
     struct signals signals;
     struct status status;
     struct report report;
@@ -71,7 +72,7 @@ static void stop_tree(struct supervisor *supervisor, const struct election_actio
     bool kill = action->kind == ACTION_KILL_TREE;
     int number = supervisor->outcome.stop_signal != 0 ? supervisor->outcome.stop_signal : SIGTERM;
 
-    companions_command_ending(supervisor->companions);
+    checks_end(supervisor->checks);
     ask_keeper(supervisor, kill ? KEEPER_KILL : KEEPER_STOP, action->run.number,
                kill ? SIGKILL : number);
 }
@@ -81,12 +82,13 @@ static void run_hook(struct supervisor *supervisor, const struct election_hook_r
     const char *reason =
         run->hook == HOOK_LOSE ? outcome_reason(run->end) : outcome_grounds(run->before);
 
-    companions_run_hook(supervisor->companions, run, reason);
+    hooks_run(supervisor->hooks, run, reason, clock_boottime_ns());
 }
 
 static void leave_when_done(struct supervisor *supervisor)
 {
-    if (supervisor->leaving && !companions_are_busy(supervisor->companions))
+    if (supervisor->leaving && !hooks_are_busy(supervisor->hooks) &&
+        !checks_are_busy(supervisor->checks))
         uv_stop(&supervisor->loop);
 }
 
@@ -147,7 +149,8 @@ static void perform(struct supervisor *supervisor, const struct election_action 
     case ACTION_START:
     case ACTION_EXTEND:
         start_tree(supervisor, action);
-        companions_extend(supervisor->companions, &action->run.deadlines);
+        hooks_extend(supervisor->hooks, &action->run.deadlines);
+        checks_extend(supervisor->checks, &action->run.deadlines);
         break;
     case ACTION_STOP_TREE:
     case ACTION_KILL_TREE:
@@ -160,10 +163,10 @@ static void perform(struct supervisor *supervisor, const struct election_action 
         run_hook(supervisor, &action->hook);
         break;
     case ACTION_KILL_HOOK:
-        companions_kill_hook(supervisor->companions);
+        hooks_kill_acquire(supervisor->hooks);
         break;
     case ACTION_KILL_HOOKS:
-        companions_kill_hooks(supervisor->companions);
+        hooks_kill(supervisor->hooks);
         break;
     case ACTION_TELL:
         tell(supervisor, &action->note, now_ns);
@@ -172,7 +175,7 @@ static void perform(struct supervisor *supervisor, const struct election_action 
         supervisor->outcome.end = action->end;
         status_exit(&supervisor->status, now_ns);
         supervisor->leaving = true;
-        companions_kill_hook(supervisor->companions);
+        hooks_kill_acquire(supervisor->hooks);
         leave_when_done(supervisor);
         break;
     }
@@ -180,8 +183,10 @@ static void perform(struct supervisor *supervisor, const struct election_action 
 
 static void arm(struct supervisor *supervisor)
 {
-    waker_set(&supervisor->waker, min_ns(election_wake_at_ns(&supervisor->election),
-                                         companions_wake_at_ns(supervisor->companions)));
+    int64_t wake_ns =
+        min_ns(hooks_wake_at_ns(supervisor->hooks), checks_wake_at_ns(supervisor->checks));
+
+    waker_set(&supervisor->waker, min_ns(wake_ns, election_wake_at_ns(&supervisor->election)));
 }
 
 static void feed_one(struct supervisor *supervisor, struct election_event *event)
@@ -210,7 +215,7 @@ static void feed(struct supervisor *supervisor, struct election_event *event)
     begin_step(supervisor);
     feed_one(supervisor, event);
     /* One that cannot be run is over as soon as it is asked for. */
-    while (companions_take_hook(supervisor->companions, &over.hook))
+    while (hooks_take_over(supervisor->hooks, &over.hook))
         feed_one(supervisor, &over);
     status_end_step(&supervisor->status);
     arm(supervisor);
@@ -228,7 +233,8 @@ static void on_wake(void *context)
 
     /* The election first: what it ends needs no check any more. */
     feed_kind(supervisor, EVENT_TICK);
-    companions_tick(supervisor->companions);
+    hooks_tick(supervisor->hooks, clock_boottime_ns());
+    checks_tick(supervisor->checks, clock_boottime_ns());
     arm(supervisor);
 }
 
@@ -290,17 +296,17 @@ static void on_event(void *context, const struct lease_event *push)
     feed(supervisor, &event);
 }
 
-/* The companions' part in what the keeper says. */
-static void tell_companions(struct supervisor *supervisor, const struct keeper_message *message)
+/* The health checks' part in what the keeper says. */
+static void tell_checks(struct supervisor *supervisor, const struct keeper_message *message)
 {
     switch ((enum keeper_message_kind)message->kind) {
     case KEEPER_STARTED:
-        companions_command_started(supervisor->companions, supervisor->election.term.token);
+        checks_begin(supervisor->checks, supervisor->election.term.token, clock_boottime_ns());
         break;
     case KEEPER_STOPPING:
     case KEEPER_CHILD_EXIT:
     case KEEPER_TREE_DEAD:
-        companions_command_ending(supervisor->companions);
+        checks_end(supervisor->checks);
         break;
     case KEEPER_ACK:
     case KEEPER_EXEC_FAILED:
@@ -316,7 +322,7 @@ static void on_message(void *context, const struct keeper_message *message)
     struct election_event event = {.run = message->run};
 
     begin_step(supervisor);
-    tell_companions(supervisor, message);
+    tell_checks(supervisor, message);
     switch ((enum keeper_message_kind)message->kind) {
     case KEEPER_EXEC_FAILED:
         supervisor->outcome.child_status = executable_exit_status(message->value);
@@ -348,12 +354,18 @@ static void on_message(void *context, const struct keeper_message *message)
     feed(supervisor, &event);
 }
 
+static void surrender_companions(struct supervisor *supervisor)
+{
+    hooks_surrender(supervisor->hooks, supervisor->keeper);
+    checks_surrender(supervisor->checks, supervisor->keeper);
+}
+
 static void on_keeper_lost(void *context, const char *why)
 {
     struct supervisor *supervisor = context;
 
     log_line(LOG_LEVEL_ERROR, "keeper_lost", "%s; killing the command and giving up", why);
-    companions_surrender(supervisor->companions, supervisor->keeper);
+    surrender_companions(supervisor);
     feed_kind(supervisor, EVENT_KEEPER_LOST);
 }
 
@@ -361,7 +373,8 @@ static void on_swept(void *context)
 {
     struct supervisor *supervisor = context;
 
-    companions_swept(supervisor->companions);
+    hooks_swept(supervisor->hooks);
+    checks_swept(supervisor->checks);
     feed_kind(supervisor, EVENT_CHECK_DEAD);
     feed_kind(supervisor, EVENT_TREE_DEAD);
     leave_when_done(supervisor);
@@ -394,12 +407,12 @@ static void on_check_stuck(void *context)
     feed_kind(context, EVENT_CHECK_STUCK);
 }
 
-static void on_unhealthy(void *context)
+static void on_unhealthy(void *context, int64_t well_until_ns)
 {
     struct supervisor *supervisor = context;
     struct election_event event = {.kind = EVENT_UNHEALTHY,
                                    .run = supervisor->election.term.run,
-                                   .well_until_ns = supervisor->companions->health.well_until_ns};
+                                   .well_until_ns = well_until_ns};
 
     feed(supervisor, &event);
 }
@@ -409,7 +422,7 @@ static void on_companion_lost(void *context, const char *why)
 {
     struct supervisor *supervisor = context;
 
-    companions_surrender(supervisor->companions, supervisor->keeper);
+    surrender_companions(supervisor);
     keeper_link_abandon(supervisor->keeper, why);
     leave_when_done(supervisor);
 }
@@ -470,16 +483,19 @@ static int open_keeper(struct supervisor *supervisor)
 
 static int open_companions(struct supervisor *supervisor)
 {
-    static const struct companions_callbacks callbacks = {.on_hook_over = on_hook_over,
-                                                          .on_check_started = on_check_started,
-                                                          .on_check_over = on_check_over,
-                                                          .on_check_stuck = on_check_stuck,
-                                                          .on_unhealthy = on_unhealthy,
-                                                          .on_lost = on_companion_lost};
+    static const struct hooks_callbacks hooks = {.on_over = on_hook_over,
+                                                 .on_lost = on_companion_lost};
+    static const struct checks_callbacks checks = {.on_started = on_check_started,
+                                                   .on_over = on_check_over,
+                                                   .on_stuck = on_check_stuck,
+                                                   .on_unhealthy = on_unhealthy,
+                                                   .on_lost = on_companion_lost};
     int64_t patience_ms = candidacy_ack_patience_ms(supervisor->config->options);
+    int result = hooks_open(supervisor->hooks, &supervisor->loop, patience_ms, &hooks, supervisor);
 
-    return companions_open(supervisor->companions, &supervisor->loop, patience_ms, &callbacks,
-                           supervisor);
+    return result == 0 ? checks_open(supervisor->checks, &supervisor->loop, patience_ms, &checks,
+                                     supervisor)
+                       : result;
 }
 
 static int open_redis(struct supervisor *supervisor)
@@ -543,7 +559,8 @@ static void close_all(struct supervisor *supervisor, int status)
     signals_close(&supervisor->signals);
     if (supervisor->keeper != NULL)
         keeper_link_close(supervisor->keeper);
-    companions_close(supervisor->companions);
+    hooks_close(supervisor->hooks);
+    checks_close(supervisor->checks);
     store_free(supervisor->store);
     watcher_free(supervisor->watcher);
     waker_close(&supervisor->waker);
@@ -557,7 +574,8 @@ int supervisor_run(const struct supervisor_config *config)
 {
     struct supervisor supervisor = {
         .config = config,
-        .companions = config->companions,
+        .hooks = config->hooks,
+        .checks = config->checks,
         .waker = WAKER_CLOSED,
         .outcome = {.child_status = -1, .conflict_exit_code = config->options->conflict_exit_code},
     };

@@ -7,7 +7,8 @@
 
 #include <sys/types.h>
 
-#include "companions.h"
+#include "checks.h"
+#include "hooks.h"
 #include "leaderwrap/base/inherited.h"
 #include "options.h"
 
@@ -18,8 +19,9 @@ struct supervisor_config {
     uint64_t seed;  /* this and the next: as in struct election_config */
     const uint8_t *nonce_key;
     pid_t keeper;
-    int keeper_fd;                 /* taken over */
-    struct companions *companions; /* forked, not open */
+    int keeper_fd;       /* taken over */
+    struct hooks *hooks; /* forked, not open; as the next */
+    struct checks *checks;
 };
 
 /* Runs the candidate to its end. Returns leaderwrap's exit status. */
