@@ -15,9 +15,10 @@
 #include "handshake.h"
 #include "leaderwrap/redis/errors.h"
 #include "route.h"
+#include "tls_filter.h"
 #include "transport.h"
 
-#define WHY_SIZE 900
+#define WHY_SIZE 1024
 
 #define UNACKNOWLEDGED_LEAST_MS 5000
 #define UNACKNOWLEDGED_MOST_MS  3600000
@@ -45,6 +46,7 @@ struct connection {
     struct route *route;
     struct route_hop hop; /* the latest */
     struct transport *transport;
+    struct tls_memory *memory; /* of TLS, from one transport to the next; NULL: none */
     struct request *first;
     struct request **last;
     struct handshake handshake;
@@ -286,25 +288,11 @@ static void on_reply(void *owner, const redisReply *reply)
     function(context, reply);
 }
 
-static void on_end(void *owner, const char *why)
+static void on_end(void *owner, enum lease_failure failure, const char *why)
 {
     struct connection *connection = owner;
 
-    fail(connection, LEASE_FAILURE_TRANSIENT, "lost the connection to redis at %s: %s",
-         connection->hop.where, why);
-}
-
-static void opened(struct connection *connection)
-{
-    char text[128];
-    int error = transport_start_reading(connection->transport);
-
-    if (error != 0) {
-        fail(connection, LEASE_FAILURE_TRANSIENT, "cannot connect to redis at %s: %s",
-             connection->hop.where, error_text(error, text, sizeof text));
-        return;
-    }
-    begin_handshake(connection);
+    fail(connection, failure, "lost the connection to redis at %s: %s", connection->hop.where, why);
 }
 
 /* How long the kernel waits for the peer to acknowledge what was sent. */
@@ -320,30 +308,26 @@ static unsigned unacknowledged_ms(const struct connection *connection)
 static void try_next(struct connection *connection);
 
 /* A failed try: the reason is kept, and reported where it was the last one. */
-static void note_failure(struct connection *connection, int error)
+static void note_failure(struct connection *connection, enum lease_failure failure, const char *why)
 {
     const char *number = connection->hop.number;
-    char text[128];
 
-    /* No error of connect(2) is certain to be for good: a firewall says EPERM, and a server makes
-     * its socket before it opens it to others. */
-    connection->late_failure = LEASE_FAILURE_TRANSIENT;
+    connection->late_failure = failure;
     snprintf(connection->late_why, sizeof connection->late_why,
              "cannot connect to redis at %s%s%s%s: %s", connection->hop.where,
-             number[0] != '\0' ? " (" : "", number, number[0] != '\0' ? ")" : "",
-             error_text(error, text, sizeof text));
+             number[0] != '\0' ? " (" : "", number, number[0] != '\0' ? ")" : "", why);
 }
 
-static void on_connect(void *owner, int error)
+static void on_connect(void *owner, enum lease_failure failure, const char *why)
 {
     struct connection *connection = owner;
 
-    if (error == 0) {
-        opened(connection);
+    if (failure == LEASE_FAILURE_NONE) {
+        begin_handshake(connection);
         return;
     }
     drop_transport(connection);
-    note_failure(connection, error);
+    note_failure(connection, failure, why);
     try_next(connection);
 }
 
@@ -353,17 +337,37 @@ static const struct transport_callbacks transport_callbacks = {
     .on_end = on_end,
 };
 
+/* Makes the layer for the hop, NULL where connections are plain. Returns whether that worked. */
+static bool begin_tls(struct connection *connection, struct tls **tls)
+{
+    const struct tls_files *files = &connection->config.target->tls;
+    struct tls_problem problem;
+
+    *tls = NULL;
+    if (files->backend == NULL ||
+        tls_new(tls, files, connection->hop.host, &connection->memory, &problem) == 0)
+        return true;
+    note_failure(connection, problem.failure, problem.why);
+    return false;
+}
+
 /* Returns whether it is being tried. */
 static bool try_hop(struct connection *connection)
 {
+    char text[128];
+    struct tls *tls;
     int error;
 
     connection->state = CONNECTION_CONNECTING;
+    if (!begin_tls(connection, &tls))
+        return false;
     error = transport_connect(&connection->transport, connection->config.loop,
-                              &connection->hop.address.any, unacknowledged_ms(connection),
+                              &connection->hop.address.any, unacknowledged_ms(connection), tls,
                               &transport_callbacks, connection);
+    /* No error of connect(2) is certain to be for good: a firewall says EPERM, and a server makes
+     * its socket before it opens it to others. */
     if (error != 0)
-        note_failure(connection, error);
+        note_failure(connection, LEASE_FAILURE_TRANSIENT, error_text(error, text, sizeof text));
     return error == 0;
 }
 
@@ -454,6 +458,11 @@ void connection_moved(struct connection *connection, const struct place *place)
     route_moved(connection->route, place);
 }
 
+bool connection_describe(const struct connection *connection, struct tls_peer *peer)
+{
+    return connection->state == CONNECTION_OPEN && transport_describe(connection->transport, peer);
+}
+
 static void on_connection_closed(uv_handle_t *handle)
 {
     free(handle->data);
@@ -466,5 +475,7 @@ void connection_free(struct connection *connection)
     drop(connection);
     route_free(connection->route);
     connection->route = NULL;
+    tls_forget(&connection->config.target->tls, connection->memory);
+    connection->memory = NULL;
     uv_close((uv_handle_t *)&connection->later, on_connection_closed);
 }

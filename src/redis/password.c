@@ -1,76 +1,18 @@
-/*
- * Reads a password from a file and leaves no copy behind; says what is odd about one.
- */
+/* The first line of a file; and what is odd about one. */
 #include "leaderwrap/redis/password.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "leaderwrap/redis/file.h"
 
 #define FROM_SHOWN 80 /* bytes of where it came from: a line is read by people */
 
 static bool begins(const char *text, const char *with)
 {
     return strncmp(text, with, strlen(with)) == 0;
-}
-
-/* What is wrong with a file of this kind, which is read again and again. */
-static const char *check_kind(mode_t mode)
-{
-    if (S_ISREG(mode))
-        return NULL;
-    if (S_ISDIR(mode))
-        return "it is a directory";
-    return "it is no regular file, and would be empty when it is read again at the next connect";
-}
-
-/* Returns a descriptor, or -1 with what is wrong in `*why`. */
-static int open_file(const char *path, const char **why)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    struct stat status;
-
-    if (fd < 0) {
-        *why = strerror(errno);
-        return -1;
-    }
-    *why = fstat(fd, &status) == 0 ? check_kind(status.st_mode) : strerror(errno);
-    if (*why == NULL)
-        return fd;
-    close(fd);
-    return -1;
-}
-
-bool password_file_is_exposed(const char *path)
-{
-    struct stat status;
-
-    return stat(path, &status) == 0 &&
-           ((status.st_mode & S_IROTH) != 0 ||
-            ((status.st_mode & S_IRGRP) != 0 && status.st_uid == geteuid()));
-}
-
-/* Fills `buffer` up to `size` or the end of the file. Returns the length or -errno. */
-static ssize_t read_up_to(int fd, char *buffer, size_t size)
-{
-    size_t length = 0;
-
-    while (length < size) {
-        ssize_t n = read(fd, buffer + length, size - length);
-
-        if (n == 0)
-            break;
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        length += (size_t)n;
-    }
-    return (ssize_t)length;
 }
 
 /* Cuts `buffer` after its first line. Returns NULL or what is wrong with it. */
@@ -95,40 +37,26 @@ static const char *first_line(char *buffer, size_t length)
 /* Returns NULL, or what is wrong with the file. */
 static const char *load(const char *path, char **password)
 {
-    const size_t size = PASSWORD_SIZE_MAX + 2;
-    const char *why;
-    int fd = open_file(path, &why);
+    struct file_bytes file;
+    const char *why = file_read(path, PASSWORD_SIZE_MAX + 2, &file);
 
-    if (fd < 0)
-        return why;
-    char *buffer = malloc(size + 1);
-    ssize_t length = buffer != NULL ? read_up_to(fd, buffer, size) : -ENOMEM;
-    close(fd);
-    why = buffer == NULL ? "out of memory"
-          : length >= 0  ? first_line(buffer, (size_t)length)
-                         : strerror((int)-length);
-    if (why == NULL) {
-        *password = buffer;
-        return NULL;
-    }
-    if (length > 0)
-        explicit_bzero(buffer, (size_t)length);
-    free(buffer);
+    if (why == NULL)
+        why = first_line(file.bytes, file.length);
+    if (why == NULL)
+        *password = file.bytes;
+    else
+        file_wipe(&file);
     return why;
 }
 
 const char *password_check_file(const char *path)
 {
-    static const char *const descriptors[] = {"/dev/stdin", "/dev/fd/", "/proc/self/fd/",
-                                              "/proc/thread-self/fd/"};
     char *password;
+    const char *why = file_check_path(path);
 
-    /* Standard input becomes the command's, the others are closed. */
-    for (size_t i = 0; i < sizeof descriptors / sizeof descriptors[0]; i++)
-        if (begins(path, descriptors[i]))
-            return "it is an open descriptor, which is gone at the next connect: give the name of "
-                   "a file";
-    const char *why = load(path, &password);
+    if (why != NULL)
+        return why;
+    why = load(path, &password);
     if (why == NULL)
         password_free(password);
     return why;

@@ -32,7 +32,8 @@ struct reader {
     size_t elements;    /* announced since then */
     bool has_replied;
     char first_words[FIRST_WORDS_SIZE]; /* what it said first, as far as it fits */
-    char why[FIRST_WORDS_SIZE + 64];
+    bool speaks_tls;
+    char why[FIRST_WORDS_SIZE + 96];
 };
 
 /* hiredis asks here before it makes an array: the one place to stop an absurd one before memory is
@@ -79,6 +80,8 @@ static void note_first_words(struct reader *reader, const char *bytes, size_t le
 {
     if (reader->has_replied || reader->reply_bytes > 0)
         return;
+    /* An alert, to a client that does not (RFC 8446, 5.1 and 6). */
+    reader->speaks_tls = length > 1 && bytes[0] == 0x15 && bytes[1] == 0x03;
     for (size_t i = 0; i < length && i < FIRST_WORDS_SIZE - 1; i++) {
         if (bytes[i] == '\r' || bytes[i] == '\n')
             break;
@@ -105,8 +108,9 @@ static bool is_no_redis(const struct reader *reader)
 static const char *what_is_wrong(struct reader *reader)
 {
     if (is_no_redis(reader)) {
-        snprintf(reader->why, sizeof reader->why, "that is no Redis: it says \"%s\"",
-                 reader->first_words);
+        snprintf(reader->why, sizeof reader->why, "that is no Redis: it says \"%s\"%s",
+                 reader->first_words,
+                 reader->speaks_tls ? ", which is TLS: write rediss:// for it" : "");
         return reader->why;
     }
     return reader->oversized ? "protocol error: a reply larger than any that was asked for"

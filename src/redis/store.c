@@ -562,6 +562,11 @@ void store_close(struct store *store)
     connection_close(store->connection);
 }
 
+bool store_describe(const struct store *store, struct tls_peer *peer)
+{
+    return connection_describe(store->connection, peer);
+}
+
 void store_free(struct store *store)
 {
     if (store == NULL)

@@ -111,6 +111,8 @@ static const char *merge(struct redis_url *url, struct redis_url *other)
 {
     if (url->is_unix || other->is_unix)
         return "a unix:// address names one server, and stands alone";
+    if (url->is_tls != other->is_tls)
+        return "some addresses ask for TLS (rediss://) and others do not: all are reached alike";
     if (!agree(&url->user, &other->user) || !agree(&url->password, &other->password))
         return "the addresses name different users or passwords: those of the server are the same "
                "wherever it is";
@@ -266,6 +268,14 @@ static bool copy(char **to, const char *from)
     return from == NULL || *to != NULL;
 }
 
+static bool copy_tls(struct tls_files *to, const struct tls_files *from)
+{
+    to->backend = from->backend;
+    to->insecure = from->insecure;
+    return copy(&to->authorities, from->authorities) && copy(&to->certificate, from->certificate) &&
+           copy(&to->key, from->key) && copy(&to->server_name, from->server_name);
+}
+
 int redis_target_one(const struct redis_target *target, enum redis_role role, const char *host,
                      const char *port, struct redis_target *one)
 {
@@ -273,6 +283,7 @@ int redis_target_one(const struct redis_target *target, enum redis_role role, co
 
     memset(one, 0, sizeof *one);
     snprintf(one->url.port, sizeof one->url.port, "%s", port);
+    one->url.is_tls = target->url.is_tls;
     one->url.database = sentinel ? 0 : target->url.database;
     one->password_from = sentinel ? target->sentinel_password_from : target->password_from;
     return copy(&one->url.host, host) &&
@@ -280,7 +291,8 @@ int redis_target_one(const struct redis_target *target, enum redis_role role, co
                    copy(&one->url.password,
                         sentinel ? target->sentinel_password : target->url.password) &&
                    copy(&one->password_file,
-                        sentinel ? target->sentinel_password_file : target->password_file)
+                        sentinel ? target->sentinel_password_file : target->password_file) &&
+                   copy_tls(&one->tls, &target->tls)
                ? 0
                : -ENOMEM;
 }
@@ -329,5 +341,9 @@ void redis_target_clear(struct redis_target *target)
     free(target->sentinel_user);
     wipe(target->sentinel_password);
     free(target->sentinel_password_file);
+    free(target->tls.authorities);
+    free(target->tls.certificate);
+    free(target->tls.key);
+    free(target->tls.server_name);
     memset(target, 0, sizeof *target);
 }

@@ -106,6 +106,7 @@ static const char *take_tcp(const UriUriA *uri, struct redis_url *url)
     const char *why = NULL;
     long port;
 
+    url->is_tls = range_is(&uri->scheme, "rediss");
     if (!range_is_empty(&uri->query))
         return "has options behind a '?', which only unix:// addresses take";
     /* A variable that was empty must not make each machine ask a server of its own. */
@@ -198,10 +199,10 @@ static const char *check_scheme(const char *text)
     if (begins(text, "redis://") || begins(text, "unix://"))
         return NULL;
     if (begins(text, "rediss://"))
-        return "asks for TLS (rediss://), which is not supported by this build";
+        return LEADERWRAP_TLS ? NULL : "asks for TLS (rediss://), which this build does not have";
     if (*text == '/')
         return "is a path: write unix:// in front of it";
-    if (begins(text, "redis:") || begins(text, "unix:"))
+    if (begins(text, "redis:") || begins(text, "rediss:") || begins(text, "unix:"))
         return "does not have two slashes behind its first colon: write redis://host";
     if (slashes != NULL && strcspn(text, ":@/?#[") == (size_t)(slashes - text))
         return "begins with neither redis:// nor unix://";

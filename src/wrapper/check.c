@@ -47,6 +47,8 @@ struct check {
     uint64_t token;
     char version[LEASE_NONCE_SIZE]; /* as the last renewal left it */
     bool opened;
+    bool encrypted;
+    struct tls_peer peer; /* where it is */
     int tries;
     uint64_t again_ms; /* until the next renewal, or the next try to connect */
     bool heard;
@@ -196,6 +198,7 @@ static void on_open(void *context)
         check->votes = (struct votes){0};
     }
     check->opened = true;
+    check->encrypted = store_describe(check->store, &check->peer);
     take_step(check);
 }
 
@@ -290,7 +293,10 @@ static void on_limit(uv_timer_t *timer)
         return;
     }
     if (check->late || !answering)
-        end(check, EXIT_UNREACHABLE, "redis does not answer in time");
+        end(check, EXIT_UNREACHABLE,
+            check->options->redis.url.is_tls && !check->opened
+                ? "redis does not answer in time: is that a port for TLS, rediss://?"
+                : "redis does not answer in time");
     check->late = true;
 }
 
@@ -403,6 +409,20 @@ static void print_route(const struct check *check)
     printf("%-38s%s\n", "witnesses", votes_show(&check->votes, shown, sizeof shown));
 }
 
+/* What the connection was protected by, and for how long it will be. */
+static void print_tls(const struct check *check)
+{
+    const struct tls_peer *peer = &check->peer;
+
+    if (!check->encrypted)
+        return;
+    printf("%-38s%s, %s\n", "tls", peer->version, peer->cipher);
+    printf("%-38s%s\n", "certificate of", peer->subject);
+    printf("%-38s%s%s\n", "issued by", peer->issuer,
+           peer->verified ? "" : " (not verified: --tls-insecure)");
+    printf("%-38s%s\n", "expires", peer->expires);
+}
+
 /* What does not keep anybody from leading. Returns whether there is any. */
 static bool print_warnings(const struct check *check)
 {
@@ -470,6 +490,7 @@ int check_run(const struct options *options, const char *id)
         return finish_output(EXIT_OWN_FAILURE);
     }
     print_route(&check);
+    print_tls(&check);
     bool warned = print_warnings(&check) || reach == TREE_REACH_SLOW;
     printf("%-38s%s\n", "result",
            check.status != 0          ? check.problem

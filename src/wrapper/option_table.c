@@ -88,7 +88,8 @@ static const struct cli_option rows[OPTION_COUNT] = {
             "where another has the lease; default 75, and 0 suits cron and timers"),
 
     [OPTION_REDIS] = ROW("Redis", "redis", 'u', "URL",
-                         "redis://[user:password@]host[:port][/db] or unix:///path[?db=N]; default "
+                         "redis://[user:password@]host[:port][/db], rediss:// for TLS, or "
+                         "unix:///path[?db=N]; default "
                          "$REDIS_URL, then redis://127.0.0.1:6379/0; again for each further "
                          "sentinel or node"),
     [OPTION_SENTINEL] = ROW(NULL, "sentinel", 0, "NAME",
@@ -103,6 +104,20 @@ static const struct cli_option rows[OPTION_COUNT] = {
                                  "who we are to the sentinels; those of a URL are the server's"),
     [OPTION_SENTINEL_PASSWORD_FILE] =
         ROW(NULL, "sentinel-password-file", 0, "FILE", "as --password-file, for the sentinels"),
+    [OPTION_CACERT] =
+        ROW(NULL, "cacert", 0, "FILE|DIR",
+            "the certificate authorities of rediss:// servers: PEM, or a directory of "
+            "openssl rehash; default the system's"),
+    [OPTION_CERT] = ROW(NULL, "cert", 0, "FILE",
+                        "our own certificate (PEM) for a rediss:// server that asks for one"),
+    [OPTION_KEY_FILE] =
+        ROW(NULL, "key-file", 0, "FILE", "its private key (PEM); default the file of --cert"),
+    [OPTION_TLS_SERVER_NAME] =
+        ROW(NULL, "tls-server-name", 0, "NAME",
+            "what the server's certificate has to be for; default the host of the URL"),
+    [OPTION_TLS_INSECURE] =
+        ROW(NULL, "tls-insecure", 0, NULL,
+            "verify no certificate of rediss:// servers: anybody in between can be the server"),
     [OPTION_REQUEST_TIMEOUT] = ROW(NULL, "request-timeout", 0, "TIME",
                                    "how long an answer is waited for; at the second in a row the "
                                    "connection is made anew; default ttl/6, 100ms to 10s"),

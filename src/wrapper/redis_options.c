@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "leaderwrap/redis/file.h"
 #include "leaderwrap/redis/password.h"
 #include "option_table.h"
 #include "options.h"
@@ -21,6 +21,7 @@ void redis_options_place(struct cli_place *at, struct redis_options *options)
     at[OPTION_PASSWORD_FILE] = cli_text(&options->password_file);
     at[OPTION_SENTINEL_USER] = cli_text(&options->sentinel_user);
     at[OPTION_SENTINEL_PASSWORD_FILE] = cli_text(&options->sentinel_password_file);
+    tls_options_place(at, &options->tls);
 }
 
 static int out_of_memory(char *error, size_t size)
@@ -36,19 +37,12 @@ static int copy(char **to, const char *from)
     return from == NULL || *to != NULL ? 0 : -1;
 }
 
-/* Made absolute without resolving links: the keeper leaves the working directory, and whoever
- * rotates the secret may do so by moving a link. */
 static int set_file(char **file, const char *path, const struct cli_settings *given,
                     enum option_id id, char *error, size_t size)
 {
-    char *directory = path[0] == '/' ? NULL : getcwd(NULL, 0);
-    int length = asprintf(file, "%s%s%s", directory != NULL ? directory : "",
-                          directory != NULL ? "/" : "", path);
-    free(directory);
-    if (length < 0) {
-        *file = NULL;
+    *file = file_absolute_path(path);
+    if (*file == NULL)
         return out_of_memory(error, size);
-    }
     const char *problem = password_check_file(*file);
     if (problem == NULL)
         return 0;
@@ -175,5 +169,7 @@ int redis_options_take(const struct redis_options *options, const struct cli_set
         status = set_password(options, given, target, error, size);
     if (status == 0)
         status = set_sentinel_password(options, given, target, error, size);
+    if (status == 0)
+        status = tls_options_take(&options->tls, given, target, error, size);
     return status;
 }

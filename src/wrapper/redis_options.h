@@ -1,5 +1,5 @@
 /*
- * From the options about Redis to a target: addresses, sentinels, cluster, passwords.
+ * From the options about Redis to a target: addresses, sentinels, cluster, passwords, TLS.
  */
 #ifndef LEADERWRAP_WRAPPER_REDIS_OPTIONS_H
 #define LEADERWRAP_WRAPPER_REDIS_OPTIONS_H
@@ -10,6 +10,7 @@
 #include "leaderwrap/cli/place.h"
 #include "leaderwrap/cli/settings.h"
 #include "leaderwrap/redis/target.h"
+#include "tls_options.h"
 
 /* What the options say. Borrowed from argv and the environment. */
 struct redis_options {
@@ -19,6 +20,7 @@ struct redis_options {
     const char *password_file;
     const char *sentinel_user;
     const char *sentinel_password_file;
+    struct tls_options tls;
 };
 
 /* Says where the values of these options go. */

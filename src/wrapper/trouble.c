@@ -18,6 +18,8 @@ void trouble_init(struct trouble *trouble, const struct redis_target *target,
     trouble->timing = timing;
     trouble->status = status;
     trouble->once = once;
+    /* A Redis without TLS says nothing to a handshake. */
+    trouble->doubt = target->url.is_tls ? ": is that a port for TLS, rediss://?" : "";
 }
 
 char *trouble_why(const struct trouble *trouble, char *buffer, size_t size)
@@ -28,7 +30,7 @@ char *trouble_why(const struct trouble *trouble, char *buffer, size_t size)
         snprintf(buffer, size, "leaderwrap stood still while it connected to redis at %s",
                  trouble->server);
     else
-        snprintf(buffer, size, "redis at %s does not answer", trouble->server);
+        snprintf(buffer, size, "redis at %s does not answer%s", trouble->server, trouble->doubt);
     return buffer;
 }
 
@@ -42,6 +44,7 @@ void trouble_connected(struct trouble *trouble)
     log_line(trouble->told ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "connected",
              "connected to redis at %s", trouble->server);
     trouble->told = false;
+    trouble->doubt = "";
 }
 
 void trouble_over(struct trouble *trouble)

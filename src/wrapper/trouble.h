@@ -21,6 +21,7 @@ struct trouble {
     const struct timing *timing; /* borrowed, as the next one */
     const struct status *status;
     char server[REDIS_SHOWN_SIZE]; /* where Redis is, for people */
+    const char *doubt;             /* about a server that has never answered; static */
     bool once;                     /* who leaves soon says why then, and not at each try */
     bool told;                     /* until the connection works again, which is told, too */
     bool outage_told;              /* the same of a useful answer */

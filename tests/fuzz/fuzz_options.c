@@ -18,6 +18,7 @@
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/base/log.h"
 #include "leaderwrap/redis/store.h"
+#include "redis/tls_filter.h"
 #include "wrapper/option_table.h"
 #include "wrapper/options.h"
 
@@ -29,6 +30,8 @@ int __wrap_open64(const char *path, int flags, ...);
 int __wrap_gethostname(char *name, size_t size);
 char *__wrap_getcwd(char *buffer, size_t size);
 pid_t __wrap_getpid(void);
+int __wrap_tls_load(const struct tls_backend **backend, char *error, size_t error_size);
+int __wrap_tls_check_files(const struct tls_files *files, char *error, size_t error_size);
 
 /* Not even opening a device is without effect everywhere. */
 int __wrap_open64(const char *path, int flags, ...)
@@ -56,6 +59,32 @@ char *__wrap_getcwd(char *buffer, size_t size)
 pid_t __wrap_getpid(void)
 {
     return 4194304;
+}
+
+int __wrap_tls_load(const struct tls_backend **backend, char *error, size_t error_size)
+{
+    static const struct tls_backend loaded;
+
+    (void)error;
+    (void)error_size;
+    *backend = &loaded;
+    return 0;
+}
+
+static bool is_absolute(const char *path)
+{
+    return path == NULL || path[0] == '/';
+}
+
+int __wrap_tls_check_files(const struct tls_files *files, char *error, size_t error_size)
+{
+    ORACLE(files->backend != NULL && is_absolute(files->authorities) &&
+           is_absolute(files->certificate) && is_absolute(files->key));
+    ORACLE(files->key == NULL || files->certificate != NULL);
+    if (files->authorities == NULL || strstr(files->authorities, "secret") == NULL)
+        return 0;
+    snprintf(error, error_size, "no authorities");
+    return -1;
 }
 
 /* Splits off lines up to an empty one. Returns where the rest begins. */
@@ -116,6 +145,10 @@ static void check_options(const struct options *options, int argc, char **argv)
                options->restart == RESTART_NO);
     ORACLE(options->redis.url.is_unix ? options->redis.url.path != NULL
                                       : options->redis.url.host != NULL);
+    ORACLE(options->redis.url.is_tls == (options->redis.tls.backend != NULL));
+    ORACLE(options->redis.url.is_tls ||
+           (!options->redis.tls.insecure && options->redis.tls.authorities == NULL &&
+            options->redis.tls.certificate == NULL && options->redis.tls.server_name == NULL));
     ORACLE(options->redis.kind == REDIS_SERVER ? options->redis.seed_count <= 1
                                                : options->redis.seed_count >= 1);
     ORACLE((options->redis.kind == REDIS_SENTINELS) == (options->redis.service != NULL));

@@ -46,7 +46,7 @@ static char *write_out(const struct redis_url *url)
 
     if (text == NULL)
         abort();
-    end += sprintf(end, "%s://", url->is_unix ? "unix" : "redis");
+    end += sprintf(end, "%s://", url->is_unix ? "unix" : url->is_tls ? "rediss" : "redis");
     if (url->user != NULL)
         end = escape(end, url->user);
     if (url->password != NULL) {
@@ -100,7 +100,8 @@ static void check_round_trip(const struct redis_url *url)
     char *text = write_out(url);
 
     ORACLE(redis_url_parse(text, &again, error, sizeof error) == 0);
-    ORACLE(again.is_unix == url->is_unix && again.database == url->database);
+    ORACLE(again.is_unix == url->is_unix && again.is_tls == url->is_tls);
+    ORACLE(again.database == url->database);
     ORACLE(is_same(again.host, url->host) && is_same(again.path, url->path));
     ORACLE(is_same(again.user, url->user) && is_same(again.password, url->password));
     ORACLE(strcmp(again.port, url->port) == 0);

@@ -133,7 +133,7 @@ def test_the_proposed_ttl_would_do(refuse, arena):
         ("redis.example", "redis://"),
         ("http://127.0.0.1", "redis://"),
         ("https://user:hidden@127.0.0.1", "redis://"),
-        ("rediss://:hidden@127.0.0.1", "TLS"),
+        ("rediss://:hidden@127.0.0.1/zero", "database"),
         ("redis://127.0.0.1:0", "port"),
         ("redis://127.0.0.1:99999", "port"),
         ("redis://127.0.0.1/zero", "database"),

@@ -99,7 +99,7 @@ static void refuses_bad_addresses(void **state)
         {"redis:localhost", "two slashes"},
         {"unix:/run/redis.sock", "two slashes"},
         {"http://h", "neither redis:// nor unix://"},
-        {"rediss://:s3cr3t@h", "TLS"},
+        {"rediss:localhost", "two slashes"},
         {"redis://", "has no host: write redis://127.0.0.1"},
         {"redis:///2", "has no host"},
         {"redis://:6379", "has no host"},

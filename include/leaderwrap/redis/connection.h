@@ -21,6 +21,7 @@
 
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/redis/target.h"
+#include "leaderwrap/redis/tls.h"
 
 struct redisReply;
 struct connection;
@@ -73,6 +74,9 @@ const struct route_hop *connection_hop(const struct connection *connection);
 /* A node of a cluster said that the key is at `place` (redis/place.h): the next connection_open
  * goes there. */
 void connection_moved(struct connection *connection, const struct place *place);
+
+/* Fills `*peer` where the connection is open and protected by TLS. Returns whether it is. */
+bool connection_describe(const struct connection *connection, struct tls_peer *peer);
 
 /* Sends one command. `reply` is called once: with its answer, or with NULL. It is itself NULL where
  * the answer comes through on_message (SUBSCRIBE, and PING after it). Returns 0, or -errno and

@@ -15,10 +15,6 @@
  * Returns NULL, or what is wrong with it; static, or as strerror(3) has it. */
 const char *password_check_file(const char *path);
 
-/* Whether somebody may read the file who need not: everybody, or a group although the file is our
- * own. False where it cannot be told. */
-bool password_file_is_exposed(const char *path);
-
 /* Reads the first line of the file `path` into `*password`, which belongs to the caller
  * (password_free). Returns 0, or -1 with a sentence in `error`. Never blocks on a pipe. */
 int password_read(const char *path, char **password, char *error, size_t error_size);

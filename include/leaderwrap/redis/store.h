@@ -15,6 +15,7 @@
 
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/redis/target.h"
+#include "leaderwrap/redis/tls.h"
 
 /* Room for a lease key of 512 bytes, or for any name made from one, and a NUL. */
 #define STORE_KEY_SIZE 544
@@ -59,6 +60,9 @@ int store_new(struct store **out, const struct store_config *config);
 void store_open(struct store *store);
 void store_close(struct store *store);
 void store_free(struct store *store);
+
+/* As connection_describe: what the requests are protected by. */
+bool store_describe(const struct store *store, struct tls_peer *peer);
 
 /* Sends `request`. The answer comes through on_reply with the same number; where the connection is
  * lost before it, on_closed comes instead; neither comes for a request that was sent while not open

@@ -9,6 +9,8 @@
 #ifndef LEADERWRAP_REDIS_TARGET_H
 #define LEADERWRAP_REDIS_TARGET_H
 
+#include <stdbool.h>
+
 #include "leaderwrap/redis/url.h"
 
 #define REDIS_SEEDS_MAX    32
@@ -27,6 +29,19 @@ struct redis_seed {
     char port[6];
 };
 
+struct tls_backend;
+
+/* How each connection to a target is encrypted, whatever host it goes to. Paths are absolute: the
+ * files are read again at each connect. */
+struct tls_files {
+    const struct tls_backend *backend; /* of tls_load; NULL: connections are plain */
+    char *authorities;                 /* a file or a directory; NULL: the system's */
+    char *certificate;                 /* our own; NULL: none */
+    char *key;                         /* of that; NULL: it is in the same file */
+    char *server_name; /* what a certificate has to be for; NULL: the host that was connected to */
+    bool insecure;     /* nothing is verified */
+};
+
 struct redis_target {
     enum redis_target_kind kind;
     struct redis_url url;      /* of the server; its host and port are the first seed's where it is
@@ -41,6 +56,7 @@ struct redis_target {
     char *sentinel_password;
     char *sentinel_password_file;
     const char *sentinel_password_from;
+    struct tls_files tls;
 };
 
 /* Adds what `text` says: one address, or several with blanks or commas between them; one address

@@ -1,5 +1,5 @@
 /*
- * Where a Redis server is: redis://[user[:password]@]host[:port][/db] or
+ * Where a Redis server is: redis://[user[:password]@]host[:port][/db], rediss:// for TLS, or
  * unix://[user:password@]/path[?db=N]. Percent-escapes are decoded, [IPv6] literals unwrapped.
  */
 #ifndef LEADERWRAP_REDIS_URL_H
@@ -10,6 +10,7 @@
 
 struct redis_url {
     bool is_unix;
+    bool is_tls;
     char *host; /* TCP: name or address, no brackets */
     char port[6];
     bool has_port;  /* it was given, and is not the usual one that was put there */
