@@ -18,7 +18,7 @@ struct cli_line {
 };
 
 struct cli_found {
-    size_t id;
+    size_t number;
     char *value; /* a part of argv; NULL for an option that takes none */
 };
 
@@ -30,6 +30,6 @@ void cli_line_begin(struct cli_line *line, const struct cli_table *table, int ar
 int cli_line_next(struct cli_line *line, struct cli_found *found, char *error, size_t error_size);
 
 /* Writes "--ttl" into `text`. */
-void cli_show_long(const struct cli_table *table, size_t id, char *text, size_t size);
+void cli_show_long(const struct cli_table *table, size_t number, char *text, size_t size);
 
 #endif

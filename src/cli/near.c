@@ -70,7 +70,8 @@ static size_t collect(const struct cli_table *table, const char *name, size_t le
 }
 
 void cli_suggest(const struct cli_table *table, const char *name, size_t length,
-                 void (*show)(const struct cli_table *table, size_t id, char *text, size_t size),
+                 void (*show)(const struct cli_table *table, size_t number, char *text,
+                              size_t size),
                  char *buffer, size_t size)
 {
     size_t near[NEAR_MOST];

@@ -13,7 +13,8 @@
 /* Writes "; did you mean --ttl or --retry?" into `buffer`: the options that are near to the first
  * `length` bytes of `name`, each as `show` writes it; or an empty text where none is near. */
 void cli_suggest(const struct cli_table *table, const char *name, size_t length,
-                 void (*show)(const struct cli_table *table, size_t id, char *text, size_t size),
+                 void (*show)(const struct cli_table *table, size_t number, char *text,
+                              size_t size),
                  char *buffer, size_t size);
 
 #endif

@@ -25,34 +25,34 @@ void cli_begin(struct cli_settings *settings, const struct cli_table *table,
     *settings = (struct cli_settings){.table = table, .places = places};
 }
 
-enum cli_source cli_source(const struct cli_settings *settings, size_t id)
+enum cli_source cli_source(const struct cli_settings *settings, size_t number)
 {
-    return (enum cli_source)settings->sources[id];
+    return (enum cli_source)settings->sources[number];
 }
 
-bool cli_is_given(const struct cli_settings *settings, size_t id)
+bool cli_is_given(const struct cli_settings *settings, size_t number)
 {
-    return settings->sources[id] != CLI_NOT_GIVEN;
+    return settings->sources[number] != CLI_NOT_GIVEN;
 }
 
-const char *cli_show(const struct cli_settings *settings, size_t id, char *buffer, size_t size)
+const char *cli_show(const struct cli_settings *settings, size_t number, char *buffer, size_t size)
 {
-    if (settings->sources[id] == CLI_ENVIRONMENT)
-        cli_variable(settings->table, id, buffer, size);
+    if (settings->sources[number] == CLI_ENVIRONMENT)
+        cli_variable(settings->table, number, buffer, size);
     else
-        cli_show_long(settings->table, id, buffer, size);
+        cli_show_long(settings->table, number, buffer, size);
     return buffer;
 }
 
-void cli_complain(const struct cli_settings *settings, size_t id, char *error, size_t error_size,
-                  const char *format, ...)
+void cli_complain(const struct cli_settings *settings, size_t number, char *error,
+                  size_t error_size, const char *format, ...)
 {
     char shown[CLI_VARIABLE_SIZE];
     va_list arguments;
     int used = 0;
 
-    if (cli_is_given(settings, id))
-        used = snprintf(error, error_size, "%s: ", cli_show(settings, id, shown, sizeof shown));
+    if (cli_is_given(settings, number))
+        used = snprintf(error, error_size, "%s: ", cli_show(settings, number, shown, sizeof shown));
     if ((size_t)used >= error_size)
         return;
     va_start(arguments, format);
@@ -60,14 +60,14 @@ void cli_complain(const struct cli_settings *settings, size_t id, char *error, s
     va_end(arguments);
 }
 
-int cli_refuse_given(const struct cli_settings *settings, const unsigned *ids, size_t count,
+int cli_refuse_given(const struct cli_settings *settings, const unsigned *numbers, size_t count,
                      const char *what_for, char *error, size_t error_size)
 {
     for (size_t i = 0; i < count; i++) {
-        if (cli_is_given(settings, ids[i])) {
+        if (cli_is_given(settings, numbers[i])) {
             char shown[CLI_VARIABLE_SIZE];
             snprintf(error, error_size, "%s is for %s",
-                     cli_show(settings, ids[i], shown, sizeof shown), what_for);
+                     cli_show(settings, numbers[i], shown, sizeof shown), what_for);
             return -1;
         }
     }
@@ -75,19 +75,19 @@ int cli_refuse_given(const struct cli_settings *settings, const unsigned *ids, s
 }
 
 /* Stores what was said about an option, and where. */
-static int store(struct cli_settings *settings, size_t id, enum cli_source source,
+static int store(struct cli_settings *settings, size_t number, enum cli_source source,
                  const char *value, char *error, size_t size)
 {
     char problem[256];
 
     /* A list is of one source. */
-    if (settings->places[id].kind == CLI_TEXTS && cli_source(settings, id) != source)
-        settings->places[id].to.texts->count = 0;
-    settings->sources[id] = (unsigned char)source;
-    if (cli_store(&settings->table->options[id], &settings->places[id], value, problem,
+    if (settings->places[number].kind == CLI_TEXTS && cli_source(settings, number) != source)
+        settings->places[number].to.texts->count = 0;
+    settings->sources[number] = (unsigned char)source;
+    if (cli_store(&settings->table->options[number], &settings->places[number], value, problem,
                   sizeof problem) == 0)
         return 0;
-    cli_complain(settings, id, error, size, "%s", problem);
+    cli_complain(settings, number, error, size, "%s", problem);
     return -1;
 }
 
@@ -114,13 +114,13 @@ int cli_read_line(struct cli_settings *settings, int argc, char **argv, int *res
 
     cli_line_begin(&line, settings->table, argc, argv);
     while ((more = cli_line_next(&line, &found, error, error_size)) == 1) {
-        const struct cli_option *option = &settings->table->options[found.id];
+        const struct cli_option *option = &settings->table->options[found.number];
 
-        if (option->single != NULL && cli_source(settings, found.id) == CLI_LINE) {
+        if (option->single != NULL && cli_source(settings, found.number) == CLI_LINE) {
             snprintf(error, error_size, "--%s was given twice: %s", option->name, option->single);
             return -1;
         }
-        if (store(settings, found.id, CLI_LINE, found.value, error, error_size) != 0)
+        if (store(settings, found.number, CLI_LINE, found.value, error, error_size) != 0)
             return -1;
     }
     *rest = line.at;

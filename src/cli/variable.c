@@ -7,9 +7,9 @@
 #include "line.h"
 #include "near.h"
 
-void cli_variable(const struct cli_table *table, size_t id, char *buffer, size_t size)
+void cli_variable(const struct cli_table *table, size_t number, char *buffer, size_t size)
 {
-    snprintf(buffer, size, "%s%s", table->prefix, table->options[id].name);
+    snprintf(buffer, size, "%s%s", table->prefix, table->options[number].name);
     for (char *at = buffer; *at != '\0'; at++)
         *at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
 }
@@ -26,12 +26,12 @@ bool cli_is_variable(const struct cli_table *table, const char *name, size_t len
     return false;
 }
 
-static void show_variable(const struct cli_table *table, size_t id, char *text, size_t size)
+static void show_variable(const struct cli_table *table, size_t number, char *text, size_t size)
 {
-    if (table->options[id].line_only)
-        cli_show_long(table, id, text, size);
+    if (table->options[number].line_only)
+        cli_show_long(table, number, text, size);
     else
-        cli_variable(table, id, text, size);
+        cli_variable(table, number, text, size);
 }
 
 void cli_suggest_variables(const struct cli_table *table, const char *name, size_t length,

@@ -548,7 +548,7 @@ void election_step(struct election *election, const struct election_event *event
     handle_event(election, actions, event);
     advance(election, actions);
     date_notes(election, actions);
-    check_invariants(election, actions);
+    invariants_check(election, actions);
 }
 
 int64_t election_wake_at_ns(const struct election *election)

@@ -176,6 +176,6 @@ int64_t release_waits_until_ns(const struct election *election);
 
 /* invariants.c */
 
-void check_invariants(const struct election *election, const struct election_actions *actions);
+void invariants_check(const struct election *election, const struct election_actions *actions);
 
 #endif

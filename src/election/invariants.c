@@ -52,7 +52,7 @@ static void check_term(const struct election *election)
     }
 }
 
-void check_invariants(const struct election *election, const struct election_actions *actions)
+void invariants_check(const struct election *election, const struct election_actions *actions)
 {
     int starts = 0;
 

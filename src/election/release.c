@@ -1,5 +1,5 @@
 /*
- * Giving the lease back: after nothing of the tree, and of the hook that greeted the term, is left.
+ * Giving the lease back: after nothing of the tree, and of --on-acquire's hook, is left.
  *
  * A release that got no answer may have been executed; one that the server refuses may have met a
  * renewal of the same term that was not heard of.
@@ -255,7 +255,8 @@ int64_t release_wake_at_ns(const struct election *election)
     return due_ns > election->now_ns ? min_ns(until_ns, due_ns) : until_ns;
 }
 
-/* What greeted the term has to be gone with it; what mourns it may take its time. */
+/* HOOK_ACQUIRE has to be dead before the release; HOOK_LOSE is waited for no longer than until
+ * `hooks_until_ns`. */
 static bool waits_for_hooks(struct election *election, struct election_actions *actions)
 {
     struct release *release = &election->release;

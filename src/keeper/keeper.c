@@ -38,8 +38,8 @@
 #define SOCKET_FD 3
 #define PIPE_FD   4
 
-/* Reports that wait for an elector that does not read. ACKs get half of the room, which leaves more
- * than one run can fill. */
+/* Messages that wait for an elector that does not read. ACKs get half of the room, which leaves
+ * more than one run can fill. */
 #define OUTBOX_SIZE 32
 
 /* The last will may take this long before it is killed. */

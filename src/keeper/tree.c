@@ -414,7 +414,7 @@ static pid_t try_numbers(struct sweep *sweep, pid_t from, pid_t end)
     return end;
 }
 
-/* Kills the children without /proc: first those that have only just been born, as a tree that forks
+/* Kills the children without /proc: first those that were forked last, as a tree that forks
  * as fast as it can has them; where that did not do, whoever has one of the few numbers of a small
  * host, and, a part in each round, whoever has any number.
  */

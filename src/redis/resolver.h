@@ -1,7 +1,7 @@
 /*
  * The way to a host: its addresses in turn, found without blocking the loop. At most one look-up is
  * in flight, and the last good list is kept for when a later look-up fails or hangs. Each round
- * begins where the one before stopped, so that an address that accepts and then is mute, or turns
+ * begins where the one before stopped, so that an address that accepts and never answers, or turns
  * out to be a replica, does not hold anybody for ever. Numeric addresses need no look-up and no
  * thread.
  */

@@ -84,7 +84,8 @@ void status_note(struct status *status, const struct election_note *note, int64_
 /* The candidacy is over (ACTION_EXIT). */
 void status_exit(struct status *status, int64_t now_ns);
 
-/* The connection was made, which is no news yet: what listens there may be mute. It was lost. */
+/* The connection was made, which is no news yet: what listens there may never answer. It was
+ * lost. */
 void status_opened(struct status *status);
 void status_closed(struct status *status, const char *why);
 /* Redis answered; returns whether that is the first answer of a connection. */

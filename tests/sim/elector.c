@@ -128,7 +128,7 @@ static void send_request(struct world *world, struct process *process,
 
     /* Hooks and checks have keepers of their own, which kill them when the elector dies; the last
      * will does not wait for that. */
-    bool beside = (hook_is_greeting(process) || process->probe.alive) && !process->heir;
+    bool beside = (hook_acquire_lives(process) || process->probe.alive) && !process->is_will;
 
     if (kind == MESSAGE_RELEASE && (tree_alive(&process->tree) || beside))
         VIOLATE(world, VIOLATION_RELEASE, "c%u releases while its command, hook or check is alive",
@@ -451,7 +451,7 @@ void elector_die(struct world *world, struct process *process)
     process->elector = false;
     process->watching = false;
     process->subscribed = 0;
-    if (process->heir) {
+    if (process->is_will) {
         process->used = false;
         return;
     }
@@ -485,7 +485,7 @@ void elector_inherit(struct world *world, struct process *process)
     write_hex(version, process->keeper.version);
     for (size_t i = 0; i < sizeof config.nonce_key; i++)
         config.nonce_key[i] = (uint8_t)draw(world);
-    process->elector = process->heir = true;
+    process->elector = process->is_will = true;
     process->armed_at = NEVER;
     election_inherit(&process->election, &config, &legacy, host_clock(world, host));
     elector_feed(world, process, &tick);

@@ -1,7 +1,7 @@
 /* The hooks: one at a time below a keeper of their own, which is as good as its word. */
 #include "world.h"
 
-bool hook_is_greeting(const struct process *process)
+bool hook_acquire_lives(const struct process *process)
 {
     return process->hooks.busy && process->hooks.current == HOOK_ACQUIRE;
 }
@@ -54,7 +54,7 @@ void hook_kill(struct world *world, struct process *process)
         queue_event(world, world->now, HAPPEN_HOOK_OVER, process_number(world, process),
                     HOOK_ACQUIRE);
     }
-    if (!hook_is_greeting(process))
+    if (!hook_acquire_lives(process))
         return;
     if (world->now < world->plan.quiet_at && chance(world, 100000)) {
         count_fault(world, FAULT_HOOK_STUCK);

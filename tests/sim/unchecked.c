@@ -2,7 +2,7 @@
  * world, not by the machine that is broken. */
 #include "election/internal.h"
 
-void check_invariants(const struct election *election, const struct election_actions *actions)
+void invariants_check(const struct election *election, const struct election_actions *actions)
 {
     (void)election;
     (void)actions;

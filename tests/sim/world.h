@@ -91,7 +91,7 @@ enum violation {
     VIOLATION_NONE,
     VIOLATION_OVERLAP, /* two trees alive at the same time */
     VIOLATION_TOKEN,   /* a tree started with a token not above all earlier ones */
-    VIOLATION_RELEASE, /* sent while the tree, or the hook that greeted the term, was alive */
+    VIOLATION_RELEASE, /* sent while the tree, or the hook of --on-acquire, was alive */
     VIOLATION_UNKNOWN, /* a tree started without a granted request of its own */
     VIOLATION_DELAY,   /* a tree started within a lock delay */
     VIOLATION_HOLD,    /* a tree started within a hold that is on record */
@@ -458,7 +458,7 @@ struct probe {
 struct process {
     bool used;
     bool elector; /* alive */
-    bool heir;    /* it is the last will of the one that was */
+    bool is_will; /* the last will of the one that was */
     bool watching;
     uint8_t host;
     uint32_t serial;
@@ -690,7 +690,7 @@ void tree_check_overlaps(struct world *world);
 /* ---- hooks.c ---- */
 
 /* Whether HOOK_ACQUIRE is alive, which no release may see. */
-bool hook_is_greeting(const struct process *process);
+bool hook_acquire_lives(const struct process *process);
 void hook_run(struct world *world, struct process *process, enum election_hook hook);
 void hook_kill(struct world *world, struct process *process);
 void hook_kill_all(struct world *world, struct process *process);

@@ -494,13 +494,13 @@ def test_a_run_after_an_unhealthy_one_has_its_streams(arena, redis):
 
 def test_streams_that_leaderwrap_was_not_given_are_no_trouble(arena, redis):
     key = ("--key", KEY, "--redis", redis.url(), "--assume-fresh", "--ttl", "60s")
-    hooks = ("--on-acquire", "echo >>greeted", "--on-lose", "echo >>mourned")
+    hooks = ("--on-acquire", "echo >>acquired", "--on-lose", "echo >>ended")
     check = ("--health-cmd", "echo >>checked", "--health-interval", "20ms")
     words = [*arena.leaderwrap_command(), *key, *hooks, *check, "--", "sh", "-c"]
-    words.append("until [ -s checked ] && [ -s greeted ]; do sleep 0.02; done")
+    words.append("until [ -s checked ] && [ -s acquired ]; do sleep 0.02; done")
     line = shlex.join(map(str, words)) + " <&- >&- 2>&-"
     done = subprocess.run(
         ["sh", "-c", line], cwd=arena.folder, env=arena.environment({}), check=False, timeout=60
     )
     assert done.returncode == 0
-    assert lines(arena, "mourned") == [""]
+    assert lines(arena, "ended") == [""]

@@ -433,7 +433,7 @@ def test_a_keeper_that_hangs_while_redis_is_gone_is_found_out_in_time(arena, red
 
 def fail_again_and_again(arena, redis):
     """One whose first on-lose hangs, and whose second one waits for it."""
-    hooks = ("--on-acquire", "echo >>greeted", "--on-lose", "echo >>mourned; exec sleep 600")
+    hooks = ("--on-acquire", "echo >>acquired", "--on-lose", "echo >>ended; exec sleep 600")
     options = (*hooks, "--hook-timeout", "600s", "--grace", "100ms", "--penalty", "100ms")
     options += ("--restart", "on-failure", "--max-restarts", "1")
     worker = lead(arena, redis, *options, command=["false"])
@@ -445,12 +445,12 @@ def fail_again_and_again(arena, redis):
 
 def test_of_the_hooks_that_wait_only_the_last_one_is_run(arena, redis):
     worker = fail_again_and_again(arena, redis)
-    assert (len(lines(arena, "greeted")), len(lines(arena, "mourned"))) == (1, 1)
+    assert (len(lines(arena, "acquired")), len(lines(arena, "ended"))) == (1, 1)
     (hook,) = processes.children(worker.companion)
     worker.wait_event("stand_back", after=worker.find("stand_back")[-1])
     processes.send(hook, signal.SIGKILL)
-    wait_until(lambda: len(lines(arena, "mourned")) == 2)
-    assert len(lines(arena, "greeted")) == 1
+    wait_until(lambda: len(lines(arena, "ended")) == 2)
+    assert len(lines(arena, "acquired")) == 1
     # The status says whether the command runs at that moment.
     assert worker.insist() in (1, 128 + signal.SIGTERM)
 
@@ -458,14 +458,14 @@ def test_of_the_hooks_that_wait_only_the_last_one_is_run(arena, redis):
 def test_hooks_that_wait_are_not_run_after_a_second_signal(arena, redis):
     worker = fail_again_and_again(arena, redis)
     assert worker.insist() in (1, 128 + signal.SIGTERM)
-    assert (len(lines(arena, "greeted")), len(lines(arena, "mourned"))) == (1, 1)
+    assert (len(lines(arena, "acquired")), len(lines(arena, "ended"))) == (1, 1)
 
 
 def test_hooks_that_wait_are_gone_with_their_keeper(arena, redis):
     worker = fail_again_and_again(arena, redis)
     processes.send(worker.companion, signal.SIGKILL)
     assert worker.wait() == 125
-    assert (len(lines(arena, "greeted")), len(lines(arena, "mourned"))) == (1, 1)
+    assert (len(lines(arena, "acquired")), len(lines(arena, "ended"))) == (1, 1)
 
 
 def test_a_second_signal_ends_hooks_at_once(arena, redis):

@@ -19,7 +19,7 @@ struct inherited {
     bool closed[3]; /* standard descriptors that were not open */
 };
 
-/* Takes the picture, then opens /dev/null on each closed standard descriptor, so that no socket of
+/* Notes all of that, then opens /dev/null on each closed standard descriptor, so that no socket of
  * ours ever becomes somebody's standard error. To be called first thing in main. Returns 0 or
  * -errno. */
 int inherited_capture(struct inherited *inherited);

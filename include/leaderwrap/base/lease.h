@@ -131,7 +131,7 @@ struct lease_vote {
 
 /* What the events channel said. A hint: it may be missing, repeated or late. */
 struct lease_event {
-    enum lease_state state; /* the record's state after the write: HELD, FREE, HOLD or VACANT */
+    enum lease_state state; /* the record's state after the write: HELD, FREE, CLOSED or VACANT */
     uint64_t token;
     int64_t ttl_ms;
     int64_t listeners; /* subscribers at the time, -1 where the server would not say */

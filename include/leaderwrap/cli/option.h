@@ -35,7 +35,7 @@ struct cli_table {
 };
 
 /* Writes the name of an option's variable, "LEADERWRAP_TTL", into `buffer`. */
-void cli_variable(const struct cli_table *table, size_t id, char *buffer, size_t size);
+void cli_variable(const struct cli_table *table, size_t number, char *buffer, size_t size);
 
 /* Whether the first `length` bytes of `name` are the variable of an option. */
 bool cli_is_variable(const struct cli_table *table, const char *name, size_t length);

@@ -49,22 +49,22 @@ void cli_mask_values(const struct cli_table *table, int argc, char **argv,
                      void (*mask)(char *value));
 
 /* Where an option was given the last time. */
-enum cli_source cli_source(const struct cli_settings *settings, size_t id);
+enum cli_source cli_source(const struct cli_settings *settings, size_t number);
 
-bool cli_is_given(const struct cli_settings *settings, size_t id);
+bool cli_is_given(const struct cli_settings *settings, size_t number);
 
 /* Writes what the option was given as, "--ttl" or "LEADERWRAP_TTL", into `buffer`; as an option
  * where it was not. Returns `buffer`. */
-const char *cli_show(const struct cli_settings *settings, size_t id, char *buffer, size_t size);
+const char *cli_show(const struct cli_settings *settings, size_t number, char *buffer, size_t size);
 
 /* Writes a sentence about an option into `error`, behind what it was given as, if it was:
  * "LEADERWRAP_TTL: 15 has no unit". */
-void cli_complain(const struct cli_settings *settings, size_t id, char *error, size_t error_size,
-                  const char *format, ...) __attribute__((format(printf, 5, 6)));
+void cli_complain(const struct cli_settings *settings, size_t number, char *error,
+                  size_t error_size, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* Refuses the first one of `count` options that was given, "--wait is for --once", since what they
  * are for was not. Returns -1 with that in `error`, or 0 where none was given. */
-int cli_refuse_given(const struct cli_settings *settings, const unsigned *ids, size_t count,
+int cli_refuse_given(const struct cli_settings *settings, const unsigned *numbers, size_t count,
                      const char *what_for, char *error, size_t error_size);
 
 #endif

@@ -9,7 +9,7 @@
  *
  * What it guarantees: START is only ever returned with deadlines counted from the send of a request
  * that the server granted; RELEASE only after the tree, the health check beside it, and the hook
- * that greeted the term, are known to be dead; and at each event the deadlines are looked at before
+ * of --on-acquire, are known to be dead; and at each event the deadlines are looked at before
  * the event itself, so no late reply revives a term. Whatever fails, and whatever is pushed,
  * connections, requests and notes have a bound per second: ten and a few, or one in each
  * renew_retry_ms where that is shorter.
@@ -70,7 +70,7 @@ enum election_hook {
 #define ELECTION_HOOKS 2
 
 /* A second stop means at once, unless it follows the first one so soon: a parent that hands on what
- * the terminal has sent to all of its group makes several signals of one wish. */
+ * the terminal has sent to all of its group makes several signals of one request. */
 #define ELECTION_STOP_ECHO_MS 500
 
 struct election_config {

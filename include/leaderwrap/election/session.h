@@ -66,7 +66,7 @@ enum session_event {
     SESSION_OPEN_DUE,   /* the pause is over: session_open */
     SESSION_OPEN_LATE,  /* the attempt to connect takes too long */
     SESSION_UNANSWERED, /* the request does; the link may be merely slow */
-    SESSION_DEAD,       /* it does, and the link has no more credit */
+    SESSION_DEAD,       /* it does, and was the last that the link may leave unanswered */
 };
 
 /* Every `now_ns` is CLOCK_BOOTTIME and never less than in an earlier call. */

@@ -17,8 +17,8 @@ struct keeper_link;
 struct keeper_link_callbacks {
     /* A message of the keeper (never an ACK). */
     void (*on_message)(void *context, const struct keeper_message *message);
-    /* The keeper is dead, hung or out of its mind; `why` is a sentence. It has been killed, and the
-     * sweep of its tree has begun. */
+    /* The keeper is dead, hangs, or sends what is no message; `why` is a sentence. It has been
+     * killed, and the sweep of its tree has begun. */
     void (*on_lost)(void *context, const char *why);
     /* After on_lost: nothing of the tree is left. */
     void (*on_swept)(void *context);
