@@ -38,6 +38,7 @@ static void put_common(struct arguments *arguments, const struct store_config *c
     put_number(arguments, (uint64_t)config->ttl_ms);
     put(arguments, asked->nonce);
     put(arguments, config->command != NULL ? config->command : "");
+    CHECK(arguments->argc == ARGUMENTS_EPOCH);
     if (asked->epoch != 0)
         put_number(arguments, asked->epoch);
     else

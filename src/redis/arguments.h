@@ -10,6 +10,7 @@
 
 #define ARGUMENTS_MAX         20
 #define ARGUMENTS_KEYS        3
+#define ARGUMENTS_EPOCH       11 /* the index of the epoch's word */
 #define ARGUMENTS_NUMBER_SIZE 24
 #define ARGUMENTS_NUMBERS     5
 

@@ -25,6 +25,8 @@
 
 #define SHOWN_SIZE 256
 
+static const char asked_epoch[] = "asked";
+
 /* One request on its way; the connection has it until it is answered or lost. It keeps its
  * arguments, because a server that does not know the script gets them a second time. */
 struct request {
@@ -328,6 +330,10 @@ static void send_script(struct request *request, bool whole)
     for (int i = 0; i < request->argc; i++) {
         argv[i + 2] = request->argv[i];
         lengths[i + 2] = request->lengths[i];
+    }
+    if (request->asks) {
+        argv[ARGUMENTS_EPOCH + 2] = asked_epoch;
+        lengths[ARGUMENTS_EPOCH + 2] = strlen(asked_epoch);
     }
     /* A request that cannot be sent is one without an answer: the owner's time-out finds it. */
     int error = request->asks ? detour_send(request->store->detour, request->argc + 2, argv,

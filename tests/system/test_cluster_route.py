@@ -5,10 +5,11 @@ import pytest
 
 from tests.lib import wait_until
 from tests.lib.cluster import Cluster
-from pair import ALONE, KEY, record
+from pair import ALONE, KEY, RECORD, record
 
-# As in README.md; the scripts' own rights beside them.
-RIGHTS = "+@all -@admin -@dangerous +info -cluster -asking"
+# As in README.md.
+RIGHTS = "+evalsha +eval +info +time +get +set +del +hmget +hset +xadd +publish +subscribe +ping"
+OF_NODES = "+cluster|slots +cluster|myid +asking"
 
 
 @pytest.fixture
@@ -40,6 +41,13 @@ def other_than(cluster, owner):
     return next(node for node in cluster.nodes[:3] if node is not owner)
 
 
+def ident_of(node, asking=False):
+    with node.connect() as client:
+        if asking:
+            client.command("ASKING")
+        return client.command("HGET", RECORD, "ident")
+
+
 def test_check_shows_the_way_and_the_votes(arena, cluster):
     told = check(arena, *cluster.options)
     assert told["redis"].startswith("the cluster at ")
@@ -64,7 +72,7 @@ def test_nodes_are_asked_with_the_users_rights(arena, cluster):
     told = check(arena, *options, status=125)
     assert "CLUSTER MYID and CLUSTER SLOTS" in told["result"]
     for node in cluster.nodes:
-        node.command("ACL", "SETUSER", "leader", "+cluster|myid", "+cluster|slots")
+        node.command("ACL", "SETUSER", "leader", *OF_NODES.split())
     assert check(arena, *options)["result"] == "everything that leading needs works"
 
 
@@ -99,9 +107,12 @@ def test_a_leader_is_led_to_keys_that_have_left_already(arena, cluster):
             for _ in range(3):
                 mark = worker.wait_event("renewed", after=mark)
             assert not worker.find("disconnected")
+            # It is of another incarnation than what is written when the slot is here.
+            assert ident_of(target, asking=True).endswith("/asked")
     mark = worker.mark()
     worker.wait_event("renewed", after=mark)
     assert record(target)["id"].startswith(worker.name)
+    assert not ident_of(target).endswith("/asked")
     assert not worker.find("deadline")
 
 
