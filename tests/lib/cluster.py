@@ -213,6 +213,13 @@ class Cluster:
         replica.command("CLUSTER", "FAILOVER", *([how] if how else []))
         return self.wait_owner(key, old)
 
+    def let_lag(self, replica):
+        """Loses all that passes between its host and its master's; needs hosts. heal() of its host
+        ends that."""
+        (own,) = [each for each in self.seen_by(replica) if "myself" in each.flags]
+        master = self.nodes[self.ids.index(own.master)]
+        self.host_of(replica).drop(peer=self.host_of(master))
+
     def move_slot(self, key, target):
         """Moves the key's slot to another master, with all keys that are in it. A generator: it
         stops where a client may meet it, and says what it has done."""
