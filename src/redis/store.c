@@ -344,19 +344,19 @@ static void send_script(struct request *request, bool whole)
         free(request);
 }
 
-void store_send(struct store *store, const struct lease_request *asked)
+void store_send(struct store *store, const struct lease_request *request)
 {
     struct arguments arguments;
-    struct request *request;
+    struct request *sent;
 
     arguments_make(&arguments, &store->config, (const char *const *)store->keys, store->channel,
-                   asked);
-    request = request_new(store, asked->number, arguments.argc, arguments.argv);
-    if (request == NULL)
+                   request);
+    sent = request_new(store, request->number, arguments.argc, arguments.argv);
+    if (sent == NULL)
         return;
-    request->script = arguments.script;
-    request->of = arguments.of;
-    send_script(request, store->whole);
+    sent->script = arguments.script;
+    sent->of = arguments.of;
+    send_script(sent, store->whole);
 }
 
 void store_poll(struct store *store, uint64_t poll)
