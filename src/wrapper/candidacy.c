@@ -24,6 +24,31 @@ struct election_config candidacy_config(const struct options *options)
     };
 }
 
+struct store_config candidacy_store(const struct options *options, const char *id)
+{
+    return (struct store_config){
+        .target = &options->redis,
+        .key = options->key,
+        .id = id,
+        .name = options->name,
+        .command = options->fingerprint,
+        .ttl_ms = options->timing.ttl_ms,
+        .timeout_ms = options->timing.request_timeout_ms,
+        .server_clock = options->server_clock,
+        .assume_fresh = options->assume_fresh,
+    };
+}
+
+struct watcher_config candidacy_watcher(const struct options *options)
+{
+    return (struct watcher_config){
+        .target = &options->redis,
+        .key = options->key,
+        .ping_ms = options->timing.ttl_ms / 3,
+        .timeout_ms = options->timing.request_timeout_ms,
+    };
+}
+
 /* By the time the next renewal is due, the last extension must have been acknowledged; but a keeper
  * that waited a moment for a processor is no dead one. */
 int64_t candidacy_ack_patience_ms(const struct options *options)

@@ -501,34 +501,18 @@ static int open_companions(struct supervisor *supervisor)
 static int open_redis(struct supervisor *supervisor)
 {
     const struct options *options = supervisor->config->options;
-    struct store_config store = {
-        .loop = &supervisor->loop,
-        .target = &options->redis,
-        .key = options->key,
-        .id = supervisor->config->id,
-        .name = options->name,
-        .command = options->fingerprint,
-        .ttl_ms = options->timing.ttl_ms,
-        .timeout_ms = options->timing.request_timeout_ms,
-        .server_clock = options->server_clock,
-        .assume_fresh = options->assume_fresh,
-        .callbacks = {.on_open = on_open,
-                      .on_closed = on_closed,
-                      .on_reply = on_reply,
-                      .on_vote = on_vote,
-                      .on_replicas = on_replicas},
-        .context = supervisor,
-    };
-    struct watcher_config watcher = {
-        .loop = &supervisor->loop,
-        .target = &options->redis,
-        .key = options->key,
-        .ping_ms = options->timing.ttl_ms / 3,
-        .timeout_ms = options->timing.request_timeout_ms,
-        .on_listening = on_listening,
-        .on_event = on_event,
-        .context = supervisor,
-    };
+    struct store_config store = candidacy_store(options, supervisor->config->id);
+    struct watcher_config watcher = candidacy_watcher(options);
+
+    store.loop = watcher.loop = &supervisor->loop;
+    store.context = watcher.context = supervisor;
+    store.callbacks = (struct store_callbacks){.on_open = on_open,
+                                               .on_closed = on_closed,
+                                               .on_reply = on_reply,
+                                               .on_vote = on_vote,
+                                               .on_replicas = on_replicas};
+    watcher.on_listening = on_listening;
+    watcher.on_event = on_event;
     int result = store_new(&supervisor->store, &store);
     return result == 0 ? watcher_new(&supervisor->watcher, &watcher) : result;
 }
