@@ -492,6 +492,15 @@ static void on_vote(void *context, const struct lease_vote *vote)
     store->config.callbacks.on_vote(store->config.context, vote);
 }
 
+/* The owner opens it again, and asks for the way to what is the master then. */
+static void on_hint(void *context)
+{
+    struct store *store = context;
+
+    connection_close(store->connection);
+    on_closed(store, LEASE_FAILURE_ROLE, "a sentinel says that another redis is the master now");
+}
+
 static int make_witnesses(struct store *store)
 {
     const struct witnesses_config config = {.loop = store->config.loop,
@@ -499,6 +508,7 @@ static int make_witnesses(struct store *store)
                                             .key = store->config.key,
                                             .timeout_ms = store->config.timeout_ms,
                                             .on_vote = on_vote,
+                                            .on_hint = on_hint,
                                             .context = store};
 
     if (!redis_target_has_witnesses(store->config.target) ||

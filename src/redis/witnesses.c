@@ -15,6 +15,7 @@
 #include "leaderwrap/redis/connection.h"
 #include "placements.h"
 #include "sentinel_ask.h"
+#include "switch.h"
 
 #define IDS_MAX          256
 #define PATIENCE_MIN_MS  300
@@ -74,6 +75,7 @@ struct witnesses {
     uint64_t poll;   /* the latest; 0: none yet */
     unsigned agreed; /* votes in it for where the connection goes */
     const struct route_hop *link;
+    struct switch_listener *listener; /* NULL: there is no such hint */
     struct placements placements;
     /* Who has a vote, in this poll. */
     size_t count;
@@ -472,6 +474,27 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- for the owner ---- */
 
+static void on_switch(void *context, const struct place *place)
+{
+    struct witnesses *witnesses = context;
+
+    if (witnesses->link != NULL && !is_here(witnesses, place))
+        witnesses->config.on_hint(witnesses->config.context);
+}
+
+static int make_listener(struct witnesses *witnesses)
+{
+    const struct switch_config config = {.loop = witnesses->config.loop,
+                                         .target = witnesses->config.target,
+                                         .timeout_ms = PATIENCE_MAX_MS,
+                                         .on_switch = on_switch,
+                                         .context = witnesses};
+
+    if (witnesses->config.target->kind != REDIS_SENTINELS || witnesses->config.on_hint == NULL)
+        return 0;
+    return switch_new(&witnesses->listener, &config);
+}
+
 int witnesses_new(struct witnesses **out, const struct witnesses_config *config)
 {
     struct witnesses *witnesses = calloc(1, sizeof *witnesses);
@@ -491,6 +514,8 @@ int witnesses_new(struct witnesses **out, const struct witnesses_config *config)
         if (error == 0)
             witness->configured = true;
     }
+    if (error == 0)
+        error = make_listener(witnesses);
     if (error != 0) {
         witnesses_free(witnesses);
         return error;
@@ -504,6 +529,8 @@ void witnesses_start(struct witnesses *witnesses)
     if (witnesses->started)
         return;
     witnesses->started = true;
+    if (witnesses->listener != NULL)
+        switch_start(witnesses->listener);
     for (struct witness *at = witnesses->first; at != NULL; at = at->next)
         connect_to(at);
 }
@@ -540,6 +567,7 @@ void witnesses_free(struct witnesses *witnesses)
 
     if (witnesses == NULL)
         return;
+    switch_free(witnesses->listener);
     for (struct witness *at = witnesses->first; at != NULL; at = next) {
         next = at->next;
         witness_free(at);

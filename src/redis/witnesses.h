@@ -27,6 +27,9 @@ struct witnesses_config {
     int64_t timeout_ms;                /* as connection's */
     /* Comes from the loop; the witnesses may be freed in it. */
     void (*on_vote)(void *context, const struct lease_vote *vote);
+    /* One of them says that the master is another one now than the link goes to: a hint. As above;
+     * NULL: nobody cares. */
+    void (*on_hint)(void *context);
     void *context;
 };
 
