@@ -208,6 +208,7 @@ static void reset(struct world *world, uint64_t seed, bool tracing)
     world->leader_at = NEVER;
     world->delayed_until = 0;
     world->held_until = 0;
+    world->held_token = 0;
     world->event_count = 0;
     world->snapshot_count = 0;
     world->violation = VIOLATION_NONE;

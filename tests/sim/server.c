@@ -120,9 +120,15 @@ static void note_hold(struct world *world, const struct server *server,
 {
     int64_t until = world->now + message->hold_ms * NS_PER_MS / 100 * 99;
 
+    /* The one way in which a hold may be lost, see doc/ARCHITECTURE.md: the term's last renewal
+     * comes late, and finds what a new incarnation of the server has left of the record. */
+    if (message->verdict == LEASE_RENEWED && message->record.token == world->held_token)
+        world->held_until = 0;
     if (message->verdict == LEASE_RELEASED && message->hold_ms > 0 && !server->detached &&
-        !world->plan.serving_without_wait && world->plan.witnesses == 0)
+        !world->plan.serving_without_wait && world->plan.witnesses == 0) {
         world->held_until = until;
+        world->held_token = message->token;
+    }
 }
 
 static void execute(struct world *world, struct server *server, struct message *message)

@@ -531,6 +531,7 @@ struct world {
     uint32_t last_leader;
     int64_t leader_at;     /* when one was first confirmed after the last fault */
     int64_t held_until;    /* no command before this, for a hold on record */
+    uint64_t held_token;   /* of the term that left it */
     int64_t delayed_until; /* where all have the same lock delay: no command at all before this */
     uint64_t event_count;
 

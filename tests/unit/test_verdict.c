@@ -18,6 +18,8 @@
     "0123456789012345678901234567890123456789/0123456789012345678901234567890123456789"            \
     "/18446744073709551615"
 
+static const char ident[] = IDENT;
+
 static const char *const sample[FIELDS] = {
     "REFUSED",
     "held",
@@ -25,7 +27,7 @@ static const char *const sample[FIELDS] = {
     "web-1",
     "9007199254740991",
     "0123456789abcdef",
-    IDENT,
+    ident,
     "15000",
     "1200",
     "0",

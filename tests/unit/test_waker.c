@@ -50,7 +50,7 @@ static void it_fires_when_it_was_last_set_to(void **state)
     (void)state;
     begin(&f, INT64_MAX);
     waker_set(&f.waker, INT64_MAX);
-    waker_set(&f.waker, began_ns + 3600 * 1000 * NS_PER_MS);
+    waker_set(&f.waker, began_ns + INT64_C(3600) * 1000 * NS_PER_MS);
     waker_set(&f.waker, began_ns + 50 * NS_PER_MS);
     assert_int_equal(f.waker.at_ns, began_ns + 50 * NS_PER_MS);
     end(&f);
