@@ -92,13 +92,24 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
+/* Deprecated is what ends in 2038; what does not is newer than the OpenSSL of Debian 12. See
+ * SSL_SESSION_get_time(3). */
+static time_t begin_of(const SSL_SESSION *session)
+{
+#if OPENSSL_VERSION_NUMBER >= 0x30300000L
+    return SSL_SESSION_get_time_ex(session);
+#else
+    return SSL_SESSION_get_time(session);
+#endif
+}
+
 /* Whether the certificate of a session would be accepted again, as far as its time goes. */
 static bool is_fresh(const SSL_SESSION *session)
 {
     const X509 *certificate = SSL_SESSION_get0_peer((SSL_SESSION *)(uintptr_t)session);
 
     return certificate != NULL && X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0 &&
-           time(NULL) - SSL_SESSION_get_time(session) < SESSION_SECONDS;
+           time(NULL) - begin_of(session) < SESSION_SECONDS;
 }
 
 static int take_up_session(struct filter *filter)
