@@ -117,7 +117,7 @@ def test_a_leader_is_led_to_keys_that_have_left_already(arena, cluster):
 
 
 def test_the_counter_goes_on_where_its_slot_goes(arena, cluster):
-    worker = lead(arena, cluster)
+    lead(arena, cluster)
     source = cluster.owner(KEY)
     counter = "{%s}:counter" % KEY
     wait_until(lambda: source.ask("GET", counter), what="a count")
