@@ -39,7 +39,6 @@ uint64_t placement_begin(struct placement *placement, const struct timing *timin
 {
     placement->pause_ms = POLL_FIRST_MS;
     placement->begun_ns = now_ns;
-    placement->told = false;
     return hold_poll(placement, timing, now_ns);
 }
 
@@ -94,6 +93,7 @@ enum placement_verdict placement_vote(struct placement *placement, const struct 
         return PLACEMENT_UNDECIDED;
     *name = *named;
     placement->open = false;
+    placement->told = false;
     return named->here ? PLACEMENT_HERE : PLACEMENT_ELSEWHERE;
 }
 

@@ -177,6 +177,27 @@ static void a_renewal_that_nobody_confirms_extends_nothing(void **state)
     assert_int_equal(candidate.election.end, END_DEADLINE);
 }
 
+/* Once, however often it asks and connects meanwhile; and again after there was one. */
+static void the_want_of_a_majority_is_told_once(void **state)
+{
+    (void)state;
+    struct candidate candidate = leading();
+    int told = 0;
+
+    for (int i = 0; i < 100 && candidate.election.state == ELECTION_LEADING; i++) {
+        if (find_send(&candidate, LEASE_RENEW) != NULL)
+            is_renewed(&candidate);
+        if (find(&candidate, ACTION_OPEN) != NULL)
+            happens(&candidate, EVENT_OPENED);
+        at(&candidate, wake_ms(&candidate) + 1);
+        told += was_told(&candidate, NOTE_UNPLACED);
+    }
+    assert_int_equal(told, 1);
+    assert_true(candidate.election.placement.told);
+    vote(&candidate, 2, true, EPOCH);
+    assert_false(candidate.election.placement.told);
+}
+
 static void a_minority_that_is_down_costs_nothing(void **state)
 {
     (void)state;
@@ -291,6 +312,7 @@ int main(void)
         cmocka_unit_test(votes_from_before_the_answer_do_not_confirm_it),
         cmocka_unit_test(a_grant_elsewhere_is_none),
         cmocka_unit_test(a_renewal_that_nobody_confirms_extends_nothing),
+        cmocka_unit_test(the_want_of_a_majority_is_told_once),
         cmocka_unit_test(a_minority_that_is_down_costs_nothing),
         cmocka_unit_test(a_leader_goes_on_at_another_master),
         cmocka_unit_test(a_loss_is_proved_by_the_master_alone),

@@ -37,7 +37,7 @@ struct placement {
     int64_t again_at_ns; /* it is repeated then, as long as it is open */
     int64_t pause_ms;    /* until the next repetition */
     int64_t begun_ns;    /* when the first of this row began */
-    bool told;           /* that nothing comes of it */
+    bool told;           /* that nothing comes of it, since the last majority */
     unsigned electorate;
     struct placement_name names[PLACEMENT_NAMES_MAX];
     uint64_t voted[PLACEMENT_WITNESSES_MAX / 64];
