@@ -64,7 +64,7 @@ static int64_t arrival(struct world *world, struct host *host, uint8_t witness,
 
 void witnesses_poll(struct world *world, struct process *process, uint64_t poll)
 {
-    for (uint8_t i = 0; i < world->plan.witnesses; i++) {
+    for (uint8_t i = 0; i < (uint8_t)world->plan.witnesses; i++) {
         int64_t at = arrival(world, &world->hosts[process->host], i, OUT);
 
         if (at < 0)

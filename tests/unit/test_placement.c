@@ -9,8 +9,8 @@
 #include "leaderwrap/base/clock.h"
 #include "leaderwrap/election/placement.h"
 
-#define OLD 7U
-#define NEW 8U
+#define OLD UINT64_C(7)
+#define NEW UINT64_C(8)
 
 struct poll {
     struct placement placement;
