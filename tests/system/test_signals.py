@@ -74,6 +74,10 @@ def test_passed_on_once_to_the_group(lead, name):
     assert worker.stop() == 0
 
 
+def questions(redis):
+    return int(redis.info("commandstats")["cmdstat_evalsha"].split("calls=")[1].split(",")[0])
+
+
 def test_none_is_passed_on_where_nothing_runs(arena, redis):
     arena.run("--redis", redis.url(), "--key", "test", "--assume-fresh", "--", "true")
     redis.command("SET", "test", "occupied")
@@ -81,6 +85,9 @@ def test_none_is_passed_on_where_nothing_runs(arena, redis):
     worker.wait_event("waiting")
     for name in ("HUP", "USR1", "USR2", "WINCH", "CONT"):
         worker.send(signal.Signals["SIG" + name])
+    # Between two questions it has looked at all that had come in.
+    before = questions(redis)
+    wait_until(lambda: questions(redis) >= before + 3, what="three more questions")
     redis.command("DEL", "test")
     assert worker.wait() == 0
 

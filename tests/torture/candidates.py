@@ -143,14 +143,21 @@ class Candidate:
 
     def find(self, *names):
         """A Handle on the oldest living process with one of these names, or None."""
-        found = [p for p in self.processes() if p.name in names and p.alive]
+        return self._oldest([p for p in self.processes() if p.name in names])
+
+    @staticmethod
+    def _oldest(candidates):
+        found = [p for p in candidates if p.alive]
         return processes.Handle(min(found, key=lambda p: (p.started, p.pid))) if found else None
 
     def elector(self):
         return self.find("leaderwrap")
 
     def keeper(self):
-        return self.find("lw-keeper")
+        """The command's; hooks and checks have keepers as well, but no guard above them."""
+        everything = self.processes()
+        guards = {p.pid for p in everything if p.name == "lw-guard"}
+        return self._oldest([p for p in everything if p.name == "lw-keeper" and p.parent in guards])
 
     def first(self):
         """The host itself: its end takes everything with it."""
