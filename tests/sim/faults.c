@@ -313,7 +313,10 @@ static bool hurt_keeper(struct world *world, struct process *process, enum fault
         TRACE(world, process, "keeper killed");
         link_lose(world, process);
     } else {
-        process->keeper.ready_at = until_at_most(world, 2 * world->plan.ttl_ns);
+        int64_t until = until_at_most(world, 2 * world->plan.ttl_ns);
+        /* A longer freeze goes on. */
+        if (process->keeper.ready_at < until)
+            process->keeper.ready_at = until;
         TRACE(world, process, "keeper frozen for %.3f s",
               (double)(process->keeper.ready_at - world->now) / 1e9);
     }
