@@ -45,9 +45,7 @@ static void make_nonce(struct election *election, char nonce[LEASE_NONCE_SIZE])
 
 bool request_can_leave(const struct election *election)
 {
-    const struct placement *placement = &election->placement;
-
-    return (!placement->needed || placement->here != 0) &&
+    return placement_is_settled(&election->placement) &&
            session_can_send(&election->session, &election->config.timing, election->now_ns);
 }
 

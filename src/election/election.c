@@ -173,6 +173,19 @@ static void handle_opened(struct election *election, struct election_actions *ac
         follow_from(election, election->now_ns);
 }
 
+/* The link is of no use, as `note` tells; the next one is made after a pause. */
+static void give_up_link(struct election *election, struct election_actions *actions,
+                         enum election_note_kind note)
+{
+    give_up_request(election, actions);
+    follow_silence(election);
+    int64_t delay_ms =
+        session_backoff_ms(&election->session, &election->config.timing, link_need(election).urgent,
+                           &election->jitter, election->now_ns);
+    action_tell(actions, note)->delay_ms = delay_ms;
+    link_reopen(election, actions, delay_ms);
+}
+
 static void handle_closed(struct election *election, struct election_actions *actions,
                           enum lease_failure failure)
 {
@@ -180,13 +193,7 @@ static void handle_closed(struct election *election, struct election_actions *ac
         finish(election, actions, END_CONFIGURATION);
         return;
     }
-    give_up_request(election, actions);
-    follow_silence(election);
-    int64_t delay_ms =
-        session_backoff_ms(&election->session, &election->config.timing, link_need(election).urgent,
-                           &election->jitter, election->now_ns);
-    action_tell(actions, NOTE_RETRY)->delay_ms = delay_ms;
-    link_reopen(election, actions, delay_ms);
+    give_up_link(election, actions, NOTE_RETRY);
 }
 
 /* A grant and a renewal say whose the record is now and carry the request's own nonce. One that
@@ -247,8 +254,7 @@ static void handle_reply(struct election *election, struct election_actions *act
                       LEASE_FAILURE_TRANSIENT, &election->jitter, election->now_ns);
         link_reopen_after_failure(election, actions);
     } else if (placement_matters(placement, reply)) {
-        placement->holds = true;
-        placement->held = *reply;
+        placement_hold(placement, reply);
         link_poll(election, actions);
     } else {
         take_reply(election, actions, reply);
@@ -262,9 +268,9 @@ static void confirmed(struct election *election, struct election_actions *action
     bool moved = name->placement != placement->here;
 
     if (placement->holds && !moved) {
-        struct lease_reply reply = placement->held;
+        struct lease_reply reply;
 
-        placement->holds = false;
+        placement_let_go(placement, &reply);
         take_reply(election, actions, &reply);
         return;
     }
@@ -272,18 +278,6 @@ static void confirmed(struct election *election, struct election_actions *action
     if (placement->holds)
         give_up_request(election, actions);
     link_place(election, name);
-}
-
-/* The link goes to a server that is the master no more, or is not yet one for the most. */
-static void refuted(struct election *election, struct election_actions *actions)
-{
-    give_up_request(election, actions);
-    follow_silence(election);
-    int64_t delay_ms =
-        session_backoff_ms(&election->session, &election->config.timing, link_need(election).urgent,
-                           &election->jitter, election->now_ns);
-    action_tell(actions, NOTE_ELSEWHERE)->delay_ms = delay_ms;
-    link_reopen(election, actions, delay_ms);
 }
 
 static void handle_vote(struct election *election, struct election_actions *actions,
@@ -298,7 +292,8 @@ static void handle_vote(struct election *election, struct election_actions *acti
         confirmed(election, actions, &name);
         break;
     case PLACEMENT_ELSEWHERE:
-        refuted(election, actions);
+        /* It is the master no more, or is not yet one for the most. */
+        give_up_link(election, actions, NOTE_ELSEWHERE);
         break;
     }
 }
@@ -579,7 +574,7 @@ int64_t election_wake_at_ns(const struct election *election)
         return INT64_MAX;
     }
     /* Nothing leaves on a link that is placed nowhere. */
-    if (election->placement.needed && election->placement.here == 0)
+    if (!placement_is_settled(&election->placement))
         due_ns = INT64_MAX;
     wake_ns = min_ns(wake_ns, placement_wake_at_ns(&election->placement));
     return min_ns(wake_ns,

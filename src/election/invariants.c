@@ -8,7 +8,7 @@ static void check_request(const struct election *election)
     enum session_request kind = election->session.pending.kind;
 
     CHECK(kind == REQUEST_NONE || election->session.link == LINK_OPEN);
-    CHECK(kind == REQUEST_NONE || !election->placement.needed || election->placement.here != 0);
+    CHECK(kind == REQUEST_NONE || placement_is_settled(&election->placement));
     CHECK(kind != REQUEST_NONE || !election->placement.holds);
     switch (election->state) {
     case ELECTION_FOLLOWING:

@@ -70,12 +70,8 @@ void link_poll(struct election *election, struct election_actions *actions)
  * server, or of a time before another server's. */
 void link_place(struct election *election, const struct placement_name *name)
 {
-    struct placement *placement = &election->placement;
-
-    if (name->placement != placement->last)
+    if (placement_enter(&election->placement, name))
         observation_forget(&election->observation);
-    placement->here = placement->last = name->placement;
-    placement->epoch = name->epoch;
 }
 
 /* A poll without a majority is repeated: witnesses come back, and learn of a fail-over. */

@@ -22,7 +22,7 @@ void placement_leave(struct placement *placement)
     placement_end(placement);
 }
 
-static uint64_t hold_poll(struct placement *placement, const struct timing *timing, int64_t now_ns)
+uint64_t placement_repeat(struct placement *placement, const struct timing *timing, int64_t now_ns)
 {
     int64_t most_ms = max_ns(timing->renew_retry_ms, POLL_FIRST_MS);
 
@@ -39,12 +39,7 @@ uint64_t placement_begin(struct placement *placement, const struct timing *timin
 {
     placement->pause_ms = POLL_FIRST_MS;
     placement->begun_ns = now_ns;
-    return hold_poll(placement, timing, now_ns);
-}
-
-uint64_t placement_repeat(struct placement *placement, const struct timing *timing, int64_t now_ns)
-{
-    return hold_poll(placement, timing, now_ns);
+    return placement_repeat(placement, timing, now_ns);
 }
 
 void placement_end(struct placement *placement)
@@ -115,6 +110,32 @@ bool placement_matters(const struct placement *placement, const struct lease_rep
         break;
     }
     return false;
+}
+
+bool placement_enter(struct placement *placement, const struct placement_name *name)
+{
+    bool another = name->placement != placement->last;
+
+    placement->here = placement->last = name->placement;
+    placement->epoch = name->epoch;
+    return another;
+}
+
+bool placement_is_settled(const struct placement *placement)
+{
+    return !placement->needed || placement->here != 0;
+}
+
+void placement_hold(struct placement *placement, const struct lease_reply *reply)
+{
+    placement->holds = true;
+    placement->held = *reply;
+}
+
+void placement_let_go(struct placement *placement, struct lease_reply *reply)
+{
+    placement->holds = false;
+    *reply = placement->held;
 }
 
 unsigned placement_most_votes(const struct placement *placement)

@@ -69,8 +69,18 @@ void placement_end(struct placement *placement);
 enum placement_verdict placement_vote(struct placement *placement, const struct lease_vote *vote,
                                       struct placement_name *name);
 
-/* Whether `reply` may change anything, so that it has to be held back. */
+/* The link goes to the master under `name`. Returns whether the last link did so under another one.
+ */
+bool placement_enter(struct placement *placement, const struct placement_name *name);
+
+/* Whether a request may leave on the link. */
+bool placement_is_settled(const struct placement *placement);
+
+/* Whether `reply` may change anything, so that it has to be held back; and does so. */
 bool placement_matters(const struct placement *placement, const struct lease_reply *reply);
+void placement_hold(struct placement *placement, const struct lease_reply *reply);
+/* Hands out what was held back, which counts now. */
+void placement_let_go(struct placement *placement, struct lease_reply *reply);
 
 /* How many name the same as most do. */
 unsigned placement_most_votes(const struct placement *placement);
