@@ -7,70 +7,37 @@
 #include <string.h>
 
 #include "cluster_ask.h"
+#include "inquiry.h"
 #include "leaderwrap/redis/connection.h"
-#include "resolver.h"
 
 /* Nodes that are remembered: the seeds, and those that the last answer told of. */
 #define NODES_MAX (REDIS_SEEDS_MAX + WITNESS_PEERS_MAX + 1)
 
-enum cluster_state {
-    CLUSTER_ASKING,
-    CLUSTER_FOUND, /* `owner` has the way */
-    CLUSTER_LOST,  /* `problem` says why */
-};
-
 struct cluster {
-    struct route route;
-    struct route_config config;
-    uv_timer_t timer;
-    enum cluster_state state;
-    bool waits;       /* somebody wants to be told when the state is another one */
+    struct inquiry inquiry;
     size_t turn;      /* who is asked, or answered last; over all rounds */
     size_t left;      /* to be asked in this round */
     unsigned refused; /* in this round: those that answered, and will do so again */
     unsigned asked;   /* in this round */
-    struct route_problem problem;
     /* The node that is asked. It is connected to only for that. */
     struct redis_target node;
     struct connection *connection;
     bool told;         /* it told the nodes that there are */
     struct place self; /* where it is itself, as it told */
     bool is_hinted;
-    struct place hint;  /* of route_moved */
-    struct place place; /* of the owner */
-    struct redis_target found;
-    struct route *owner; /* the way to `found` */
+    struct place hint; /* of route_moved */
     size_t seeds;
     size_t count;
     struct place nodes[NODES_MAX];
 };
 
-static void settle(struct cluster *cluster, enum cluster_state state)
-{
-    bool waits = cluster->waits;
-
-    cluster->state = state;
-    cluster->waits = false;
-    uv_timer_stop(&cluster->timer);
-    if (waits)
-        cluster->config.on_ready(cluster->config.context);
-}
-
-/* What all of them came to. Only where each has answered, and would answer the same again, is it a
- * mistake of somebody's. */
 static void give_up(struct cluster *cluster)
 {
-    char last[sizeof cluster->problem.why];
-    bool all = cluster->refused == cluster->asked;
+    char none[ROUTE_WHY_SIZE];
 
-    cluster->problem.failure = all ? LEASE_FAILURE_CONFIGURATION : LEASE_FAILURE_TRANSIENT;
-    if (!all) {
-        memcpy(last, cluster->problem.why, sizeof last);
-        snprintf(cluster->problem.why, sizeof cluster->problem.why,
-                 "none of %u nodes of the cluster says where the key is; the last one: %.300s",
-                 cluster->asked, last);
-    }
-    settle(cluster, CLUSTER_LOST);
+    snprintf(none, sizeof none, "none of %u nodes of the cluster says where the key is",
+             cluster->asked);
+    inquiry_lost(&cluster->inquiry, cluster->refused == cluster->asked, none);
 }
 
 static void on_patience(uv_timer_t *timer);
@@ -87,7 +54,7 @@ static void hang_up(struct cluster *cluster)
 static int ask(struct cluster *cluster, const struct place *place)
 {
     const struct connection_config config = {
-        .loop = cluster->config.loop,
+        .loop = cluster->inquiry.config.loop,
         .target = &cluster->node,
         .timeout_ms = CLUSTER_PATIENCE_MS,
         .callbacks = {.on_open = on_open, .on_closed = on_closed},
@@ -97,14 +64,13 @@ static int ask(struct cluster *cluster, const struct place *place)
     redis_target_clear(&cluster->node);
     cluster->told = false;
     memset(&cluster->self, 0, sizeof cluster->self);
-    int error = redis_target_one(cluster->config.target, REDIS_AS_SERVER, place->host, place->port,
-                                 &cluster->node);
+    int error = redis_target_one(cluster->inquiry.config.target, REDIS_AS_SERVER, place->host,
+                                 place->port, &cluster->node);
     if (error == 0)
         error = connection_new(&cluster->connection, &config);
     if (error != 0)
         return error;
-    uv_update_time(cluster->config.loop);
-    uv_timer_start(&cluster->timer, on_patience, CLUSTER_PATIENCE_MS, 0);
+    inquiry_await(&cluster->inquiry, on_patience, CLUSTER_PATIENCE_MS);
     connection_open(cluster->connection);
     return 0;
 }
@@ -117,7 +83,7 @@ static void ask_next(struct cluster *cluster)
         int error = ask(cluster, &cluster->nodes[cluster->turn % cluster->count]);
         if (error == 0)
             return;
-        snprintf(cluster->problem.why, sizeof cluster->problem.why, "%s", strerror(-error));
+        inquiry_note(&cluster->inquiry, "%s", strerror(-error));
         cluster->turn++;
     }
     give_up(cluster);
@@ -136,9 +102,8 @@ static void on_patience(uv_timer_t *timer)
     struct cluster *cluster = timer->data;
     char where[REDIS_SHOWN_SIZE];
 
-    snprintf(cluster->problem.why, sizeof cluster->problem.why,
-             "the node at %s does not answer within %d ms",
-             redis_target_show(&cluster->node, where, sizeof where), CLUSTER_PATIENCE_MS);
+    inquiry_note(&cluster->inquiry, "the node at %s does not answer within %d ms",
+                 redis_target_show(&cluster->node, where, sizeof where), CLUSTER_PATIENCE_MS);
     pass_on(cluster);
 }
 
@@ -147,7 +112,7 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
     struct cluster *cluster = context;
 
     cluster->refused += failure == LEASE_FAILURE_CONFIGURATION;
-    snprintf(cluster->problem.why, sizeof cluster->problem.why, "asking a node: %.400s", why);
+    inquiry_note(&cluster->inquiry, "asking a node: %.400s", why);
     pass_on(cluster);
 }
 
@@ -187,61 +152,22 @@ static void on_peers(void *context, const struct witness_peers *peers)
         cluster->turn++;
 }
 
-static void on_resolved(void *context)
-{
-    struct cluster *cluster = context;
-
-    if (!cluster->waits)
-        return;
-    cluster->waits = false;
-    cluster->config.on_ready(cluster->config.context);
-}
-
-/* The way to the owner; the last one where that is the same, for it has addresses that were good.
- * Returns 0 or -errno. */
-static int lead_to(struct cluster *cluster, const struct place *place)
-{
-    struct route_config config = {.loop = cluster->config.loop,
-                                  .target = &cluster->found,
-                                  .on_ready = on_resolved,
-                                  .context = cluster};
-    int error = 0;
-
-    if (cluster->owner == NULL || !place_is_same(place, &cluster->place)) {
-        route_free(cluster->owner);
-        cluster->owner = NULL;
-        redis_target_clear(&cluster->found);
-        error = redis_target_one(cluster->config.target, REDIS_AS_SERVER, place->host, place->port,
-                                 &cluster->found);
-        if (error == 0)
-            error = resolver_new(&cluster->owner, &config);
-        cluster->place = *place;
-    }
-    if (error == 0)
-        route_begin(cluster->owner);
-    return error;
-}
-
 /* Returns whether the way there could be made. */
 static bool found(struct cluster *cluster, const struct place *place)
 {
-    int error = lead_to(cluster, place);
-
-    if (error == 0) {
-        hang_up(cluster);
-        settle(cluster, CLUSTER_FOUND);
-        return true;
-    }
-    snprintf(cluster->problem.why, sizeof cluster->problem.why, "%s", strerror(-error));
-    return false;
+    hang_up(cluster);
+    int error = inquiry_found(&cluster->inquiry, place);
+    if (error != 0)
+        inquiry_note(&cluster->inquiry, "%s", strerror(-error));
+    return error == 0;
 }
 
 /* A node that does not tell the others is of no use: there would be no witnesses. */
 static void note_reticence(struct cluster *cluster, const char *where)
 {
     cluster->refused++;
-    snprintf(
-        cluster->problem.why, sizeof cluster->problem.why,
+    inquiry_note(
+        &cluster->inquiry,
         "redis at %s does not tell the nodes of its cluster, if it is in one: allow CLUSTER MYID "
         "and CLUSTER SLOTS, or leave out --cluster",
         where);
@@ -261,16 +187,16 @@ static void on_answer(void *context, const struct witness_answer *answer)
         if (!cluster->told)
             note_reticence(cluster, where);
         else if (place->host[0] == '\0')
-            snprintf(cluster->problem.why, sizeof cluster->problem.why,
-                     "redis at %s has the key, and no address (cluster-announce-hostname)", where);
+            inquiry_note(&cluster->inquiry,
+                         "redis at %s has the key, and no address (cluster-announce-hostname)",
+                         where);
         else if (found(cluster, place))
             return;
         break;
     case WITNESS_UNAWARE: /* no node says so */
     case WITNESS_REFUSES:
         cluster->refused += answer->failure == LEASE_FAILURE_CONFIGURATION;
-        snprintf(cluster->problem.why, sizeof cluster->problem.why, "redis at %.200s: %s", where,
-                 answer->text);
+        inquiry_note(&cluster->inquiry, "redis at %.200s: %s", where, answer->text);
         break;
     }
     pass_on(cluster);
@@ -281,8 +207,8 @@ static void on_open(void *context)
 {
     struct cluster *cluster = context;
 
-    if (cluster_ask_peers(cluster->connection, cluster->config.key, on_peers, cluster) == 0)
-        (void)cluster_ask(cluster->connection, cluster->config.key, on_answer, cluster);
+    if (cluster_ask_peers(cluster->connection, cluster->inquiry.config.key, on_peers, cluster) == 0)
+        (void)cluster_ask(cluster->connection, cluster->inquiry.config.key, on_answer, cluster);
 }
 
 /* ---- for the connection ---- */
@@ -294,40 +220,15 @@ static void begin(struct route *base)
 
     /* Whoever was not heard out in the last round would not be in this one either, and whoever was
      * has led to where nobody stays: its view may be an old one. */
-    cluster->turn += cluster->state != CLUSTER_LOST;
+    cluster->turn += cluster->inquiry.state != INQUIRY_LOST;
     hang_up(cluster);
-    uv_timer_stop(&cluster->timer);
-    cluster->waits = false;
+    inquiry_begin(&cluster->inquiry);
     cluster->is_hinted = false;
-    if (hinted && lead_to(cluster, &cluster->hint) == 0) {
-        cluster->state = CLUSTER_FOUND;
+    if (hinted && inquiry_found(&cluster->inquiry, &cluster->hint) == 0)
         return;
-    }
-    cluster->state = CLUSTER_ASKING;
     cluster->left = cluster->count;
     cluster->refused = cluster->asked = 0;
     ask_next(cluster);
-}
-
-static enum route_step next(struct route *base, struct route_hop *hop,
-                            struct route_problem *problem)
-{
-    struct cluster *cluster = (struct cluster *)base;
-    enum route_step step = ROUTE_WAITS;
-
-    switch (cluster->state) {
-    case CLUSTER_ASKING:
-        break;
-    case CLUSTER_FOUND:
-        step = route_next(cluster->owner, hop, problem);
-        break;
-    case CLUSTER_LOST:
-        *problem = cluster->problem;
-        step = ROUTE_LOST;
-        break;
-    }
-    cluster->waits = step == ROUTE_WAITS;
-    return step;
 }
 
 static void moved(struct route *base, const struct place *place)
@@ -338,34 +239,25 @@ static void moved(struct route *base, const struct place *place)
     cluster->hint = *place;
 }
 
-static void on_timer_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
 static void cluster_free(struct route *base)
 {
     struct cluster *cluster = (struct cluster *)base;
 
     hang_up(cluster);
     redis_target_clear(&cluster->node);
-    route_free(cluster->owner);
-    redis_target_clear(&cluster->found);
-    uv_close((uv_handle_t *)&cluster->timer, on_timer_closed);
+    inquiry_free(&cluster->inquiry);
 }
 
 int cluster_new(struct route **out, const struct route_config *config)
 {
     static const struct route_functions functions = {
-        .begin = begin, .next = next, .free = cluster_free, .moved = moved};
+        .begin = begin, .next = inquiry_next, .free = cluster_free, .moved = moved};
     const struct redis_target *target = config->target;
     struct cluster *cluster = calloc(1, sizeof *cluster);
 
     if (cluster == NULL)
         return -ENOMEM;
-    cluster->route.functions = &functions;
-    cluster->config = *config;
-    cluster->state = CLUSTER_LOST;
+    inquiry_init(&cluster->inquiry, &functions, config);
     for (; cluster->seeds < target->seed_count; cluster->seeds++) {
         const struct redis_seed *seed = &target->seeds[cluster->seeds];
 
@@ -373,9 +265,6 @@ int cluster_new(struct route **out, const struct route_config *config)
                         strlen(seed->port));
     }
     cluster->count = cluster->seeds;
-    /* Cannot fail (uv_timer_init). */
-    uv_timer_init(config->loop, &cluster->timer);
-    cluster->timer.data = cluster;
-    *out = &cluster->route;
+    *out = &cluster->inquiry.route;
     return 0;
 }
