@@ -42,8 +42,11 @@ static X509 *next_certificate(BIO *bio, bool *broken)
     return certificate;
 }
 
-/* Returns NULL or what is wrong. */
-static const char *add_authorities(X509_STORE *store, const struct file_bytes *bytes)
+/* Takes the certificate that is at `index` in a file. Returns whether OpenSSL could. */
+typedef bool take_fn(void *context, X509 *certificate, int index);
+
+/* Hands on all there are. Returns NULL or what is wrong. */
+static const char *take_certificates(const struct file_bytes *bytes, take_fn *take, void *context)
 {
     BIO *bio = open_bytes(bytes);
     bool broken = false;
@@ -54,7 +57,7 @@ static const char *add_authorities(X509_STORE *store, const struct file_bytes *b
         return "out of memory";
     ERR_clear_error();
     while ((certificate = next_certificate(bio, &broken)) != NULL) {
-        broken = X509_STORE_add_cert(store, certificate) != 1;
+        broken = !take(context, certificate, count);
         X509_free(certificate);
         if (broken)
             break;
@@ -64,6 +67,19 @@ static const char *add_authorities(X509_STORE *store, const struct file_bytes *b
     if (broken)
         return latest_reason();
     return count > 0 ? NULL : "there is no PEM certificate in it";
+}
+
+static bool take_authority(void *store, X509 *certificate, int index)
+{
+    (void)index;
+    return X509_STORE_add_cert(store, certificate) == 1;
+}
+
+/* Our own comes first, and then those that vouch for it. */
+static bool take_link(void *context, X509 *certificate, int index)
+{
+    return index == 0 ? SSL_CTX_use_certificate(context, certificate) == 1
+                      : SSL_CTX_add1_chain_cert(context, certificate) == 1;
 }
 
 /* Whose word is taken for who a server is. Returns 0 or -1. */
@@ -85,38 +101,13 @@ static int trust(SSL_CTX *context, const struct tls_material *material, char *er
     /* Whatever is in the file is trusted: an intermediate, or the server's own certificate, too. */
     X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
     if (!material->authorities_are_folder)
-        why = add_authorities(store, &material->authorities);
+        why = take_certificates(&material->authorities, take_authority, store);
     else if (X509_STORE_load_path(store, path) != 1)
         why = latest_reason();
     if (why == NULL)
         return 0;
     snprintf(error, size, "cannot use the certificate authorities in %.200s: %s", path, why);
     return -1;
-}
-
-/* Returns NULL or what is wrong. */
-static const char *use_chain(SSL_CTX *context, const struct file_bytes *bytes)
-{
-    BIO *bio = open_bytes(bytes);
-    bool broken = false;
-    int count = 0;
-    X509 *certificate;
-
-    if (bio == NULL)
-        return "out of memory";
-    ERR_clear_error();
-    while ((certificate = next_certificate(bio, &broken)) != NULL) {
-        broken = count == 0 ? SSL_CTX_use_certificate(context, certificate) != 1
-                            : SSL_CTX_add1_chain_cert(context, certificate) != 1;
-        X509_free(certificate);
-        if (broken)
-            break;
-        count++;
-    }
-    BIO_free(bio);
-    if (broken)
-        return latest_reason();
-    return count > 0 ? NULL : "there is no PEM certificate in it";
 }
 
 /* Returns NULL or what is wrong. */
@@ -150,7 +141,7 @@ static int identify(SSL_CTX *context, const struct tls_material *material, char 
 
     if (material->certificate.bytes == NULL)
         return 0;
-    why = use_chain(context, &material->certificate);
+    why = take_certificates(&material->certificate, take_link, context);
     if (why != NULL) {
         snprintf(error, size, "cannot use the certificate in %.200s: %s", files->certificate, why);
         return -1;
