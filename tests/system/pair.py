@@ -26,6 +26,25 @@ STUBBORN_TREE = (*TREE, "--ignore-term")
 SECOND_NS = 10**9
 
 
+@dataclasses.dataclass(frozen=True)
+class Manner:
+    """How a pair leads."""
+
+    options: tuple
+    ttl_s: int
+    beat: tuple
+
+
+# A term that outlasts a fail-over (some 3 s): a renewal each second, and the command is stopped 8.6 s
+# after the last good one.
+PATIENT = Manner(("--renew", "1s", "--grace", "1s"), ttl_s=10, beat=ALONE)
+# One that does not.
+HASTY = Manner(("--margin", "500ms"), ttl_s=3, beat=STUBBORN_TREE)
+# From the fault until a majority names another master: looked at, not asserted, by tests of the
+# deployment; here only a bound for a busy machine.
+FAIL_OVER_NS = 20 * SECOND_NS
+
+
 def record(redis):
     """The lease's record as a dictionary of strings."""
     fields = redis.command("HGETALL", RECORD)
@@ -171,3 +190,10 @@ def start_pair(
     if not deaf:
         wait_subscribed(redis)
     return Pair(arena, redis, leader, follower, won, leader.child, beat, ttl_s * SECOND_NS)
+
+
+def start_in_manner(arena, redis, manner, **more):
+    """As start_pair, for what `manner` says; the leader has renewed."""
+    pair = start_pair(arena, redis, *manner.options, ttl_s=manner.ttl_s, beat=manner.beat, **more)
+    pair.wait_renewed()
+    return pair

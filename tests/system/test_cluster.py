@@ -8,40 +8,24 @@ import pytest
 
 from tests.lib import beat_problems, boottime_ns, check_terms, read_beats, wait_until
 from pair import (
-    ALONE,
+    FAIL_OVER_NS,
+    HASTY,
     KEY,
-    SECOND_NS,
+    PATIENT,
     STUBBORN_TREE,
     record,
-    start_pair,
+    start_in_manner,
     wait_tree,
     wait_until_ns,
 )
 
-# As in test_sentinel.py: a fail-over takes some 3 s here, too.
-PATIENT = ("--renew", "1s", "--grace", "1s")
-PATIENT_TTL_S = 10
-HASTY = ("--margin", "500ms")
-HASTY_TTL_S = 3
-FAIL_OVER_NS = 20 * SECOND_NS
 
-
-def start(arena, cluster, *options, **more):
+def start(arena, cluster, manner, **more):
     """A pair whose leader is on the host of the lease's master, its follower on another."""
     owner = cluster.owner(KEY)
     home = cluster.host_of(owner)
     away = next(host for host in cluster.hosts if host is not home or home is None)
-    pair = start_pair(arena, owner, *options, hosts=(home, away), route=cluster.options, **more)
-    pair.wait_renewed()
-    return pair
-
-
-def start_patient(arena, cluster, **more):
-    return start(arena, cluster, *PATIENT, ttl_s=PATIENT_TTL_S, beat=ALONE, **more)
-
-
-def start_hasty(arena, cluster, **more):
-    return start(arena, cluster, *HASTY, ttl_s=HASTY_TTL_S, beat=STUBBORN_TREE, **more)
+    return start_in_manner(arena, owner, manner, hosts=(home, away), route=cluster.options, **more)
 
 
 def goes_on(pair, cluster, old):
@@ -54,7 +38,7 @@ def goes_on(pair, cluster, old):
 @pytest.mark.smoke
 def test_a_leader_outlasts_the_death_of_its_master(arena):
     cluster = arena.cluster()
-    pair = start_patient(arena, cluster)
+    pair = start(arena, cluster, PATIENT)
     pair.redis.kill()
     goes_on(pair, cluster, pair.redis)
 
@@ -63,7 +47,7 @@ def test_a_leader_outlasts_the_death_of_its_master(arena):
 def test_a_leader_outlasts_a_fail_over_by_hand(arena, how):
     """There, and back within a TTL."""
     cluster = arena.cluster()
-    pair = start_patient(arena, cluster)
+    pair = start(arena, cluster, PATIENT)
     old = pair.redis
     new = cluster.fail_over(KEY, how)
     goes_on(pair, cluster, old)
@@ -75,7 +59,7 @@ def test_a_leader_outlasts_a_fail_over_by_hand(arena, how):
 
 def test_a_leader_outlasts_a_master_that_freezes_and_thaws(arena):
     cluster = arena.cluster()
-    pair = start_patient(arena, cluster)
+    pair = start(arena, cluster, PATIENT)
     old = pair.redis
     old.freeze()
     cluster.wait_owner(KEY, old)
@@ -89,7 +73,7 @@ def test_a_leader_outlasts_the_promotion_of_a_replica_that_lags(arena, network):
     old = cluster.owner(KEY)
     lagging = cluster.replica_of(old)
     cluster.let_lag(lagging)
-    pair = start_patient(arena, cluster)
+    pair = start(arena, cluster, PATIENT)
     old.kill()
     assert cluster.wait_owner(KEY, old) is lagging
     assert lagging.command("EXISTS", KEY) == 0
@@ -100,7 +84,7 @@ def test_a_leader_outlasts_the_promotion_of_a_replica_that_lags(arena, network):
 def test_the_slot_of_a_leader_moves_at_no_cost(arena):
     """Key by key, the leader renewing (or trying to) at each step."""
     cluster = arena.cluster()
-    pair = start_patient(arena, cluster)
+    pair = start(arena, cluster, PATIENT)
     source = pair.redis
     target = next(node for node in cluster.nodes[:3] if node is not source)
     for step in cluster.move_slot(KEY, target):
@@ -117,7 +101,7 @@ def test_a_leader_does_without_a_minority_of_the_masters(arena):
     for node in cluster.nodes:
         # Or all would refuse what is not theirs as well.
         node.command("CONFIG", "SET", "cluster-require-full-coverage", "no")
-    pair = start_hasty(arena, cluster)
+    pair = start(arena, cluster, HASTY)
     for other in (0, 3):
         cluster.nodes[other].kill()
     pair.goes_on(after=pair.leader.mark(), renewals=4)
@@ -125,7 +109,7 @@ def test_a_leader_does_without_a_minority_of_the_masters(arena):
 
 def test_without_a_majority_of_the_masters_nobody_leads(arena):
     cluster = arena.cluster()
-    pair = start_hasty(arena, cluster)
+    pair = start(arena, cluster, HASTY)
     others = [cluster.nodes[number] for number in (0, 2, 3, 5)]
     for node in others:
         node.kill()
@@ -142,7 +126,7 @@ def test_without_a_majority_of_the_masters_nobody_leads(arena):
 
 def test_another_takes_over_while_the_master_is_frozen(arena):
     cluster = arena.cluster()
-    pair = start_hasty(arena, cluster)
+    pair = start(arena, cluster, HASTY)
     old = pair.redis
     old.freeze()
     frozen_ns = boottime_ns()
@@ -156,7 +140,7 @@ def test_another_takes_over_while_the_master_is_frozen(arena):
 
 def test_a_leader_cut_off_with_its_master_ends_before_another_begins(arena, network):
     cluster = arena.cluster()
-    pair = start_hasty(arena, cluster)
+    pair = start(arena, cluster, HASTY)
     host = cluster.host_of(pair.redis)
     host.drop()
     cut_ns = boottime_ns()
@@ -177,7 +161,7 @@ def take_over_behind_its_back(arena):
     cluster = arena.cluster()
     for node in cluster.nodes:
         node.command("CONFIG", "SET", "cluster-node-timeout", "30000")
-    pair = start_hasty(arena, cluster)
+    pair = start(arena, cluster, HASTY)
     replica = cluster.replica_of(pair.redis)
     cluster.host_of(pair.redis).drop()
     replica.command("CLUSTER", "FAILOVER", "TAKEOVER")

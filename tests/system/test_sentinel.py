@@ -7,35 +7,23 @@ tolerates; and whatever happens, no two commands ever run at one time.
 import pytest
 
 from tests.lib import beat_problems, boottime_ns, check_terms, read_beats, wait_until
-from pair import ALONE, RECORD, SECOND_NS, STUBBORN_TREE, start_pair, wait_tree, wait_until_ns
-
-# A term that outlasts a fail-over (some 3 s): a renewal each second, and the command is stopped 8.6 s
-# after the last good one.
-PATIENT = ("--renew", "1s", "--grace", "1s")
-PATIENT_TTL_S = 10
-# One that does not.
-HASTY = ("--margin", "500ms")
-HASTY_TTL_S = 3
-# From the fault until a majority of the sentinels names another master: looked at, not asserted, by
-# tests of the deployment; here only a bound for a busy machine.
-FAIL_OVER_NS = 20 * SECOND_NS
+from pair import (
+    FAIL_OVER_NS,
+    HASTY,
+    PATIENT,
+    RECORD,
+    STUBBORN_TREE,
+    start_in_manner,
+    wait_tree,
+    wait_until_ns,
+)
 
 
-def start(arena, replication, *options, **more):
+def start(arena, replication, manner, **more):
     """A pair whose leader is on the master's host, its follower on the second replica's."""
     master = replication.master
     hosts = (replication.host_of(master), replication.hosts[2])
-    pair = start_pair(arena, master, *options, hosts=hosts, route=replication.options, **more)
-    pair.wait_renewed()
-    return pair
-
-
-def start_patient(arena, replication, **more):
-    return start(arena, replication, *PATIENT, ttl_s=PATIENT_TTL_S, beat=ALONE, **more)
-
-
-def start_hasty(arena, replication, **more):
-    return start(arena, replication, *HASTY, ttl_s=HASTY_TTL_S, beat=STUBBORN_TREE, **more)
+    return start_in_manner(arena, master, manner, hosts=hosts, route=replication.options, **more)
 
 
 def goes_on(pair, replication, old):
@@ -48,7 +36,7 @@ def goes_on(pair, replication, old):
 @pytest.mark.smoke
 def test_a_leader_outlasts_the_death_of_the_master(arena):
     replication = arena.replication()
-    pair = start_patient(arena, replication)
+    pair = start(arena, replication, PATIENT)
     pair.redis.kill()
     goes_on(pair, replication, pair.redis)
 
@@ -56,14 +44,14 @@ def test_a_leader_outlasts_the_death_of_the_master(arena):
 def test_a_leader_outlasts_a_fail_over_by_hand(arena):
     """During which the old master takes all that it is sent."""
     replication = arena.replication()
-    pair = start_patient(arena, replication)
+    pair = start(arena, replication, PATIENT)
     replication.fail_over()
     goes_on(pair, replication, pair.redis)
 
 
 def test_a_leader_outlasts_a_master_that_freezes_and_thaws(arena):
     replication = arena.replication()
-    pair = start_patient(arena, replication)
+    pair = start(arena, replication, PATIENT)
     old = pair.redis
     old.freeze()
     replication.wait_master(old)
@@ -76,7 +64,7 @@ def test_a_leader_outlasts_the_promotion_of_a_replica_that_lags(arena, network):
     replication = arena.replication()
     lagging = replication.replicas[0]
     replication.let_lag(lagging)
-    pair = start_patient(arena, replication)
+    pair = start(arena, replication, PATIENT)
     old = pair.redis
     old.kill()
     assert replication.wait_master(old) is lagging
@@ -87,14 +75,14 @@ def test_a_leader_outlasts_the_promotion_of_a_replica_that_lags(arena, network):
 
 def test_a_leader_needs_no_more_than_a_majority_of_the_sentinels(arena):
     replication = arena.replication()
-    pair = start_hasty(arena, replication)
+    pair = start(arena, replication, HASTY)
     replication.kill_sentinels(1)
     pair.goes_on(after=pair.leader.mark(), renewals=4)
 
 
 def test_without_a_majority_of_the_sentinels_nobody_leads(arena):
     replication = arena.replication()
-    pair = start_hasty(arena, replication)
+    pair = start(arena, replication, HASTY)
     replication.kill_sentinels(2)
     pair.leader.wait_event("no_majority")
     over = pair.leader.wait_event("deadline")
@@ -112,7 +100,7 @@ def test_without_a_majority_of_the_sentinels_nobody_leads(arena):
 def test_another_takes_over_while_the_master_is_frozen(arena):
     """And the old one, once it thaws, is no use to the old leader, although it takes writes."""
     replication = arena.replication()
-    pair = start_hasty(arena, replication)
+    pair = start(arena, replication, HASTY)
     old = pair.redis
     old.freeze()
     frozen_ns = boottime_ns()
@@ -134,7 +122,7 @@ def cut_off_the_leader(pair, replication):
 
 def test_a_leader_cut_off_with_its_master_ends_before_another_begins(arena, network):
     replication = arena.replication()
-    pair = start_hasty(arena, replication)
+    pair = start(arena, replication, HASTY)
     host = cut_off_the_leader(pair, replication)
     cut_ns = boottime_ns()
     over = pair.leader.wait_event("deadline")
@@ -154,7 +142,7 @@ def test_a_leader_that_asks_nobody_overlaps(arena, network, monkeypatch):
     monkeypatch.setenv("LEADERWRAP_TOOLS", str(arena.built("credulous").parent))
     monkeypatch.setenv("LEADERWRAP", str(arena.built("credulous")))
     replication = arena.replication()
-    pair = start_hasty(arena, replication)
+    pair = start(arena, replication, HASTY)
     cut_off_the_leader(pair, replication)
     taken = pair.follower.wait_event("elected")
     pair.wait_renewed(after=pair.leader.mark())
