@@ -173,8 +173,9 @@ static inline void is_pushed(struct candidate *candidate, enum lease_state state
     step(candidate, (struct election_event){.kind = EVENT_PUSH, .push = &push});
 }
 
-static inline struct candidate fresh_timed(struct election_config config,
-                                           struct timing_request request)
+/* One whose link has just come up. */
+static inline struct candidate opened_timed(struct election_config config,
+                                            struct timing_request request)
 {
     struct candidate candidate = {.now_ms = 1000000};
     char error[256];
@@ -186,6 +187,14 @@ static inline struct candidate fresh_timed(struct election_config config,
     happens(&candidate, EVENT_TICK);
     expect(&candidate, ACTION_OPEN);
     happens(&candidate, EVENT_OPENED);
+    return candidate;
+}
+
+static inline struct candidate fresh_timed(struct election_config config,
+                                           struct timing_request request)
+{
+    struct candidate candidate = opened_timed(config, request);
+
     expect_request(&candidate, LEASE_ACQUIRE);
     assert_int_equal(candidate.election.state, ELECTION_ACQUIRING);
     return candidate;

@@ -12,6 +12,7 @@
 #include "captured.h"
 #include "leaderwrap/base/clock.h"
 #include "leaderwrap/base/log.h"
+#include "notes.h"
 #include "wrapper/report.h"
 
 #define BEGAN_NS  (INT64_C(1000000) * NS_PER_MS)
@@ -56,11 +57,8 @@ static void tell(struct fixture *f, const struct election_note *note)
 
 static struct election_note refusal_of(enum lease_state state, const char *name, uint64_t token)
 {
-    struct election_note note;
+    struct election_note note = note_of(NOTE_WAITING, ELECTION_FOLLOWING);
 
-    memset(&note, 0, sizeof note);
-    note.kind = NOTE_WAITING;
-    note.state = ELECTION_FOLLOWING;
     note.refusal.answered = true;
     note.refusal.takeover_at_ns = INT64_MAX;
     note.refusal.record.state = state;
@@ -68,16 +66,6 @@ static struct election_note refusal_of(enum lease_state state, const char *name,
     note.refusal.record.ttl_ms = 15000;
     snprintf(note.refusal.record.name, sizeof note.refusal.record.name, "%s", name);
     snprintf(note.refusal.record.id, sizeof note.refusal.record.id, "%s#2", name);
-    return note;
-}
-
-static struct election_note note_of(enum election_note_kind kind, enum election_state state)
-{
-    struct election_note note;
-
-    memset(&note, 0, sizeof note);
-    note.kind = kind;
-    note.state = state;
     return note;
 }
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "leaderwrap/base/clock.h"
+#include "notes.h"
 #include "wrapper/status.h"
 
 #define BEGAN_NS  (INT64_C(1000000) * NS_PER_MS)
@@ -21,16 +22,6 @@ static struct status fresh(void)
 
     status_init(&status, &timing, BEGAN_NS);
     return status;
-}
-
-static struct election_note note_of(enum election_note_kind kind, enum election_state state)
-{
-    struct election_note note;
-
-    memset(&note, 0, sizeof note);
-    note.kind = kind;
-    note.state = state;
-    return note;
 }
 
 static void is_refused(struct status *status, const char *id, uint64_t token, int64_t now_ns)

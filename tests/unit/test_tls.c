@@ -134,7 +134,7 @@ static int talk(struct fixture *f)
             f->server_heard[heard] = '\0';
         length = tls_server_take(&f->server, bytes, sizeof bytes);
         if (length > 0 && result == 0)
-            result = feed_in_steps(f, bytes, (size_t)length);
+            result = feed_in_steps(f, bytes, length);
     } while (length > 0);
     return result;
 }
@@ -336,7 +336,7 @@ static void an_end_without_a_word_is_told_with_what_may_be_behind_it(void **stat
     assert_int_equal(read_all(f), 0);
     tls_server_hear(&f->server, f->tls, f->server_heard, 1);
     int length = tls_server_take(&f->server, bytes, sizeof bytes);
-    assert_int_equal(feed_in_steps(f, bytes, (size_t)length), 0);
+    assert_int_equal(feed_in_steps(f, bytes, length), 0);
     assert_true(tls_is_open(f->tls));
     tls_ended(f->tls, "gone", &f->problem);
     assert_int_equal(f->problem.failure, LEASE_FAILURE_TRANSIENT);
@@ -386,19 +386,24 @@ static void garbage_and_alerts_end_it(void **state)
                       "TLS does not work: ");
 }
 
-/* Part of a record is nothing; and the end is told as one, whether it was announced or not. */
-static void a_record_that_was_cut_says_nothing(void **state)
+/* Connects, and has a record of the server's that was not fed yet. Returns its length. */
+static size_t connect_and_take_a_record(struct fixture *f, char *bytes, size_t size)
 {
-    struct fixture *f = *state;
-    char bytes[8192];
-
     serve(f, 0);
     connect_to(f, "redis.example");
     says_and_hears(f);
     f->heard_length = 0;
     assert_int_equal(SSL_write(f->server.ssl, "MORE", 4), 4);
-    int length = tls_server_take(&f->server, bytes, sizeof bytes);
-    assert_int_equal(feed_in_steps(f, bytes, (size_t)length - 1), 0);
+    return (size_t)tls_server_take(&f->server, bytes, size);
+}
+
+/* Part of a record is nothing; and the end is told as one, whether it was announced or not. */
+static void a_record_that_was_cut_says_nothing(void **state)
+{
+    struct fixture *f = *state;
+    char bytes[8192];
+    size_t length = connect_and_take_a_record(f, bytes, sizeof bytes);
+    assert_int_equal(feed_in_steps(f, bytes, length - 1), 0);
     assert_int_equal(f->heard_length, 0);
     tls_ended(f->tls, "gone", &f->problem);
     assert_string_equal(f->problem.why, "gone");
@@ -408,15 +413,9 @@ static void a_record_that_was_changed_is_refused(void **state)
 {
     struct fixture *f = *state;
     char bytes[8192];
-
-    serve(f, 0);
-    connect_to(f, "redis.example");
-    says_and_hears(f);
-    f->heard_length = 0;
-    assert_int_equal(SSL_write(f->server.ssl, "MORE", 4), 4);
-    int length = tls_server_take(&f->server, bytes, sizeof bytes);
+    size_t length = connect_and_take_a_record(f, bytes, sizeof bytes);
     bytes[length - 1] ^= 1;
-    assert_int_equal(feed_in_steps(f, bytes, (size_t)length), -1);
+    assert_int_equal(feed_in_steps(f, bytes, length), -1);
     assert_int_equal(f->heard_length, 0);
 }
 
