@@ -114,7 +114,13 @@ class Lab:
             for name, value in os.environ.items()
             if not name.startswith(("LEADERWRAP_", "COMPOSE_"))
         }
-        return {**kept, "LAB_PREFIX": self.prefix, "LEADERWRAP_LOG_FORMAT": "json", **self.settings}
+        return {
+            **kept,
+            "LAB_PREFIX": self.prefix,
+            "LEADERWRAP_LOG_FORMAT": "json",
+            "LAB_PORT": "0",
+            **self.settings,
+        }
 
     def compose(self, *arguments, check=True):
         status, output = run([*self._compose, *arguments], self.environment())

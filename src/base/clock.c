@@ -16,6 +16,14 @@ int64_t clock_boottime_ns(void)
     return (int64_t)now.tv_sec * NS_PER_SEC + now.tv_nsec;
 }
 
+int64_t clock_realtime_ms(void)
+{
+    struct timespec now;
+    if (clock_gettime(CLOCK_REALTIME, &now) != 0)
+        return 0;
+    return (int64_t)now.tv_sec * MS_PER_SEC + now.tv_nsec / NS_PER_MS;
+}
+
 int clock_arm_timer(int fd, int64_t at_ns)
 {
     struct itimerspec timer = {0};

@@ -4,31 +4,33 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "log_format.h"
+
 #define LINE_SIZE    PIPE_BUF
 #define MESSAGE_SIZE 1024
+#define FIELD_SIZE   256
 
 static struct {
     int fd; /* where lines go: standard error, or a way of our own to the same pipe or terminal */
     enum log_level level;
     enum log_format format;
+    bool journal; /* it goes to journald */
     char name[128];
     char key[256];
     uint64_t token;
     uint64_t dropped;
 } state = {
     .fd = STDERR_FILENO, .level = LOG_LEVEL_INFO, .format = LOG_FORMAT_TEXT, .name = "leaderwrap"};
-
-static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
 void log_set_token(uint64_t token)
 {
@@ -77,9 +79,24 @@ void log_sanitize(char *target, size_t size, const char *text)
     target[used] = '\0';
 }
 
+/* Whether standard error is what JOURNAL_STREAM names, "device:inode": a command may have got
+ * another one, and the variable with it. */
+static bool is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    char own[64];
+    struct stat status;
+
+    if (stream == NULL || fstat(STDERR_FILENO, &status) != 0)
+        return false;
+    snprintf(own, sizeof own, "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+    return strcmp(own, stream) == 0;
+}
+
 void log_configure(const struct log_config *config)
 {
     state.level = config->level;
+    state.journal = is_journal();
     state.format = config->format;
     log_sanitize(state.name, sizeof state.name, config->name != NULL ? config->name : "leaderwrap");
     log_sanitize(state.key, sizeof state.key, config->key != NULL ? config->key : "");
@@ -98,47 +115,42 @@ static void format_time(char *buffer, size_t size)
     snprintf(buffer, size, "%s.%03ldZ", seconds, now.tv_nsec / 1000000);
 }
 
-static size_t format_text(char *line, size_t size, const char *when, enum log_level level,
-                          const char *message)
+/* Texts from anywhere, made fit to be shown; cut to FIELD_SIZE. */
+static void sanitize_fields(const struct log_field *fields, struct log_field *clean,
+                            char texts[LOG_FIELDS_MAX][FIELD_SIZE])
 {
-    const char *mark = level == LOG_LEVEL_ERROR     ? "error: "
-                       : level == LOG_LEVEL_WARNING ? "warning: "
-                                                    : "";
-    int length = snprintf(line, size - 1, "%s %s: %s%s", when, state.name, mark, message);
-    if (length < 0)
-        return 0;
-    size_t used = (size_t)length < size - 2 ? (size_t)length : size - 2;
-    line[used++] = '\n';
-    return used;
-}
+    size_t count = 0;
 
-static size_t format_json(char *line, size_t size, const char *when, enum log_level level,
-                          const char *event, const char *message)
-{
-    json_t *object = json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s}", "time", when, "level",
-                               level_names[level], "event", event, "pid", (int)getpid(), "key",
-                               state.key, "name", state.name, "message", message);
-    if (object == NULL)
-        return 0;
-    if (state.token != 0)
-        json_object_set_new(object, "token", json_integer((json_int_t)state.token));
-    size_t used = json_dumpb(object, line, size - 1, JSON_COMPACT);
-    json_decref(object);
-    /* json_dumpb tells the size it would have needed. */
-    if (used == 0 || used > size - 1)
-        return 0;
-    line[used++] = '\n';
-    return used;
+    for (; fields != NULL && fields->name != NULL && count < LOG_FIELDS_MAX; fields++, count++) {
+        clean[count] = *fields;
+        if (fields->text == NULL)
+            continue;
+        log_sanitize(texts[count], FIELD_SIZE, fields->text);
+        clean[count].text = texts[count];
+    }
+    clean[count].name = NULL;
 }
 
 static size_t format_line(char *line, size_t size, enum log_level level, const char *event,
-                          const char *message)
+                          const struct log_field *fields, const char *message)
 {
-    char when[48];
+    char when[48], texts[LOG_FIELDS_MAX][FIELD_SIZE];
+    struct log_field clean[LOG_FIELDS_MAX + 1];
+    const struct log_entry entry = {
+        .when = when,
+        .level = level,
+        .marked = state.journal,
+        .event = event,
+        .key = state.key,
+        .name = state.name,
+        .token = state.token,
+        .message = message,
+        .fields = clean,
+    };
+
     format_time(when, sizeof when);
-    if (state.format == LOG_FORMAT_JSON)
-        return format_json(line, size, when, level, event, message);
-    return format_text(line, size, when, level, message);
+    sanitize_fields(fields, clean, texts);
+    return log_format(state.format, &entry, line, size);
 }
 
 void log_unblock(void)
@@ -166,31 +178,48 @@ static bool write_line(const char *line, size_t length)
     return written >= 0 || errno != EAGAIN;
 }
 
-void log_line(enum log_level level, const char *event, const char *format, ...)
+static void write_event(enum log_level level, const char *event, const struct log_field *fields,
+                        const char *format, va_list arguments)
 {
     char raw[MESSAGE_SIZE];
     char message[MESSAGE_SIZE];
     char line[LINE_SIZE];
     int saved_errno = errno;
-    va_list arguments;
 
     if (!log_enabled(level))
         return;
-    va_start(arguments, format);
     vsnprintf(raw, sizeof raw, format, arguments);
-    va_end(arguments);
     log_sanitize(message, sizeof message, raw);
-
     if (state.dropped > 0) {
         char note[64];
         snprintf(note, sizeof note, "%" PRIu64 " log lines were lost: nobody read them",
                  state.dropped);
-        size_t length = format_line(line, sizeof line, LOG_LEVEL_WARNING, "log_lost", note);
+        size_t length = format_line(line, sizeof line, LOG_LEVEL_WARNING, "log_lost",
+                                    LOG_FIELDS(LOG_NUMBER("count", (int64_t)state.dropped)), note);
         if (write_line(line, length))
             state.dropped = 0;
     }
-    size_t length = format_line(line, sizeof line, level, event, message);
+    size_t length = format_line(line, sizeof line, level, event, fields, message);
     if (length > 0 && !write_line(line, length))
         state.dropped++;
     errno = saved_errno;
+}
+
+void log_line(enum log_level level, const char *event, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    write_event(level, event, NULL, format, arguments);
+    va_end(arguments);
+}
+
+void log_event(enum log_level level, const char *event, const struct log_field *fields,
+               const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    write_event(level, event, fields, format, arguments);
+    va_end(arguments);
 }

@@ -23,12 +23,13 @@ struct election_note *action_tell(struct election_actions *actions, enum electio
     return &action->note;
 }
 
-void action_tell_failure(struct election_actions *actions, enum election_note_kind kind,
-                         const struct lease_reply *reply)
+void action_tell_failure(const struct election *election, struct election_actions *actions,
+                         enum election_note_kind kind, const struct lease_reply *reply)
 {
     struct election_failure *failure = &action_tell(actions, kind)->failure;
 
     failure->answered = reply != NULL;
+    failure->unconfirmed = reply == NULL && election->placement.holds;
     if (reply != NULL && reply->verdict == LEASE_FAILED)
         snprintf(failure->text, sizeof failure->text, "%s", reply->text);
 }
@@ -54,12 +55,14 @@ struct election_send *request_send(struct election *election, struct election_ac
 {
     struct election_send *send = &action_add(actions, ACTION_SEND)->send;
     struct lease_request *request = &send->request;
+    const struct session_need need = link_need(election);
     const struct term *term = &election->term;
 
     make_nonce(election, request->nonce);
     request->epoch = election->placement.epoch;
     request->number = session_send(&election->session, &election->config.timing, kind,
                                    request->nonce, election->now_ns);
+    request->patience_ms = session_patience_ms(&election->session, &election->config.timing, &need);
     switch (kind) {
     case REQUEST_NONE:
         break;

@@ -35,7 +35,7 @@ static void after_release(struct election *election, struct election_actions *ac
     }
     int64_t penalty_ms = term_penalty_ms(election, actions);
     if (penalty_ms > 0)
-        follow_stand_back(election, penalty_ms);
+        follow_stand_back(election, actions, penalty_ms);
     stand_by(election, election->now_ns);
 }
 
@@ -95,6 +95,9 @@ static void granted(struct election *election, struct election_actions *actions,
     if (election->stop_asked) {
         election->end = END_STOPPED;
         give_back(election, actions, false);
+    } else if (reply->wish.kind != LEASE_WISH_NONE) {
+        election->end = term_end_of_wish(&reply->wish);
+        give_back(election, actions, false);
     } else if (election->now_ns >= election->term.deadlines.stop_at_ns) {
         claim(election, actions, reply->record.token);
     } else {
@@ -146,7 +149,6 @@ static void answered(struct election *election, struct election_actions *actions
 /* What was asked may have been executed, and nobody will say. */
 static void give_up_request(struct election *election, struct election_actions *actions)
 {
-    placement_end(&election->placement);
     switch (session_give_up(&election->session)) {
     case REQUEST_NONE:
         break;
@@ -162,6 +164,7 @@ static void give_up_request(struct election *election, struct election_actions *
         release_unanswered(election, actions);
         break;
     }
+    placement_end(&election->placement);
 }
 
 static void handle_opened(struct election *election, struct election_actions *actions)

@@ -33,9 +33,23 @@ void follow_use_token(struct election *election)
     election->follow.used_token = election->term.token;
 }
 
-void follow_stand_back(struct election *election, int64_t penalty_ms)
+static void watch(struct election *election, struct election_actions *actions)
+{
+    if (election->follow.watching)
+        return;
+    election->follow.watching = true;
+    action_add(actions, ACTION_WATCH);
+}
+
+/* Who was asked to go goes for whoever comes, and listens for that; who failed is of no use for a
+ * while, whoever leads. */
+void follow_stand_back(struct election *election, struct election_actions *actions,
+                       int64_t penalty_ms)
 {
     election->follow.stand_back_until_ns = election->now_ns + ms_to_ns(penalty_ms);
+    election->follow.stands_back_for_anybody = election->end == END_ASKED;
+    if (election->follow.stands_back_for_anybody)
+        watch(election, actions);
 }
 
 void follow_end(struct election *election, struct election_actions *actions)
@@ -78,35 +92,48 @@ static int64_t server_ripe_at_ns(const struct election *election, const struct l
                : INT64_MAX;
 }
 
-/* Tells of a refusal with `record`; NULL: it was told before, and is still the last word. */
+/* When a wish ends by itself; INT64_MAX: it is taken back, at a time that nobody can know. */
+static int64_t wish_over_at_ns(const struct election *election, const struct lease_wish *wish)
+{
+    return wish->left_ms > 0 ? election->now_ns + ms_to_ns(wish->left_ms) : INT64_MAX;
+}
+
+static int64_t takeover_at_ns(const struct election *election, const struct lease_reply *reply)
+{
+    if (reply->wish.kind != LEASE_WISH_NONE)
+        return wish_over_at_ns(election, &reply->wish);
+    return min_ns(ripe_at_ns(election), server_ripe_at_ns(election, &reply->record));
+}
+
+/* Tells of a refusal by `reply`; NULL: it was told before, and is still the last word. */
 static struct election_note *tell_refusal(const struct election *election,
                                           struct election_actions *actions,
                                           enum election_note_kind kind,
-                                          const struct lease_record *record)
+                                          const struct lease_reply *reply)
 {
     struct election_note *note = action_tell(actions, kind);
 
-    if (record != NULL) {
+    if (reply != NULL) {
         note->refusal.answered = true;
-        note->refusal.record = *record;
-        note->refusal.takeover_at_ns =
-            min_ns(ripe_at_ns(election), server_ripe_at_ns(election, record));
+        note->refusal.record = reply->record;
+        note->refusal.wish = reply->wish;
+        note->refusal.takeover_at_ns = takeover_at_ns(election, reply);
     }
     return note;
 }
 
 static enum follow_next give_up(struct election *election, struct election_actions *actions,
-                                const struct lease_record *record)
+                                const struct lease_reply *reply)
 {
     switch (election->follow.obstacle) {
     case OBSTACLE_SILENCE:
     case OBSTACLE_DOUBT:
         break;
     case OBSTACLE_HOLDER:
-        tell_refusal(election, actions, NOTE_BUSY, record)->end = END_BUSY;
+        tell_refusal(election, actions, NOTE_BUSY, reply)->end = END_BUSY;
         return FOLLOW_BUSY;
     case OBSTACLE_FOREIGN:
-        tell_refusal(election, actions, NOTE_BUSY, record)->end = END_FOREIGN;
+        tell_refusal(election, actions, NOTE_BUSY, reply)->end = END_FOREIGN;
         return FOLLOW_FOREIGN;
     }
     return FOLLOW_UNREACHABLE;
@@ -121,17 +148,21 @@ static int64_t next_retry_ns(struct election *election)
            (int64_t)jitter_below(&election->jitter, (uint64_t)(2 * spread_ns) + 1);
 }
 
-/* When to ask again after a refusal that came with `record`. */
-static int64_t next_ask_ns(struct election *election, const struct lease_record *record)
+/* When to ask again after a refusal. */
+static int64_t next_ask_ns(struct election *election, const struct lease_reply *reply)
 {
     int64_t ask_ns = next_retry_ns(election);
     int64_t ripe_ns = ripe_at_ns(election);
+
+    /* Before that is over nothing else matters. */
+    if (reply->wish.kind != LEASE_WISH_NONE)
+        return min_ns(ask_ns, wish_over_at_ns(election, &reply->wish));
 
     /* A ripe observation that was refused all the same will not be granted by asking in a loop; one
      * that ripened while the request was on its way has not been tried yet. */
     if (ripe_ns > election->now_ns || !election->follow.asked_with_observation)
         ask_ns = min_ns(ask_ns, ripe_ns);
-    return min_ns(ask_ns, server_ripe_at_ns(election, record));
+    return min_ns(ask_ns, server_ripe_at_ns(election, &reply->record));
 }
 
 /* A record with our id and a token that we never used: a grant whose answer was lost. One that
@@ -147,15 +178,17 @@ static bool is_unclaimed_grant(const struct election *election, const struct lea
 /* A holder that does not renew any more may be dead, and is not worth to give up for: its time is
  * out in a moment. */
 static enum election_obstacle obstacle_of(const struct election *election,
-                                          const struct lease_record *record)
+                                          const struct lease_reply *reply)
 {
+    const struct lease_record *record = &reply->record;
+    bool wished = reply->wish.kind != LEASE_WISH_NONE;
     bool watched =
         record->state == LEASE_VACANT && election->now_ns < election->observation.hold_until_ns;
     bool alive = record->state == LEASE_CLOSED || record->hold_left_ms > 0 || watched ||
                  (record->state == LEASE_HELD && record->age_ms < record->ttl_ms);
     if (record->foreign[0] != '\0')
         return OBSTACLE_FOREIGN;
-    return alive ? OBSTACLE_HOLDER : OBSTACLE_DOUBT;
+    return alive || wished ? OBSTACLE_HOLDER : OBSTACLE_DOUBT;
 }
 
 /* A push is only a hint, and anybody can send one: it may bring a question forward, and after two
@@ -181,9 +214,10 @@ static void note_hint(struct election *election, bool changed)
 }
 
 static enum follow_next refused(struct election *election, struct election_actions *actions,
-                                const struct lease_record *record)
+                                const struct lease_reply *reply)
 {
     struct follow *follow = &election->follow;
+    const struct lease_record *record = &reply->record;
     bool changed = record->version[0] != '\0' &&
                    observation_see(&election->observation, record, election->now_ns);
     bool ask_again = follow->free_hint;
@@ -194,19 +228,16 @@ static enum follow_next refused(struct election *election, struct election_actio
     /* What was observed was another version. */
     if (changed)
         follow->asked_with_observation = false;
-    follow->ask_at_ns = next_ask_ns(election, record);
-    follow->obstacle = obstacle_of(election, record);
+    follow->ask_at_ns = next_ask_ns(election, reply);
+    follow->obstacle = obstacle_of(election, reply);
     if (ask_again && election->now_ns >= follow->hints_from_ns) {
         ask_sooner(follow, election->now_ns);
         follow->obstacle = OBSTACLE_DOUBT;
     }
     if (election->now_ns >= follow_until_ns(election))
-        return give_up(election, actions, record);
-    tell_refusal(election, actions, NOTE_WAITING, record);
-    if (!follow->watching) {
-        follow->watching = true;
-        action_add(actions, ACTION_WATCH);
-    }
+        return give_up(election, actions, reply);
+    tell_refusal(election, actions, NOTE_WAITING, reply);
+    watch(election, actions);
     return FOLLOW_ON;
 }
 
@@ -228,7 +259,7 @@ void follow_silence(struct election *election)
 static void ask_in_vain(struct election *election, struct election_actions *actions,
                         const struct lease_reply *reply)
 {
-    action_tell_failure(actions, NOTE_ASK_FAILED, reply);
+    action_tell_failure(election, actions, NOTE_ASK_FAILED, reply);
     doubt(election);
     follow_silence(election);
     election->follow.ask_at_ns = election->now_ns;
@@ -295,7 +326,7 @@ enum follow_next follow_reply(struct election *election, struct election_actions
     switch (reply->verdict) {
     case LEASE_REFUSED:
     case LEASE_LOST:
-        return refused(election, actions, &reply->record);
+        return refused(election, actions, reply);
     case LEASE_FAILED:
         return failed(election, actions, reply, reply->failure);
     case LEASE_GRANTED:
@@ -350,6 +381,9 @@ void follow_push(struct election *election, const struct lease_event *push)
     bool is_news = observation->seen.since_ns < 0 || push->state != observation->state ||
                    push->token > follow->floor_token;
 
+    if (follow->stands_back_for_anybody && push->state == LEASE_HELD &&
+        push->token > follow->used_token)
+        follow->stand_back_until_ns = election->now_ns;
     observation_hear(&election->observation, push, election->now_ns);
     /* A record that forgot our token is told of it before anybody can be granted a lower one. */
     if (push->state == LEASE_FREE || knows_better) {

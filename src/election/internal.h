@@ -28,10 +28,10 @@
 struct election_action *action_add(struct election_actions *actions,
                                    enum election_action_kind kind);
 struct election_note *action_tell(struct election_actions *actions, enum election_note_kind kind);
-/* The same of a request that came to nothing: `reply` is an answer of no use, NULL: there is none.
- */
-void action_tell_failure(struct election_actions *actions, enum election_note_kind kind,
-                         const struct lease_reply *reply);
+/* The same of a request that came to nothing: `reply` is an answer of no use, NULL: there is none
+ * that counts. */
+void action_tell_failure(const struct election *election, struct election_actions *actions,
+                         enum election_note_kind kind, const struct lease_reply *reply);
 /* Whether a request may leave now; and one of `kind`, which then is under way: all but what only
  * its sender knows is filled in. */
 bool request_can_leave(const struct election *election);
@@ -95,8 +95,10 @@ enum follow_next follow_advance(struct election *election, struct election_actio
 int64_t follow_until_ns(const struct election *election);
 /* The present term's token: no grant with it is accepted any more. */
 void follow_use_token(struct election *election);
-/* Others go first: no question for `penalty_ms` from now. */
-void follow_stand_back(struct election *election, int64_t penalty_ms);
+/* Others go first: no question for `penalty_ms` from now; after END_ASKED none until another leads,
+ * at most. */
+void follow_stand_back(struct election *election, struct election_actions *actions,
+                       int64_t penalty_ms);
 /* Nothing of this is needed while we lead. */
 void follow_end(struct election *election, struct election_actions *actions);
 
@@ -138,6 +140,8 @@ enum term_next term_check_stuck(struct election *election);
 void term_kill_tree(struct election *election, struct election_actions *actions);
 enum term_next term_advance(struct election *election, struct election_actions *actions);
 int64_t term_wake_at_ns(const struct election *election);
+/* What an operator's wish makes of a term. */
+enum election_end term_end_of_wish(const struct lease_wish *wish);
 /* Whether the process ends after the term, for which reason, and, if it does not, for how long it
  * lets the others go first, in milliseconds. */
 bool term_is_the_last(const struct election *election);

@@ -160,7 +160,7 @@ static enum release_next not_held(struct election *election, struct election_act
 static enum release_next failed(struct election *election, struct election_actions *actions,
                                 const struct lease_reply *reply)
 {
-    action_tell_failure(actions, NOTE_RELEASE_FAILED, reply);
+    action_tell_failure(election, actions, NOTE_RELEASE_FAILED, reply);
     session_retry_at(&election->session,
                      election->now_ns + ms_to_ns(election->config.timing.renew_retry_ms));
     return RELEASE_ON;
@@ -169,7 +169,7 @@ static enum release_next failed(struct election *election, struct election_actio
 void release_unanswered(struct election *election, struct election_actions *actions)
 {
     election->release.in_doubt = true;
-    action_tell_failure(actions, NOTE_RELEASE_FAILED, NULL);
+    action_tell_failure(election, actions, NOTE_RELEASE_FAILED, NULL);
 }
 
 enum release_next release_reply(struct election *election, struct election_actions *actions,

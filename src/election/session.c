@@ -233,6 +233,12 @@ enum session_event session_check(struct session *session, const struct timing *t
     return SESSION_NOTHING;
 }
 
+int64_t session_patience_ms(const struct session *session, const struct timing *timing,
+                            const struct session_need *need)
+{
+    return (pending_ends_ns(session, timing, need) - session->pending.sent_ns) / NS_PER_MS;
+}
+
 int64_t session_wake_at_ns(const struct session *session, const struct timing *timing,
                            const struct session_need *need, int64_t due_ns)
 {

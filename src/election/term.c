@@ -164,11 +164,11 @@ static bool wants_restart(const struct election *election)
     return restart_is_wanted(election->config.restart, election->term.failed);
 }
 
-/* Ends the term for the reason `end`; of END_LOST `record` says whose it is now. That a command
- * ended by itself, and for good, stays the reason, whatever happens while its leftovers are swept:
- * its status is the wrapper's. */
+/* Ends the term for the reason `end`; of END_LOST and of an operator's wish `reply` says more. That
+ * a command ended by itself, and for good, stays the reason, whatever happens while its leftovers
+ * are swept: its status is the wrapper's. */
 static enum term_next end_term(struct election *election, struct election_actions *actions,
-                               enum election_end end, const struct lease_record *record)
+                               enum election_end end, const struct lease_reply *reply)
 {
     struct term *term = &election->term;
     bool ended_by_itself = election->end == END_COMMAND && !wants_restart(election);
@@ -177,8 +177,10 @@ static enum term_next end_term(struct election *election, struct election_action
         election->end = end;
         struct election_note *note = action_tell(actions, NOTE_TERM_ENDING);
         note->end = end;
-        if (record != NULL)
-            note->record = *record;
+        if (end == END_LOST)
+            note->record = reply->record;
+        else if (reply != NULL)
+            note->wish = reply->wish;
     }
     if (is_pausing(term) && end != END_KEEPER) {
         /* In the pause before a start there is no tree to end. */
@@ -251,9 +253,24 @@ static void renewed(struct election *election, struct election_actions *actions,
     tell_grant(election, actions, NOTE_RENEWED);
 }
 
+enum election_end term_end_of_wish(const struct lease_wish *wish)
+{
+    switch (wish->kind) {
+    case LEASE_WISH_NONE:
+        break;
+    case LEASE_WISH_PAUSED:
+        return END_PAUSED;
+    case LEASE_WISH_CORDONED:
+        return END_CORDONED;
+    case LEASE_WISH_STEP_DOWN:
+        return END_ASKED;
+    }
+    return END_NONE;
+}
+
 void term_unanswered(struct election *election, struct election_actions *actions)
 {
-    action_tell_failure(actions, NOTE_RENEWAL_FAILED, NULL);
+    action_tell_failure(election, actions, NOTE_RENEWAL_FAILED, NULL);
     election->term.renew_at_ns = election->now_ns;
 }
 
@@ -268,10 +285,12 @@ enum term_next term_reply(struct election *election, struct election_actions *ac
         note_version(election, &reply->record);
         if (leading)
             renewed(election, actions, sent_ns);
+        if (leading && reply->wish.kind != LEASE_WISH_NONE)
+            return end_term(election, actions, term_end_of_wish(&reply->wish), reply);
         break;
     case LEASE_LOST:
         if (leading || election->state == ELECTION_STOPPING)
-            return end_term(election, actions, END_LOST, &reply->record);
+            return end_term(election, actions, END_LOST, reply);
         break;
     case LEASE_FAILED:
     case LEASE_GRANTED:
@@ -280,7 +299,7 @@ enum term_next term_reply(struct election *election, struct election_actions *ac
     case LEASE_NOT_HELD:
         if (!leading)
             break;
-        action_tell_failure(actions, NOTE_RENEWAL_FAILED, reply);
+        action_tell_failure(election, actions, NOTE_RENEWAL_FAILED, reply);
         election->term.renew_at_ns = election->now_ns + ms_to_ns(again_ms);
         break;
     }
@@ -444,6 +463,9 @@ static bool ends_the_process(const struct election *election)
     case END_LOST:
         return election->config.exit_on_lost;
     case END_NOT_STARTED:
+    case END_PAUSED:
+    case END_CORDONED:
+    case END_ASKED:
         return election->config.once;
     case END_FAILED:
     case END_UNHEALTHY:
@@ -477,15 +499,16 @@ enum election_end term_final_end(const struct election *election)
     return stopped ? END_STOPPED : election->end;
 }
 
-/* A host that cannot make processes, or on which the command fails again and again, lets the others
- * go first. */
+/* A host that cannot make processes, or on which the command fails again and again, or whose term
+ * was asked to end, lets the others go first. */
 int64_t term_penalty_ms(const struct election *election, struct election_actions *actions)
 {
     switch (election->end) {
     case END_NOT_STARTED:
         return election->config.timing.retry_ms;
     case END_FAILED:
-    case END_UNHEALTHY: {
+    case END_UNHEALTHY:
+    case END_ASKED: {
         struct election_note *note = action_tell(actions, NOTE_STAND_BACK);
         note->end = election->end;
         note->delay_ms = election->config.penalty_ms;
@@ -499,6 +522,8 @@ int64_t term_penalty_ms(const struct election *election, struct election_actions
     case END_KEEPER:
     case END_CONFIGURATION:
     case END_RUNTIME:
+    case END_PAUSED:
+    case END_CORDONED:
     case END_BUSY:
     case END_FOREIGN:
     case END_UNREACHABLE:

@@ -34,7 +34,8 @@
 #define MCL_ONFAULT 4
 #endif
 
-/* Our end of the socket pair, and of config.pipe, after everything else has been closed. */
+/* Our end of the socket pair, and of config.pipe, after everything else has been closed. The lease
+ * page stands where the command is to find it. */
 #define SOCKET_FD 3
 #define PIPE_FD   4
 
@@ -328,27 +329,38 @@ static const char *set_up(struct keeper *keeper, const struct keeper_config *con
     return NULL;
 }
 
-/* Closes all but the standard streams and the two that we need. A copy of the elector's end, or of
- * anybody else's, would hide its end of file. Returns NULL, or what failed, with errno. */
-static const char *arrange_descriptors(int socket, int pipe)
+/* Closes all but the standard streams and the three that we need. A copy of the elector's end, or
+ * of anybody else's, would hide its end of file. Returns NULL, or what failed, with errno. */
+static const char *arrange_descriptors(int socket, const struct keeper_config *config)
 {
-    /* Out of each other's way first. */
-    int socket_copy = fcntl(socket, F_DUPFD_CLOEXEC, PIPE_FD + 1);
-    int pipe_copy = pipe > 0 ? fcntl(pipe, F_DUPFD_CLOEXEC, PIPE_FD + 1) : 0;
+    const int given[] = {socket, config->pipe, config->lease_page};
+    static const int wanted[] = {SOCKET_FD, PIPE_FD, KEEPER_LEASE_FD};
+    int copies[3] = {0};
+    int next = 3;
 
-    if (socket_copy < 0 || pipe_copy < 0)
-        return "fcntl";
-    if (dup3(socket_copy, SOCKET_FD, O_CLOEXEC) < 0 ||
-        (pipe > 0 && dup3(pipe_copy, PIPE_FD, O_CLOEXEC) < 0))
-        return "dup3";
-    spawn_close_from(pipe > 0 ? PIPE_FD + 1 : PIPE_FD);
+    /* Out of each other's way first. */
+    for (int i = 0; i < 3; i++) {
+        if (given[i] > 0)
+            copies[i] = fcntl(given[i], F_DUPFD_CLOEXEC, KEEPER_LEASE_FD + 1);
+        if (copies[i] < 0)
+            return "fcntl";
+    }
+    for (int i = 0; i < 3; i++) {
+        if (given[i] <= 0)
+            continue;
+        spawn_close_between(next, wanted[i]);
+        if (dup3(copies[i], wanted[i], O_CLOEXEC) < 0)
+            return "dup3";
+        next = wanted[i] + 1;
+    }
+    spawn_close_from(next);
     return NULL;
 }
 
 static _Noreturn void be_keeper(const struct keeper_config *config, int socket, pid_t number)
 {
     struct keeper *keeper = calloc(1, sizeof *keeper);
-    const char *failed = arrange_descriptors(socket, config->pipe);
+    const char *failed = arrange_descriptors(socket, config);
 
     if (failed == NULL)
         failed = keeper == NULL ? "memory" : set_up(keeper, config, number);

@@ -141,6 +141,12 @@ void spawn_close_from(int first)
         each_descriptor(first, close_now);
 }
 
+void spawn_close_between(int first, int end)
+{
+    for (int fd = first; fd < end; fd++)
+        close_now(fd);
+}
+
 void spawn_undo(const struct spawn *spawn)
 {
     (void)prctl(PR_SET_NAME, spawn->name);
@@ -190,6 +196,8 @@ static _Noreturn void become_command(const struct spawn *spawn, int64_t stop_at_
     }
 
     close_all_on_exec(3);
+    if (config->lease_page > 0 && fcntl(KEEPER_LEASE_FD, F_SETFD, 0) != 0)
+        fail(result, errno);
     inherited_restore(config->inherited);
     environ = spawn->environment;
     if (clock_boottime_ns() >= stop_at_ns)

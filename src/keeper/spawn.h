@@ -33,8 +33,9 @@ int spawn_prepare(struct spawn *spawn, const struct keeper_config *config,
  * passed). */
 pid_t spawn_child(struct spawn *spawn, const struct keeper_request *start, int *result);
 
-/* Closes all descriptors from `first` on. Async-signal-safe. */
+/* Closes all descriptors from `first` on; from `first` to before `end`. Async-signal-safe. */
 void spawn_close_from(int first);
+void spawn_close_between(int first, int end);
 
 /* In a fork of the keeper that is to be an ordinary process again: name and working directory. */
 void spawn_undo(const struct spawn *spawn);

@@ -25,13 +25,12 @@ static void put_number(struct arguments *arguments, uint64_t number)
 
 /* What all scripts have. */
 static void put_common(struct arguments *arguments, const struct store_config *config,
-                       const char *const *keys, const char *channel,
-                       const struct lease_request *asked)
+                       const struct names *names, const struct lease_request *asked)
 {
     put(arguments, "3");
-    for (int i = 0; i < ARGUMENTS_KEYS; i++)
-        put(arguments, keys[i]);
-    put(arguments, channel);
+    for (int i = 0; i < KEYS_OF_SCRIPTS; i++)
+        put(arguments, names->keys[i]);
+    put(arguments, names->channel);
     put(arguments, config->server_clock ? "server-clock" : "observed");
     put(arguments, config->id);
     put(arguments, config->name);
@@ -43,6 +42,7 @@ static void put_common(struct arguments *arguments, const struct store_config *c
         put_number(arguments, asked->epoch);
     else
         put(arguments, "");
+    put(arguments, config->host != NULL ? config->host : "");
 }
 
 static void put_acquire(struct arguments *arguments, const struct store_config *config,
@@ -59,6 +59,7 @@ static void put_acquire(struct arguments *arguments, const struct store_config *
     put_number(arguments, observed ? (uint64_t)acquire->observed_ms : 0);
     put_number(arguments, observed ? (uint64_t)acquire->hold_left_ms : 0);
     put(arguments, config->assume_fresh && acquire->never_saw_record ? "1" : "0");
+    put(arguments, config->about != NULL ? config->about : "");
 }
 
 static void put_renew(struct arguments *arguments, const struct lease_renew *renew)
@@ -81,10 +82,10 @@ static void put_release(struct arguments *arguments, const struct lease_release 
 }
 
 void arguments_make(struct arguments *arguments, const struct store_config *config,
-                    const char *const *keys, const char *channel, const struct lease_request *asked)
+                    const struct names *names, const struct lease_request *asked)
 {
     arguments->argc = arguments->used = 0;
-    put_common(arguments, config, keys, channel, asked);
+    put_common(arguments, config, names, asked);
     switch (asked->kind) {
     case LEASE_ACQUIRE:
         put_acquire(arguments, config, &asked->acquire);

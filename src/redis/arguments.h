@@ -6,19 +6,13 @@
 
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/redis/store.h"
+#include "names.h"
 #include "verdict.h"
 
 #define ARGUMENTS_MAX         20
-#define ARGUMENTS_KEYS        3
 #define ARGUMENTS_EPOCH       11 /* the index of the epoch's word */
 #define ARGUMENTS_NUMBER_SIZE 24
 #define ARGUMENTS_NUMBERS     5
-
-enum {
-    KEY_HOLDER,
-    KEY_TERM,
-    KEY_HISTORY,
-};
 
 struct script;
 
@@ -33,7 +27,6 @@ struct arguments {
 
 /* Fills `*arguments`, which may not be moved afterwards. */
 void arguments_make(struct arguments *arguments, const struct store_config *config,
-                    const char *const *keys, const char *channel,
-                    const struct lease_request *asked);
+                    const struct names *names, const struct lease_request *asked);
 
 #endif

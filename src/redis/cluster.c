@@ -168,9 +168,22 @@ static void note_reticence(struct cluster *cluster, const char *where)
     cluster->refused++;
     inquiry_note(
         &cluster->inquiry,
-        "redis at %s does not tell the nodes of its cluster, if it is in one: allow CLUSTER MYID "
-        "and CLUSTER SLOTS, or leave out --cluster",
+        "redis at %s does not tell the nodes of its cluster, if it is in one: allow CLUSTER MYID, "
+        "NODES and SLOTS, or leave out --cluster",
         where);
+}
+
+static void note_refusal(struct cluster *cluster, const struct witness_answer *answer,
+                         const char *where)
+{
+    bool for_good = answer->failure == LEASE_FAILURE_CONFIGURATION;
+
+    if (for_good && !cluster->told) {
+        note_reticence(cluster, where);
+        return;
+    }
+    cluster->refused += for_good;
+    inquiry_note(&cluster->inquiry, "redis at %.200s: %s", where, answer->text);
 }
 
 static void on_answer(void *context, const struct witness_answer *answer)
@@ -195,8 +208,7 @@ static void on_answer(void *context, const struct witness_answer *answer)
         break;
     case WITNESS_UNAWARE: /* no node says so */
     case WITNESS_REFUSES:
-        cluster->refused += answer->failure == LEASE_FAILURE_CONFIGURATION;
-        inquiry_note(&cluster->inquiry, "redis at %.200s: %s", where, answer->text);
+        note_refusal(cluster, answer, where);
         break;
     }
     pass_on(cluster);

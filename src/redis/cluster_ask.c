@@ -4,21 +4,21 @@
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "cluster_nodes.h"
 #include "leaderwrap/base/log.h"
 #include "leaderwrap/redis/errors.h"
+#include "leaderwrap/redis/store.h"
+#include "question.h"
 #include "redirection.h"
 #include "route.h"
 
-struct question {
-    int awaited; /* answers that may still come, or NULL in their place */
-    struct connection *connection;
-    witness_answer_fn *answered;
-    witness_peers_fn *told;
-    void *context;
-    struct witness_peers peers; /* only of a question for them */
+struct owner_question {
+    struct master_question master; /* first; its answer says why there is no owner */
+    unsigned slot;
+    bool has_owner;
+    struct slot_owner owner;
 };
 
 static const char *own_host(const struct question *question)
@@ -66,42 +66,83 @@ void cluster_read_answer(const redisReply *reply, const char *host, struct witne
     }
 }
 
-static void on_answer(void *context, const redisReply *reply)
+static void refuse(struct witness_answer *answer, const char *why)
 {
-    struct question question = *(struct question *)context;
-    struct witness_answer answer;
-
-    free(context);
-    if (reply == NULL)
-        return;
-    cluster_read_answer(reply, own_host(&question), &answer);
-    question.answered(question.context, &answer);
+    memset(answer, 0, sizeof *answer);
+    answer->says = WITNESS_REFUSES;
+    answer->failure = LEASE_FAILURE_TRANSIENT;
+    snprintf(answer->text, sizeof answer->text, "%s", why);
 }
 
-static struct question *question_new(struct connection *connection, void *context)
+int cluster_read_owner(const redisReply *reply, unsigned slot, struct slot_owner *owner,
+                       struct witness_answer *answer)
 {
-    struct question *question = calloc(1, sizeof *question);
+    bool text = reply->type == REDIS_REPLY_STRING;
 
-    if (question == NULL)
-        return NULL;
-    question->connection = connection;
-    question->context = context;
-    return question;
+    if (text && slot_owner_read(reply->str, reply->len, slot, owner) == 0)
+        return 0;
+    refuse(answer, "it answered to CLUSTER NODES what no node says");
+    if (reply->type == REDIS_REPLY_ERROR) {
+        answer->failure = error_class(reply->str);
+        error_explain(reply->str, answer->text, sizeof answer->text);
+    }
+    return -1;
+}
+
+void cluster_add_epoch(const struct slot_owner *owner, const char *host,
+                       struct witness_answer *answer)
+{
+    bool itself = answer->says == WITNESS_ITSELF;
+
+    if (answer->says != WITNESS_NAMES && !itself)
+        return;
+    if (owner->found && owner->myself == itself &&
+        (itself || slot_owner_is_at(owner, &answer->place, host)))
+        answer->epoch = owner->epoch;
+    else
+        refuse(answer, "the slot of the key went to another node while it was asked");
+}
+
+static void on_nodes(void *context, const redisReply *reply)
+{
+    struct owner_question *question = context;
+
+    if (reply != NULL)
+        question->has_owner = cluster_read_owner(reply, question->slot, &question->owner,
+                                                 &question->master.answer) == 0;
+    question_heard(context);
+}
+
+static void on_get(void *context, const redisReply *reply)
+{
+    struct owner_question *question = context;
+    const char *host = own_host(context);
+    struct witness_answer answer;
+
+    if (reply == NULL) {
+        question_heard(context);
+        return;
+    }
+    cluster_read_answer(reply, host, &answer);
+    if (question->has_owner)
+        cluster_add_epoch(&question->owner, host, &answer);
+    else if (answer.says != WITNESS_REFUSES)
+        answer = question->master.answer;
+    question_end(&question->master, &answer);
 }
 
 int cluster_ask(struct connection *connection, const char *key, witness_answer_fn *function,
                 void *context)
 {
-    const char *argv[] = {"GET", key};
-    struct question *question = question_new(connection, context);
+    const struct question_part parts[2] = {{{"CLUSTER", "NODES"}, on_nodes},
+                                           {{"GET", key}, on_get}};
+    struct owner_question *question = question_new(sizeof *question, connection, context);
 
     if (question == NULL)
         return -ENOMEM;
-    question->answered = function;
-    int error = connection_send(connection, 2, argv, NULL, on_answer, question);
-    if (error != 0)
-        free(question);
-    return error;
+    question->master.answered = function;
+    question->slot = store_slot(key);
+    return question_send(&question->master.question, parts);
 }
 
 /* ---- the nodes ---- */
@@ -194,58 +235,40 @@ static void complain(const redisReply *reply)
 
 static void on_id(void *context, const redisReply *reply)
 {
-    struct question *question = context;
+    struct peers_question *question = context;
 
     if (reply != NULL && is_id(reply))
         memcpy(question->peers.id, reply->str, WITNESS_ID_SIZE);
     else if (reply != NULL)
         complain(reply);
-    if (--question->awaited == 0)
-        free(question);
+    question_heard(context);
 }
 
 static void on_slots(void *context, const redisReply *reply)
 {
-    struct question *question = context;
-    witness_peers_fn *function = question->told;
-    void *owner = question->context;
+    struct peers_question *question = context;
 
     if (reply == NULL) {
-        if (--question->awaited == 0)
-            free(question);
+        question_heard(context);
         return;
     }
     bool told = question->peers.id[0] != '\0' &&
-                cluster_read_peers(reply, own_host(question), &question->peers) == 0;
+                cluster_read_peers(reply, own_host(context), &question->peers) == 0;
     if (!told)
         complain(reply);
-    /* It goes away before its function, for the connection may go in that. */
-    struct witness_peers peers = question->peers;
-    free(question);
-    function(owner, told ? &peers : NULL);
+    question_end_peers(question, told);
 }
 
 int cluster_ask_peers(struct connection *connection, const char *key, witness_peers_fn *function,
                       void *context)
 {
-    const char *const id[] = {"CLUSTER", "MYID"};
-    const char *const slots[] = {"CLUSTER", "SLOTS"};
-    struct question *question = question_new(connection, context);
+    const struct question_part parts[2] = {{{"CLUSTER", "MYID"}, on_id},
+                                           {{"CLUSTER", "SLOTS"}, on_slots}};
+    struct peers_question *question = question_new(sizeof *question, connection, context);
 
     (void)key;
     if (question == NULL)
         return -ENOMEM;
     question->told = function;
-    question->awaited = 1;
-    int error = connection_send(connection, 2, id, NULL, on_id, question);
-    if (error != 0) {
-        free(question);
-        return error;
-    }
-    question->awaited++;
-    error = connection_send(connection, 2, slots, NULL, on_slots, question);
-    /* The answer to the first lets it go. */
-    if (error != 0)
-        question->awaited--;
-    return error;
+    return question_send(&question->question, parts);
 }

@@ -59,6 +59,7 @@ static const struct row table[] = {
     {"ERR invalid DB index", LEASE_FAILURE_CONFIGURATION, "check the database in the URL"},
     {"ERR DB index is out of range", LEASE_FAILURE_CONFIGURATION, "check the database in the URL"},
     {"ERR SELECT is not allowed", LEASE_FAILURE_CONFIGURATION, "leave the database out of the URL"},
+    {"ERR This instance has cluster support disabled", LEASE_FAILURE_CONFIGURATION, NULL},
 
     {"LOADING ", LEASE_FAILURE_TRANSIENT, NULL},
     {"CLUSTERDOWN ", LEASE_FAILURE_TRANSIENT, NULL},

@@ -91,3 +91,41 @@ unsigned store_slot(const char *key)
     }
     return crc16(key, length) % SLOTS;
 }
+
+const char *store_check_name(const char *name)
+{
+    if (name[0] == '\0')
+        return "is empty";
+    if (strlen(name) > LEASE_NAME_MAX)
+        return "is longer than 64 bytes";
+    for (const char *at = name; *at != '\0'; at++)
+        if (*at == '#' || (unsigned char)*at < 0x20 || *at == 0x7F)
+            return "may not contain # or control characters";
+    return NULL;
+}
+
+/* Behind the digits, of which there must be some, and a blank; NULL where it is not so. */
+static const char *skip_number(const char *text)
+{
+    size_t length = strspn(text, "0123456789");
+
+    return length > 0 && text[length] == ' ' ? text + length + 1 : NULL;
+}
+
+bool store_is_pause_sign(const char *value, const char *pause)
+{
+    static const char start[] = "paused by ";
+    const char *span = skip_number(pause);
+    const char *by = span != NULL ? skip_number(span) : NULL;
+    size_t length = by != NULL ? strcspn(by, " ") : 0;
+
+    if (length == 0 || strncmp(value, start, strlen(start)) != 0)
+        return false;
+    value += strlen(start);
+    if (strncmp(value, by, length) != 0)
+        return false;
+    value += length;
+    const char *reason = by + length + (by[length] == ' ');
+    return reason[0] == '\0' ? value[0] == '\0'
+                             : strncmp(value, ": ", 2) == 0 && strcmp(value + 2, reason) == 0;
+}

@@ -1,23 +1,14 @@
-/* Questions to sentinels. Each is two commands that leave together and are answered in order. */
+/* Questions to sentinels. */
 #include "sentinel_ask.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "leaderwrap/redis/errors.h"
+#include "question.h"
 #include "words.h"
-
-struct question {
-    int awaited; /* answers that may still come, or NULL in their place */
-    witness_answer_fn *answered;
-    witness_peers_fn *told;
-    void *context;
-    struct witness_answer answer;
-    struct witness_peers peers; /* only of a question for them */
-};
 
 static bool is_text(const redisReply *reply)
 {
@@ -110,115 +101,76 @@ static void fail(struct witness_answer *answer, const redisReply *reply)
     }
 }
 
-/* Counts an answer. Returns the question where it was not the last one. */
-static struct question *next_awaited(struct question *question)
-{
-    if (--question->awaited > 0)
-        return question;
-    free(question);
-    return NULL;
-}
-
 static void on_address(void *context, const redisReply *reply)
 {
-    struct question *question = context;
+    struct master_question *question = context;
 
     if (reply != NULL && reply->type == REDIS_REPLY_NIL)
         question->answer.says = WITNESS_UNAWARE;
     else if (reply != NULL && sentinel_read_address(reply, &question->answer.place) != 0)
         fail(&question->answer, reply);
-    next_awaited(question);
+    question_heard(context);
 }
 
 static void on_master(void *context, const redisReply *reply)
 {
-    struct question *question = context;
-    struct witness_answer answer = question->answer;
-    witness_answer_fn *answered = question->answered;
-    void *owner = question->context;
+    struct master_question *question = context;
+    struct witness_answer *answer = &question->answer;
 
-    if (reply != NULL && answer.says == WITNESS_NAMES &&
-        sentinel_read_epoch(reply, &answer.epoch) != 0)
-        fail(&answer, reply);
-    next_awaited(question);
-    if (reply != NULL)
-        answered(owner, &answer);
+    if (reply == NULL) {
+        question_heard(context);
+        return;
+    }
+    if (answer->says == WITNESS_NAMES && sentinel_read_epoch(reply, &answer->epoch) != 0)
+        fail(answer, reply);
+    question_end(question, answer);
 }
 
 static void on_id(void *context, const redisReply *reply)
 {
-    struct question *question = context;
+    struct peers_question *question = context;
 
     if (reply != NULL && sentinel_read_id(reply, question->peers.id) != 0)
         question->peers.id[0] = '\0';
-    next_awaited(question);
+    question_heard(context);
 }
 
 static void on_peers(void *context, const redisReply *reply)
 {
-    struct question *question = context;
+    struct peers_question *question = context;
 
-    if (reply != NULL) {
-        bool told =
-            question->peers.id[0] != '\0' && sentinel_read_peers(reply, &question->peers) == 0;
-        question->peers.has_vote = told;
-        /* It goes away before its function, for the connection may go in that. */
-        struct question kept = *question;
-        next_awaited(question);
-        kept.told(kept.context, told ? &kept.peers : NULL);
+    if (reply == NULL) {
+        question_heard(context);
         return;
     }
-    next_awaited(question);
-}
-
-/* Sends two commands. Where the second cannot be sent, the first's answer is all that comes; then
- * nobody is called. */
-static int send_both(struct connection *connection, struct question *question,
-                     const char *const first[2], connection_reply_fn *on_first,
-                     const char *const second[2], connection_reply_fn *on_second)
-{
-    const char *argv[2][3] = {{"SENTINEL", first[0], first[1]}, {"SENTINEL", second[0], second[1]}};
-    int error = 0;
-
-    for (int i = 0; i < 2 && error == 0; i++) {
-        int argc = argv[i][2] != NULL ? 3 : 2;
-        size_t lengths[3];
-
-        for (int j = 0; j < argc; j++)
-            lengths[j] = strlen(argv[i][j]);
-        question->awaited++;
-        error = connection_send(connection, argc, argv[i], lengths, i == 0 ? on_first : on_second,
-                                question);
-        if (error != 0)
-            next_awaited(question);
-    }
-    return error;
+    bool told = question->peers.id[0] != '\0' && sentinel_read_peers(reply, &question->peers) == 0;
+    question->peers.has_vote = told;
+    question_end_peers(question, told);
 }
 
 int sentinel_ask(struct connection *connection, const char *service, witness_answer_fn *function,
                  void *context)
 {
-    const char *const address[] = {"GET-MASTER-ADDR-BY-NAME", service};
-    const char *const master[] = {"MASTER", service};
-    struct question *question = calloc(1, sizeof *question);
+    const struct question_part parts[2] = {
+        {{"SENTINEL", "GET-MASTER-ADDR-BY-NAME", service}, on_address},
+        {{"SENTINEL", "MASTER", service}, on_master}};
+    struct master_question *question = question_new(sizeof *question, connection, context);
 
     if (question == NULL)
         return -ENOMEM;
     question->answered = function;
-    question->context = context;
-    return send_both(connection, question, address, on_address, master, on_master);
+    return question_send(&question->question, parts);
 }
 
 int sentinel_ask_peers(struct connection *connection, const char *service,
                        witness_peers_fn *function, void *context)
 {
-    const char *const id[] = {"MYID", NULL};
-    const char *const peers[] = {"SENTINELS", service};
-    struct question *question = calloc(1, sizeof *question);
+    const struct question_part parts[2] = {{{"SENTINEL", "MYID"}, on_id},
+                                           {{"SENTINEL", "SENTINELS", service}, on_peers}};
+    struct peers_question *question = question_new(sizeof *question, connection, context);
 
     if (question == NULL)
         return -ENOMEM;
     question->told = function;
-    question->context = context;
-    return send_both(connection, question, id, on_id, peers, on_peers);
+    return question_send(&question->question, parts);
 }

@@ -18,6 +18,7 @@
 #include "leaderwrap/redis/errors.h"
 #include "leaderwrap/redis/script.h"
 #include "redirection.h"
+#include "request.h"
 #include "route.h"
 #include "verdict.h"
 #include "witnesses.h"
@@ -26,23 +27,6 @@
 #define SHOWN_SIZE 256
 
 static const char asked_epoch[] = "asked";
-
-/* One request on its way; the connection has it until it is answered or lost. It keeps its
- * arguments, because a server that does not know the script gets them a second time. */
-struct request {
-    struct store *store;
-    const struct script *script; /* NULL: not a script */
-    enum verdict_of of;
-    bool whole; /* sent with the script's text */
-    bool plain; /* sent without, or for one without, its first line */
-    bool asks;  /* it goes by the detour */
-    uint64_t number;
-    int argc;
-    int reply_type; /* of a command that is no script */
-    size_t lengths[ARGUMENTS_MAX];
-    const char *argv[ARGUMENTS_MAX]; /* from EVALSHA's third word on, into `text` */
-    char text[];
-};
 
 struct store {
     struct store_config config;
@@ -54,75 +38,25 @@ struct store {
     /* What was learnt of the server. It may be another one on the next connection, so it is kept no
      * longer than a connection; but where that ended with the lesson the next one begins with it,
      * or a server that hangs up behind each answer would never get as far as to run a script. */
-    bool plain;  /* it cannot read the first line of the scripts */
-    bool whole;  /* it does not know the last script yet */
-    bool served; /* it has run one */
-    char *keys[ARGUMENTS_KEYS];
-    char *channel;
+    bool plain;     /* it cannot read the first line of the scripts */
+    bool whole;     /* it does not know the last script yet */
+    bool served;    /* it has run one */
+    unsigned known; /* those that it has run: a bit for each verdict_of */
+    struct names names;
 };
 
-static char *sibling_new(const char *key, const char *suffix)
-{
-    char name[STORE_KEY_SIZE];
-
-    return strdup(store_sibling(key, suffix, name, sizeof name));
-}
-
-static char *channel_new(const char *key, int database)
-{
-    char name[STORE_KEY_SIZE];
-
-    return strdup(store_channel(key, database, name, sizeof name));
-}
-
-static struct request *request_new(struct store *store, uint64_t number, int argc,
+static struct request *new_request(struct store *store, uint64_t number, int argc,
                                    const char *const *argv)
 {
-    struct request *request;
-    size_t size = 0;
-    char *text;
+    struct request *request = request_new(number, argc, argv);
 
-    for (int i = 0; i < argc; i++)
-        size += strlen(argv[i]) + 1;
-    request = calloc(1, sizeof *request + size);
     if (request == NULL)
         return NULL;
-    text = request->text;
-    for (int i = 0; i < argc; i++) {
-        request->lengths[i] = strlen(argv[i]);
-        request->argv[i] = memcpy(text, argv[i], request->lengths[i] + 1);
-        text += request->lengths[i] + 1;
-    }
     request->store = store;
-    request->number = store->newest = number;
-    request->argc = argc;
+    request->on_answer = store->config.callbacks.on_reply;
+    request->context = store->config.context;
+    store->newest = number;
     return request;
-}
-
-/* Ends `request` and hands `answer` out. The owner may do anything then, so nothing is touched
- * afterwards. */
-static void finish(struct request *request, struct lease_reply *answer)
-{
-    struct store *store = request->store;
-
-    answer->request = request->number;
-    free(request);
-    store->config.callbacks.on_reply(store->config.context, answer);
-}
-
-static void finish_failed(struct request *request, enum lease_failure failure, const char *text)
-{
-    struct lease_reply answer = {.verdict = LEASE_FAILED, .failure = failure};
-
-    snprintf(answer.text, sizeof answer.text, "%s", text);
-    finish(request, &answer);
-}
-
-static void finish_error(struct request *request, const char *error)
-{
-    char text[LEASE_TEXT_SIZE];
-
-    finish_failed(request, error_class(error), error_explain(error, text, sizeof text));
 }
 
 static void finish_strange(struct request *request)
@@ -133,7 +67,7 @@ static void finish_strange(struct request *request)
     redis_url_show(&request->store->config.target->url, where, sizeof where);
     snprintf(text, sizeof text, "redis at %.180s answered something that is no lease record",
              where);
-    finish_failed(request, LEASE_FAILURE_TRANSIENT, text);
+    request_fail(request, LEASE_FAILURE_TRANSIENT, text);
 }
 
 static void send_script(struct request *request, bool whole);
@@ -185,14 +119,14 @@ static bool is_turned_away(struct request *request, const char *error)
             connection_moved(store->connection, &place);
         snprintf(why, sizeof why, "redis at %s says that the key is at %s now", hop->where,
                  known ? place_show(&place, shown, sizeof shown) : "a node without an address");
-        free(request);
+        request_drop(request);
         leave(store, LEASE_FAILURE_ROLE, why);
         return true;
     }
     if (strncmp(error, "CLUSTERDOWN ", 12) != 0)
         return false;
     snprintf(why, sizeof why, "redis at %s says: %.200s", hop->where, error);
-    free(request);
+    request_drop(request);
     /* Others may have a majority where this one has none. */
     leave(store, LEASE_FAILURE_TRANSIENT, why);
     return true;
@@ -204,7 +138,7 @@ static void send_waiting(struct store *store)
 
     store->waiting = NULL;
     if (request != NULL && is_given_up(request)) {
-        free(request);
+        request_drop(request);
     } else if (request != NULL) {
         request->asks = true;
         send_script(request, request->whole);
@@ -230,14 +164,14 @@ static bool is_on_its_way(struct request *request, const char *error)
             REDIRECTION_ASK ||
         place.host[0] == '\0')
         return false;
-    free(store->waiting);
+    request_drop(store->waiting);
     store->waiting = request;
     int open = detour_to(store->detour, &place);
     if (open == 1) {
         send_waiting(store);
     } else if (open < 0) {
         store->waiting = NULL;
-        finish_failed(request, LEASE_FAILURE_TRANSIENT, strerror(-open));
+        request_fail(request, LEASE_FAILURE_TRANSIENT, strerror(-open));
     }
     return true;
 }
@@ -261,9 +195,104 @@ static void answer_error(struct request *request, const char *error)
         send_script(request, unknown);
     /* Once, and no further: the owner is asked again where to. */
     else if (request->asks && redirection_parse(error, "", &place) != REDIRECTION_NONE)
-        finish_failed(request, LEASE_FAILURE_TRANSIENT, error);
+        request_fail(request, LEASE_FAILURE_TRANSIENT, error);
     else
-        finish_error(request, error);
+        request_finish_error(request, error);
+}
+
+/* ---- replicas that have to have it (--wait-replicas) ---- */
+
+static bool waits(const struct request *request)
+{
+    return request->store->config.wait_replicas > 0 && request->of != VERDICT_OF_RELEASE;
+}
+
+/* What was refused counts however many replicas have heard of it, but a server that does not let us
+ * wait has to be told of at the first question. What was lost counts at once. */
+static bool is_waited_for(const struct request *request, const struct lease_reply *answer)
+{
+    return waits(request) && answer->verdict != LEASE_LOST;
+}
+
+static void keep_answer(struct request *request, const struct lease_reply *answer)
+{
+    request->is_kept = true;
+    request->kept = *answer;
+    request_drop(request);
+}
+
+static void fail_unreplicated(struct request *request, long long count)
+{
+    char text[LEASE_TEXT_SIZE];
+
+    snprintf(text, sizeof text,
+             "only %lld of the %d replicas that --wait-replicas asks for have the lease", count,
+             request->store->config.wait_replicas);
+    request_fail(request, LEASE_FAILURE_TRANSIENT, text);
+}
+
+static void hear_wait(struct request *request, const redisReply *reply)
+{
+    struct lease_reply answer = request->kept;
+
+    if (reply == NULL || !request->is_kept)
+        request_drop(request);
+    else if (reply->type == REDIS_REPLY_ERROR)
+        request_finish_error(request, reply->str);
+    else if (reply->type != REDIS_REPLY_INTEGER)
+        finish_strange(request);
+    else if (answer.verdict == LEASE_REFUSED ||
+             reply->integer >= request->store->config.wait_replicas)
+        request_finish(request, &answer);
+    else
+        fail_unreplicated(request, reply->integer);
+}
+
+/* Of a request that went by the detour afterwards it says nothing: the script was not run here. */
+static void on_wait_reply(void *context, const redisReply *reply)
+{
+    struct request *request = context;
+
+    hear_wait(request, request->asks ? NULL : reply);
+}
+
+static void on_detour_wait_reply(void *context, const redisReply *reply)
+{
+    hear_wait(context, reply);
+}
+
+static int send_by(struct request *request, int argc, const char *const *argv,
+                   const size_t *lengths, connection_reply_fn *reply)
+{
+    struct store *store = request->store;
+
+    return request->asks ? detour_send(store->detour, argc, argv, lengths, reply, request)
+                         : connection_send(store->connection, argc, argv, lengths, reply, request);
+}
+
+/* Behind the script, on its connection, which is what it counts for. It is over before the owner
+ * gives the request up (https://redis.io/docs/latest/commands/wait/; the server looks only ten
+ * times a second whether it is), and 0 would be for ever. */
+static void send_wait(struct request *request)
+{
+    int64_t patience_ms = request->patience_ms > 1 ? request->patience_ms / 2 : 1;
+    char count[24], patience[24];
+    const char *const argv[] = {"WAIT", count, patience};
+
+    snprintf(count, sizeof count, "%d", request->store->config.wait_replicas);
+    snprintf(patience, sizeof patience, "%" PRId64, patience_ms);
+    if (send_by(request_keep(request), 3, argv, NULL,
+                request->asks ? on_detour_wait_reply : on_wait_reply) != 0)
+        request_drop(request);
+}
+
+/* A WAIT behind a script that the server does not know holds up the one that is sent again, by the
+ * whole of its time. So what is waited for is sent whole until it has been run. */
+static bool is_sent_whole(const struct store *store, const struct request *request)
+{
+    bool known = (store->known >> request->of & 1) != 0;
+
+    return store->whole || (waits(request) && !known);
 }
 
 static void on_script_reply(void *context, const redisReply *reply)
@@ -273,7 +302,7 @@ static void on_script_reply(void *context, const redisReply *reply)
     struct lease_reply answer = {0};
 
     if (reply == NULL) {
-        free(request);
+        request_drop(request);
         return;
     }
     if (reply->type == REDIS_REPLY_ERROR) {
@@ -282,13 +311,17 @@ static void on_script_reply(void *context, const redisReply *reply)
         return;
     }
     note_service(store);
+    if (!request->asks)
+        store->known |= 1U << request->of;
     /* The slot stays after all, or has been given up. */
     if (!request->asks)
         detour_close(store->detour);
-    if (verdict_parse(reply, request->of, &answer) == 0)
-        finish(request, &answer);
-    else
+    if (verdict_parse(reply, request->of, &answer) != 0)
         finish_strange(request);
+    else if (is_waited_for(request, &answer))
+        keep_answer(request, &answer);
+    else
+        request_finish(request, &answer);
 }
 
 /* DEL answers a number, PING a status. */
@@ -298,15 +331,15 @@ static void on_plain_reply(void *context, const redisReply *reply)
     struct lease_reply answer = {.verdict = LEASE_RELEASED};
 
     if (reply == NULL) {
-        free(request);
+        request_drop(request);
         return;
     }
     if (reply->type == REDIS_REPLY_ERROR && is_turned_away(request, reply->str))
         return;
     if (reply->type == REDIS_REPLY_ERROR)
-        finish_error(request, reply->str);
+        request_finish_error(request, reply->str);
     else if (reply->type == request->reply_type)
-        finish(request, &answer);
+        request_finish(request, &answer);
     else
         finish_strange(request);
 }
@@ -336,12 +369,10 @@ static void send_script(struct request *request, bool whole)
         lengths[ARGUMENTS_EPOCH + 2] = strlen(asked_epoch);
     }
     /* A request that cannot be sent is one without an answer: the owner's time-out finds it. */
-    int error = request->asks ? detour_send(request->store->detour, request->argc + 2, argv,
-                                            lengths, on_script_reply, request)
-                              : connection_send(request->store->connection, request->argc + 2, argv,
-                                                lengths, on_script_reply, request);
-    if (error != 0)
-        free(request);
+    if (send_by(request, request->argc + 2, argv, lengths, on_script_reply) != 0)
+        request_drop(request);
+    else if (waits(request))
+        send_wait(request);
 }
 
 void store_send(struct store *store, const struct lease_request *request)
@@ -349,14 +380,14 @@ void store_send(struct store *store, const struct lease_request *request)
     struct arguments arguments;
     struct request *sent;
 
-    arguments_make(&arguments, &store->config, (const char *const *)store->keys, store->channel,
-                   request);
-    sent = request_new(store, request->number, arguments.argc, arguments.argv);
+    arguments_make(&arguments, &store->config, &store->names, request);
+    sent = new_request(store, request->number, arguments.argc, arguments.argv);
     if (sent == NULL)
         return;
     sent->script = arguments.script;
     sent->of = arguments.of;
-    send_script(sent, store->whole);
+    sent->patience_ms = request->patience_ms;
+    send_script(sent, is_sent_whole(store, sent));
 }
 
 void store_poll(struct store *store, uint64_t poll)
@@ -400,22 +431,23 @@ const char *store_where(const struct store *store)
 static void start_plain(struct store *store, uint64_t number, int argc, const char *const *argv,
                         int reply_type)
 {
-    struct request *request = request_new(store, number, argc, argv);
+    struct request *request = new_request(store, number, argc, argv);
 
     if (request == NULL)
         return;
     request->reply_type = reply_type;
     if (connection_send(store->connection, request->argc, request->argv, request->lengths,
                         on_plain_reply, request) != 0)
-        free(request);
+        request_drop(request);
 }
 
 void store_send_erase(struct store *store, uint64_t request)
 {
-    const char *argv[] = {"DEL", store->keys[KEY_HOLDER], store->keys[KEY_TERM],
-                          store->keys[KEY_HISTORY]};
+    char **keys = store->names.keys;
+    const char *argv[] = {"DEL", keys[KEY_HOLDER], keys[KEY_TERM], keys[KEY_HISTORY],
+                          keys[KEY_CANDIDATES]};
 
-    start_plain(store, request, 4, argv, REDIS_REPLY_INTEGER);
+    start_plain(store, request, 5, argv, REDIS_REPLY_INTEGER);
 }
 
 void store_send_ping(struct store *store, uint64_t request)
@@ -429,7 +461,7 @@ void store_send_ping(struct store *store, uint64_t request)
 static void close_detour(struct store *store)
 {
     detour_close(store->detour);
-    free(store->waiting);
+    request_drop(store->waiting);
     store->waiting = NULL;
 }
 
@@ -444,6 +476,7 @@ static void on_open(void *context)
 {
     struct store *store = context;
 
+    store->known = 0;
     if (store->served)
         store->plain = store->whole = store->served = false;
     if (store->witnesses != NULL)
@@ -519,9 +552,7 @@ static int make_witnesses(struct store *store)
 
 static void store_clear(struct store *store)
 {
-    for (int i = 0; i < ARGUMENTS_KEYS; i++)
-        free(store->keys[i]);
-    free(store->channel);
+    names_clear(&store->names);
     free(store);
 }
 
@@ -536,17 +567,12 @@ int store_new(struct store **out, const struct store_config *config)
         .callbacks = {.on_open = on_open, .on_closed = on_closed},
         .context = store,
     };
-    int error = -ENOMEM;
 
     if (store == NULL)
         return -ENOMEM;
     store->config = *config;
-    store->keys[KEY_HOLDER] = strdup(config->key);
-    store->keys[KEY_TERM] = sibling_new(config->key, "term");
-    store->keys[KEY_HISTORY] = sibling_new(config->key, "history");
-    store->channel = channel_new(config->key, config->target->url.database);
-    if (store->keys[KEY_HOLDER] != NULL && store->keys[KEY_TERM] != NULL &&
-        store->keys[KEY_HISTORY] != NULL && store->channel != NULL)
+    int error = names_make(&store->names, config->key, config->target->url.database);
+    if (error == 0)
         error = connection_new(&store->connection, &connection);
     if (error == 0)
         error = make_detour(store);

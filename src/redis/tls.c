@@ -2,66 +2,23 @@
 #include "leaderwrap/redis/tls.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "leaderwrap/base/module.h"
 #include "tls_filter.h"
 
-#define MODULE        "leaderwrap-tls.so"
-#define SYMBOL        "leaderwrap_tls_backend"
 #define FILE_SIZE_MAX ((size_t)4 * 1024 * 1024)
-
-/* Writes the path of the object beside the program, as that is called now. Returns 0 or -1. */
-static int beside_program(char *path, size_t size)
-{
-    char program[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    char *slash;
-
-    if (length <= 0)
-        return -1;
-    program[length] = '\0';
-    slash = strrchr(program, '/');
-    if (slash == NULL)
-        return -1;
-    *slash = '\0';
-    return snprintf(path, size, "%s/" MODULE, program) < (int)size ? 0 : -1;
-}
-
-/* Returns 0; or -1 with what is wrong in `error`. */
-static int load_from(const char *path, const struct tls_backend **backend, char *error, size_t size)
-{
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-
-    if (handle == NULL) {
-        snprintf(error, size, "rediss:// needs " MODULE ", which cannot be loaded: %s", dlerror());
-        return -1;
-    }
-    *backend = dlsym(handle, SYMBOL);
-    if (*backend != NULL && strcmp((*backend)->version, LEADERWRAP_VERSION) == 0)
-        return 0;
-    snprintf(error, size, "%s is not that of leaderwrap " LEADERWRAP_VERSION, path);
-    dlclose(handle);
-    return -1;
-}
 
 int tls_load(const struct tls_backend **backend, char *error, size_t error_size)
 {
-    static const char installed[] = LEADERWRAP_MODULES "/" MODULE;
-    char beside[PATH_MAX];
-
-    if (beside_program(beside, sizeof beside) == 0 && access(beside, F_OK) == 0)
-        return load_from(beside, backend, error, error_size);
-    if (access(installed, F_OK) == 0)
-        return load_from(installed, backend, error, error_size);
-    snprintf(error, error_size, "rediss:// needs %s, which is not there", installed);
-    return -1;
+    *backend =
+        module_load("leaderwrap-tls.so", "leaderwrap_tls_backend", "rediss://", error, error_size);
+    return *backend != NULL ? 0 : -1;
 }
 
 /* Whether OpenSSL finds anything in a directory: files are looked up by "HASH.N" alone. */

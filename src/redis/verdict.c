@@ -5,6 +5,7 @@
 #include "verdict.h"
 
 #include <hiredis/hiredis.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ enum field {
     FIELD_BEFORE,
     FIELD_COMMAND,
     FIELD_HOLD,
+    FIELD_WISH,
     FIELDS,
 };
 
@@ -100,9 +102,50 @@ static int parse_record(redisReply *const *field, struct lease_record *record)
     return 0;
 }
 
+/* Takes the next word of a text that has one, and the blank behind it. */
+static void take_word(const char **text, char *buffer, size_t size)
+{
+    size_t length = strcspn(*text, " ");
+
+    snprintf(buffer, size, "%.*s", (int)length, *text);
+    *text += length + ((*text)[length] == ' ');
+}
+
+/* "kind left by rest", or empty. */
+static int parse_wish(const redisReply *field, struct lease_wish *wish)
+{
+    static const struct {
+        const char *word;
+        enum lease_wish_kind kind;
+    } kinds[] = {
+        {"paused", LEASE_WISH_PAUSED},
+        {"cordoned", LEASE_WISH_CORDONED},
+        {"step-down", LEASE_WISH_STEP_DOWN},
+    };
+    char text[LEASE_TEXT_SIZE];
+    char word[LEASE_TEXT_SIZE];
+    const char *rest = text;
+
+    memset(wish, 0, sizeof *wish);
+    copy_text(field, text, sizeof text);
+    if (text[0] == '\0')
+        return 0;
+    take_word(&rest, word, sizeof word);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(word, kinds[i].word) == 0)
+            wish->kind = kinds[i].kind;
+    take_word(&rest, word, sizeof word);
+    take_word(&rest, wish->by, sizeof wish->by);
+    snprintf(wish->text, sizeof wish->text, "%s", rest);
+    return wish->kind != LEASE_WISH_NONE && wish->by[0] != '\0'
+               ? number_parse(word, strlen(word), DURATION_MAX_MS, &wish->left_ms)
+               : -1;
+}
+
 int verdict_parse(const redisReply *reply, enum verdict_of of, struct lease_reply *answer)
 {
     struct lease_record record = {0};
+    struct lease_wish wish;
     enum lease_verdict verdict;
     enum lease_state before;
     char warning[LEASE_TEXT_SIZE];
@@ -116,10 +159,14 @@ int verdict_parse(const redisReply *reply, enum verdict_of of, struct lease_repl
     if (parse_verdict(reply->element[FIELD_VERDICT], of, &verdict) != 0 ||
         parse_record(reply->element, &record) != 0 ||
         state_parse(reply->element[FIELD_BEFORE]->str, reply->element[FIELD_BEFORE]->len,
-                    &before) != 0)
+                    &before) != 0 ||
+        parse_wish(reply->element[FIELD_WISH], &wish) != 0)
         return -1;
     /* Each grant ends a state of the record, and nothing else does. */
     if ((verdict == LEASE_GRANTED) != (before != LEASE_ABSENT))
+        return -1;
+    /* Only these two can do as is wished. */
+    if (wish.kind != LEASE_WISH_NONE && verdict != LEASE_REFUSED && verdict != LEASE_RENEWED)
         return -1;
     /* A term that begins or goes on without a token, or with nobody's record, is none. */
     if ((verdict == LEASE_GRANTED || verdict == LEASE_RENEWED) &&
@@ -127,6 +174,7 @@ int verdict_parse(const redisReply *reply, enum verdict_of of, struct lease_repl
         return -1;
     answer->verdict = verdict;
     answer->record = record;
+    answer->wish = wish;
     answer->before = before;
     copy_text(reply->element[FIELD_WARNING], warning, sizeof warning);
     answer->warning[0] = '\0';

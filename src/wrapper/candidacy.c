@@ -32,8 +32,11 @@ struct store_config candidacy_store(const struct options *options, const char *i
         .id = id,
         .name = options->name,
         .command = options->fingerprint,
+        .host = options->host,
+        .about = options->about,
         .ttl_ms = options->timing.ttl_ms,
         .timeout_ms = options->timing.request_timeout_ms,
+        .wait_replicas = options->wait_replicas,
         .server_clock = options->server_clock,
         .assume_fresh = options->assume_fresh,
     };

@@ -137,7 +137,8 @@ static void look(struct check *check)
 
 static void take_step(struct check *check)
 {
-    struct lease_request request = {.number = ++check->request};
+    struct lease_request request = {.number = ++check->request,
+                                    .patience_ms = check->options->timing.request_timeout_ms};
 
     snprintf(request.nonce, sizeof request.nonce, "check%011" PRIu64, check->request);
     switch (check->step) {
@@ -337,6 +338,7 @@ static int check_redis(struct check *check, const char *id)
         .name = options->name,
         .ttl_ms = options->timing.ttl_ms,
         .timeout_ms = options->timing.request_timeout_ms,
+        .wait_replicas = options->wait_replicas,
         .server_clock = options->server_clock,
         .assume_fresh = true,
         .callbacks = {.on_open = on_open,

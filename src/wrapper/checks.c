@@ -31,14 +31,15 @@ static void tell_result(const struct checks *checks, enum health_verdict verdict
         log_line(LOG_LEVEL_DEBUG, "health_starting", "the health check %s; not counted yet", words);
         break;
     case HEALTH_FAILING:
-        log_line(LOG_LEVEL_WARNING, "health_failed",
-                 "the health check %s (%" PRId64 " of %" PRId64 " in a row)", words,
-                 health->failures, health->config.retries);
+        log_event(LOG_LEVEL_WARNING, "health_failed",
+                  LOG_FIELDS(LOG_NUMBER("count", health->failures)),
+                  "the health check %s (%" PRId64 " of %" PRId64 " in a row)", words,
+                  health->failures, health->config.retries);
         break;
     case HEALTH_UNHEALTHY:
-        log_line(LOG_LEVEL_ERROR, "unhealthy",
-                 "the health check %s (%" PRId64 " in a row); stopping the command", words,
-                 health->failures);
+        log_event(LOG_LEVEL_ERROR, "unhealthy", LOG_FIELDS(LOG_NUMBER("count", health->failures)),
+                  "the health check %s (%" PRId64 " in a row); stopping the command", words,
+                  health->failures);
         checks->callbacks.on_unhealthy(checks->context, health->well_until_ns);
         break;
     }

@@ -8,9 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "leaderwrap/keeper/keeper.h"
+
 static const char *const own_variables[] = {
-    "LEADERWRAP_KEY=",   "LEADERWRAP_ID=",    "LEADERWRAP_NAME=",   "LEADERWRAP_TTL_MS=",
-    "LEADERWRAP_TOKEN=", "LEADERWRAP_EVENT=", "LEADERWRAP_REASON=",
+    "LEADERWRAP_KEY=",   "LEADERWRAP_ID=",    "LEADERWRAP_NAME=",  "LEADERWRAP_TTL_MS=",
+    "LEADERWRAP_LEASE=", "LEADERWRAP_TOKEN=", "LEADERWRAP_EVENT=", "LEADERWRAP_REASON=",
 };
 
 #define OWN_COUNT (sizeof own_variables / sizeof own_variables[0])
@@ -56,6 +58,7 @@ char **environment_build(const struct options *options, const char *id)
     size_t count = 0;
     size_t used = 0;
     char ttl[24];
+    char lease[32];
 
     while (environ[count] != NULL)
         count++;
@@ -63,8 +66,10 @@ char **environment_build(const struct options *options, const char *id)
     if (environment == NULL)
         return NULL;
     snprintf(ttl, sizeof ttl, "%" PRId64, options->timing.ttl_ms);
-    const char *const values[] = {options->key, id, options->name, ttl};
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+    snprintf(lease, sizeof lease, "/proc/self/fd/%d", KEEPER_LEASE_FD);
+    const char *const values[] = {options->key, id, options->name, ttl,
+                                  options->lease_page ? lease : NULL};
+    for (size_t i = 0; i < sizeof values / sizeof values[0] && values[i] != NULL; i++) {
         if (asprintf(&environment[used], "%s%s", own_variables[i], values[i]) < 0) {
             environment[used] = NULL;
             environment_free(environment);

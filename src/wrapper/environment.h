@@ -8,7 +8,8 @@
 
 #include "options.h"
 
-/* The process's environment with LEADERWRAP_KEY, _ID, _NAME and _TTL_MS set (and without a
+/* The process's environment with LEADERWRAP_KEY, _ID, _NAME and _TTL_MS set, with --lease-page
+ * LEADERWRAP_LEASE too (and without a
  * LEADERWRAP_TOKEN: the keeper adds the run's), and without what a service manager told us alone
  * (NOTIFY_SOCKET, WATCHDOG_*) unless --pass-notify, and without LEADERWRAP_PASSWORD,
  * LEADERWRAP_SENTINEL_PASSWORD and LEADERWRAP_REDIS. Returns a NULL-terminated array that belongs

@@ -42,7 +42,8 @@ static void start(struct hooks *hooks, const struct hook_call *call, int64_t now
     };
 
     hooks->current = *call;
-    log_line(LOG_LEVEL_DEBUG, "hook", "running the %s hook", names[call->hook]);
+    log_event(LOG_LEVEL_DEBUG, "hook", LOG_FIELDS(LOG_TEXT("hook", names[call->hook])),
+              "running the %s hook", names[call->hook]);
     companion_start(&hooks->companion, &run, now_ns);
 }
 
@@ -60,8 +61,9 @@ static void on_over(void *context, int64_t now_ns)
     char words[160];
     bool success = companion_judge(&hooks->companion, now_ns, words, sizeof words);
 
-    log_line(success ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "hook", "the %s hook %s",
-             names[hooks->current.hook], words);
+    log_event(success ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "hook",
+              LOG_FIELDS(LOG_TEXT("hook", names[hooks->current.hook])), "the %s hook %s",
+              names[hooks->current.hook], words);
     hooks->over[hooks->current.hook]++;
     if (hooks->waiting) {
         hooks->waiting = false;

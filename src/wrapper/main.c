@@ -172,6 +172,7 @@ static int fork_keepers(struct candidate *candidate, char **environment,
         .last_will = options->no_release ? NULL : run_will,
         .context = candidate,
         .pipe = ends[0],
+        .lease_page = options->lease_page ? supervisor->page->fd : 0,
     };
     int result = leave_keystrokes_to_shell();
     if (result == 0)
@@ -194,7 +195,7 @@ static int fork_keepers(struct candidate *candidate, char **environment,
     return result;
 }
 
-static int run(struct candidate *candidate)
+static int run(struct candidate *candidate, const struct page *page)
 {
     struct hooks hooks;
     struct checks checks;
@@ -204,6 +205,7 @@ static int run(struct candidate *candidate)
         .id = candidate->id,
         .seed = candidate->seed,
         .nonce_key = candidate->nonce_key,
+        .page = page,
         .hooks = &hooks,
         .checks = &checks,
     };
@@ -219,6 +221,21 @@ static int run(struct candidate *candidate)
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         return fail_errno("cannot become a subreaper", errno);
     return supervisor_run(&supervisor);
+}
+
+static int run_with_page(struct candidate *candidate)
+{
+    struct page page = {.fd = -1};
+    int result = 0;
+
+    if (candidate->options.lease_page || candidate->options.http != NULL ||
+        candidate->options.metrics_file != NULL)
+        result = page_open(&page, &candidate->options.timing);
+    if (result != 0)
+        return fail_errno("cannot make the lease page", -result);
+    int status = run(candidate, &page);
+    page_close(&page);
+    return status;
 }
 
 static int act(struct candidate *candidate)
@@ -244,7 +261,7 @@ static int act(struct candidate *candidate)
     result = check_command(&candidate->options);
     if (result == 0)
         result = check_tree();
-    return result != 0 ? result : run(candidate);
+    return result != 0 ? result : run_with_page(candidate);
 }
 
 int main(int argc, char **argv)

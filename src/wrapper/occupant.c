@@ -1,5 +1,5 @@
 /* The rule is that of foreign_value in the scripts' prelude: the key holds nothing, or the id of
- * the holder on record, or somebody else's value. */
+ * the holder on record, or the sign of a pause, or somebody else's value. */
 #include "occupant.h"
 
 #include <errno.h>
@@ -46,26 +46,30 @@ static bool is_string_or_nil(const redisReply *reply)
     return reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_NIL;
 }
 
+static const char *text_of(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING ? reply->str : "";
+}
+
 static void on_record(void *context, const redisReply *reply)
 {
     const struct occupant *occupant = context;
+    const char *value = occupant->value;
     char text[LEASE_TEXT_SIZE], advice[160];
-    const char *id;
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1 ||
-        !is_string_or_nil(reply->element[0])) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        !is_string_or_nil(reply->element[0]) || !is_string_or_nil(reply->element[1])) {
         answer_error(occupant, reply);
         return;
     }
-    id = reply->element[0]->type == REDIS_REPLY_STRING ? reply->element[0]->str : "";
-    if (occupant->value == NULL ||
-        (occupant->value[0] != '\0' && strcmp(occupant->value, id) == 0)) {
+    if (value == NULL || store_is_pause_sign(value, text_of(reply->element[1])) ||
+        (value[0] != '\0' && strcmp(value, text_of(reply->element[0])) == 0)) {
         answer(occupant, LEASE_FAILURE_NONE, "");
         return;
     }
     snprintf(text, sizeof text,
              "nobody can lead: the key holds \"%.*s%s\", which no leaderwrap wrote; %s", SHOWN_MOST,
-             occupant->value, strlen(occupant->value) > SHOWN_MOST ? "..." : "",
+             value, strlen(value) > SHOWN_MOST ? "..." : "",
              occupant_advice(occupant->options, advice, sizeof advice));
     answer(occupant, LEASE_FAILURE_NONE, text);
 }
@@ -73,7 +77,7 @@ static void on_record(void *context, const redisReply *reply)
 static void on_value(void *context, const redisReply *reply)
 {
     struct occupant *occupant = context;
-    const char *argv[] = {"HMGET", occupant->term_key, "id"};
+    const char *argv[] = {"HMGET", occupant->term_key, "id", "pause"};
 
     if (!is_string_or_nil(reply)) {
         answer_error(occupant, reply);
@@ -82,7 +86,7 @@ static void on_value(void *context, const redisReply *reply)
     if (reply->type == REDIS_REPLY_STRING)
         occupant->value = strdup(reply->str);
     if ((reply->type == REDIS_REPLY_STRING && occupant->value == NULL) ||
-        connection_send(occupant->connection, 3, argv, NULL, on_record, occupant) != 0)
+        connection_send(occupant->connection, 4, argv, NULL, on_record, occupant) != 0)
         answer(occupant, LEASE_FAILURE_TRANSIENT, strerror(ENOMEM));
 }
 

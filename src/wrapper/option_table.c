@@ -1,6 +1,8 @@
 /* The options. */
 #include "option_table.h"
 
+#include "leaderwrap/access/redis_options.h"
+
 /* One row; of what follows after the help, what has to be said is named. */
 #define ROW(section_, name_, letter_, argument_, help_, ...)                                       \
     {                                                                                              \
@@ -87,40 +89,13 @@ static const struct cli_option rows[OPTION_COUNT] = {
         ROW(NULL, "conflict-exit-code", 'E', "CODE",
             "where another has the lease; default 75, and 0 suits cron and timers"),
 
-    [OPTION_REDIS] = ROW("Redis", "redis", 'u', "URL",
-                         "redis://[user:password@]host[:port][/db], rediss:// for TLS, or "
-                         "unix:///path[?db=N]; default "
-                         "$REDIS_URL, then redis://127.0.0.1:6379/0; again for each further "
-                         "sentinel or node"),
-    [OPTION_SENTINEL] = ROW(NULL, "sentinel", 0, "NAME",
-                            "--redis names sentinels, which know the server as NAME; or "
-                            "redis+sentinel://[user:password@]host[:26379][,host]/NAME[/db]"),
-    [OPTION_CLUSTER] =
-        ROW(NULL, "cluster", 0, NULL, "--redis names nodes of a cluster; some of them are enough"),
-    [OPTION_PASSWORD_FILE] =
-        ROW(NULL, "password-file", 0, "FILE",
-            "the password is the file's first line, read again at each connect"),
-    [OPTION_SENTINEL_USER] = ROW(NULL, "sentinel-user", 0, "USER",
-                                 "who we are to the sentinels; those of a URL are the server's"),
-    [OPTION_SENTINEL_PASSWORD_FILE] =
-        ROW(NULL, "sentinel-password-file", 0, "FILE", "as --password-file, for the sentinels"),
-    [OPTION_CACERT] =
-        ROW(NULL, "cacert", 0, "FILE|DIR",
-            "the certificate authorities of rediss:// servers: PEM, or a directory of "
-            "openssl rehash; default the system's"),
-    [OPTION_CERT] = ROW(NULL, "cert", 0, "FILE",
-                        "our own certificate (PEM) for a rediss:// server that asks for one"),
-    [OPTION_KEY_FILE] =
-        ROW(NULL, "key-file", 0, "FILE", "its private key (PEM); default the file of --cert"),
-    [OPTION_TLS_SERVER_NAME] =
-        ROW(NULL, "tls-server-name", 0, "NAME",
-            "what the server's certificate has to be for; default the host of the URL"),
-    [OPTION_TLS_INSECURE] =
-        ROW(NULL, "tls-insecure", 0, NULL,
-            "verify no certificate of rediss:// servers: anybody in between can be the server"),
+    ACCESS_ROWS(OPTION_REDIS),
     [OPTION_REQUEST_TIMEOUT] = ROW(NULL, "request-timeout", 0, "TIME",
                                    "how long an answer is waited for; at the second in a row the "
                                    "connection is made anew; default ttl/6, 100ms to 10s"),
+    [OPTION_WAIT_REPLICAS] =
+        ROW(NULL, "wait-replicas", 0, "N",
+            "a grant or a renewal counts only when so many replicas have it, too"),
     [OPTION_TAKEOVER] = ROW(NULL, "takeover", 0, "observed|server-clock",
                             "how an expired lease is recognised: by own observation (default), or "
                             "faster but trusting the server's clock"),
@@ -130,9 +105,19 @@ static const struct cli_option rows[OPTION_COUNT] = {
             "once, not after a TTL"),
 
     [OPTION_LOG_FORMAT] =
-        ROW("Operation", "log-format", 0, "text|json", "of the log on standard error"),
+        ROW("Operation", "log-format", 0, "text|json|logfmt", "of the log on standard error"),
     [OPTION_LOG_LEVEL] = ROW(NULL, "log-level", 0, "error|warning|info|debug",
                              "default info; debug shows each renewal and each wait"),
+    [OPTION_HTTP] = ROW(NULL, "http", 0, "ADDRESS",
+                        "where to answer /livez, /readyz, /leader, /follower, /status and "
+                        "/metrics: 127.0.0.1:8008, or unix:PATH"),
+    [OPTION_METRICS_FILE] =
+        ROW(NULL, "metrics-file", 0, "FILE",
+            "write the metrics there, for the node_exporter's textfile collector"),
+    [OPTION_LEASE_PAGE] =
+        ROW(NULL, "lease-page", 0, NULL,
+            "hand the command a page of memory, $LEADERWRAP_LEASE, that says how long its term is "
+            "still good"),
     [OPTION_PASS_NOTIFY] =
         ROW(NULL, "pass-notify", 0, NULL,
             "hand systemd's NOTIFY_SOCKET on to the command; else it is leaderwrap's own"),
@@ -166,6 +151,9 @@ const struct cli_table options_table = {
         "only ever grows: a resource that remembers the highest one it saw can refuse a leader "
         "that a\n"
         "frozen machine brought back.\n"
+        "\n"
+        "leaderctl shows who leads, pauses a lease and has its leader step down: leaderctl "
+        "--help.\n"
         "\n"
         "Exit status:\n"
         "  the command's own, or 128+n if signal n ended it, whenever it ran to its end;\n"

@@ -7,13 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "about.h"
 #include "command.h"
+#include "leaderwrap/access/redis_options.h"
+#include "leaderwrap/base/clock.h"
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/cli/help.h"
 #include "leaderwrap/cli/settings.h"
 #include "leaderwrap/redis/store.h"
 #include "option_table.h"
-#include "redis_options.h"
 
 #define DEFAULT_TTL_MS  15000
 #define DEFAULT_HOLD_MS 30000
@@ -26,6 +28,7 @@
 #define COUNTER_LEASE_KEY   "leaderwrap:counter"
 #define COUNT_MOST          1000000
 #define STATUS_MOST         255
+#define REPLICAS_MOST       100
 #define COUNT_OF(array)     (sizeof(array) / sizeof(array)[0])
 
 #define SHOWN_VALUE 80 /* of a bad value, in an error message */
@@ -50,7 +53,7 @@ static const struct cli_word level_words[] = {{"error", LOG_LEVEL_ERROR},
                                               {NULL, 0}};
 
 static const struct cli_word format_words[] = {
-    {"text", LOG_FORMAT_TEXT}, {"json", LOG_FORMAT_JSON}, {NULL, 0}};
+    {"text", LOG_FORMAT_TEXT}, {"json", LOG_FORMAT_JSON}, {"logfmt", LOG_FORMAT_LOGFMT}, {NULL, 0}};
 
 /* Says where each option's value goes, and what it may be. */
 static void place_values(struct cli_place *at, struct options *options, struct raw *raw)
@@ -86,13 +89,17 @@ static void place_values(struct cli_place *at, struct options *options, struct r
     at[OPTION_MAX_RUNTIME] = cli_duration(&options->max_runtime_ms);
     at[OPTION_CONFLICT_EXIT_CODE] = cli_number(&options->conflict_exit_code, 0, STATUS_MOST);
 
-    redis_options_place(at, &raw->redis);
+    redis_options_place(at + OPTION_REDIS, &raw->redis);
     at[OPTION_REQUEST_TIMEOUT] = cli_duration_above_0(&raw->timing.request_timeout_ms);
+    at[OPTION_WAIT_REPLICAS] = cli_number(&options->wait_replicas, 1, REPLICAS_MOST);
     at[OPTION_TAKEOVER] = cli_either(&options->server_clock, "observed", "server-clock");
     at[OPTION_ASSUME_FRESH] = cli_flag(&options->assume_fresh);
 
     at[OPTION_LOG_FORMAT] = cli_word(&options->log_format, format_words);
     at[OPTION_LOG_LEVEL] = cli_word(&options->log_level, level_words);
+    at[OPTION_HTTP] = cli_text(&options->http);
+    at[OPTION_METRICS_FILE] = cli_text(&options->metrics_file);
+    at[OPTION_LEASE_PAGE] = cli_flag(&options->lease_page);
     at[OPTION_PASS_NOTIFY] = cli_flag(&options->pass_notify);
     at[OPTION_CHECK] = cli_constant(&options->mode, MODE_CHECK);
     at[OPTION_HELP] = cli_constant(&options->mode, MODE_HELP);
@@ -182,38 +189,31 @@ static int set_key(struct options *options, const struct raw *raw, char *error, 
     return EXIT_USAGE;
 }
 
-static const char *check_name(const char *name)
-{
-    if (name[0] == '\0')
-        return "is empty";
-    if (strlen(name) > LEASE_NAME_MAX)
-        return "is longer than 64 bytes";
-    for (const char *at = name; *at != '\0'; at++)
-        if (*at == '#' || (unsigned char)*at < 0x20 || *at == 0x7F)
-            return "may not contain # or control characters";
-    return NULL;
-}
-
 static int set_name(struct options *options, const struct raw *raw, char *error, size_t size)
 {
-    if (raw->name != NULL) {
+    if (gethostname(options->host, sizeof options->host) != 0 && errno != ENAMETOOLONG)
+        snprintf(options->host, sizeof options->host, "localhost");
+    options->host[sizeof options->host - 1] = '\0';
+    if (raw->name != NULL)
         options->name = strdup(raw->name);
-    } else {
-        char host[LEASE_NAME_MAX - 11]; /* leaves room for a colon and a pid */
-        if (gethostname(host, sizeof host) != 0 && errno != ENAMETOOLONG)
-            snprintf(host, sizeof host, "localhost");
-        host[sizeof host - 1] = '\0';
-        if (asprintf(&options->name, "%s:%d", host, (int)getpid()) < 0)
-            options->name = NULL;
-    }
+    else if (asprintf(&options->name, "%s:%d", options->host, (int)getpid()) < 0)
+        options->name = NULL;
     if (options->name == NULL)
         return out_of_memory(error, size);
-    const char *problem = check_name(options->name);
+    const char *problem = store_check_name(options->name);
     if (problem == NULL)
         return 0;
     cli_complain(&raw->given, OPTION_NAME, error, size, "the name \"%.*s\" %s", SHOWN_VALUE,
                  options->name, problem);
     return EXIT_USAGE;
+}
+
+static int set_about(struct options *options, char *error, size_t size)
+{
+    options->about =
+        about_make(options->host, options->command != NULL ? options->command[0] : NULL,
+                   options->timing.retry_ms, clock_realtime_ms());
+    return options->about != NULL ? 0 : out_of_memory(error, size);
 }
 
 /* Whether an option comes from the environment that another leaderwrap has made for its command. */
@@ -336,6 +336,23 @@ static int check_counter(const struct options *options, const struct raw *raw, c
     return EXIT_USAGE;
 }
 
+static int check_serving(struct options *options, const struct raw *raw, char *error, size_t size)
+{
+    const char *problem = NULL;
+
+    if (options->metrics_file != NULL && options->metrics_file[0] == '\0') {
+        cli_complain(&raw->given, OPTION_METRICS_FILE, error, size, "the path is empty");
+        return EXIT_USAGE;
+    }
+    if (options->http != NULL)
+        problem = http_address_parse(&options->http_address, options->http);
+    if (problem == NULL)
+        return 0;
+    cli_complain(&raw->given, OPTION_HTTP, error, size, "cannot listen on \"%.*s\": %s",
+                 SHOWN_VALUE, options->http, problem);
+    return EXIT_USAGE;
+}
+
 /* Script and lease have to be in one slot of a cluster. */
 static int set_counter_key(struct options *options, const struct raw *raw, char *error, size_t size)
 {
@@ -409,6 +426,8 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
     if (status == 0)
         status = check_companions(options, &raw, error, error_size);
     if (status == 0)
+        status = check_serving(options, &raw, error, error_size);
+    if (status == 0)
         status = check_counter(options, &raw, error, error_size);
     if (status == 0)
         status = check_command_name(options, error, error_size);
@@ -417,7 +436,8 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
     if (status == 0)
         status = set_name(options, &raw, error, error_size);
     if (status == 0)
-        status = redis_options_take(&raw.redis, &raw.given, &options->redis, error, error_size);
+        status = redis_options_take(&raw.redis, &raw.given, OPTION_REDIS, &options->redis, error,
+                                    error_size);
     if (status == 0)
         status = set_counter_key(options, &raw, error, error_size);
     if (status == 0)
@@ -425,6 +445,8 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
     command_fingerprint(options->command, options->fingerprint);
     if (status == 0 && options->penalty_ms < 0)
         options->penalty_ms = 2 * options->timing.ttl_ms;
+    if (status == 0)
+        status = set_about(options, error, error_size);
     return status;
 }
 
@@ -432,6 +454,7 @@ void options_clear(struct options *options)
 {
     free(options->key);
     free(options->name);
+    free(options->about);
     free(options->made_counter_key);
     redis_target_clear(&options->redis);
     memset(options, 0, sizeof *options);

@@ -8,19 +8,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "leaderwrap/access/redis_options.h"
 #include "leaderwrap/base/log.h"
 #include "leaderwrap/election/election.h"
 #include "leaderwrap/election/health.h"
 #include "leaderwrap/election/timing.h"
+#include "leaderwrap/http/http.h"
 #include "leaderwrap/redis/target.h"
 
-/* Exit statuses of leaderwrap's own (sysexits.h, and timeout(1) for 12x). */
-#define EXIT_USAGE          64
-#define EXIT_UNREACHABLE    69
+/* Further exit statuses of leaderwrap's own (sysexits.h, and timeout(1) for 12x). */
 #define EXIT_CONFLICT       75
 #define EXIT_LEASE_LOST     79
 #define EXIT_MAX_RUNTIME    124
-#define EXIT_OWN_FAILURE    125
 #define EXIT_NOT_EXECUTABLE 126
 #define EXIT_NOT_FOUND      127
 #define EXIT_SIGNAL_BASE    128
@@ -38,10 +37,13 @@ struct options {
     char fingerprint[LEASE_COMMAND_SIZE]; /* of the command */
     char *key;
     char *name;
+    char host[LEASE_NAME_MAX - 11]; /* of this machine, cut so that a colon and a pid fit behind */
+    char *about;                    /* as of about.h */
     struct timing timing;
     struct redis_target redis;
     const char *counter_key;
     char *made_counter_key; /* where it is none that was given; NULL: it is */
+    int wait_replicas;      /* 0: none are waited for */
     bool server_clock;
     bool assume_fresh;
     bool exit_on_lost;
@@ -60,6 +62,10 @@ struct options {
     int64_t hook_timeout_ms;
     const char *health_cmd; /* for the shell; NULL: none */
     struct health_config health;
+    bool lease_page;
+    const char *http; /* NULL: none */
+    struct http_address http_address;
+    const char *metrics_file; /* NULL: none */
     bool pass_notify;
     enum log_level log_level;
     enum log_format log_format;

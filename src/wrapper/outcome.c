@@ -30,6 +30,12 @@ const char *outcome_reason(enum election_end end)
         return "unhealthy";
     case END_KILLED:
         return "wrapper killed";
+    case END_PAUSED:
+        return "paused";
+    case END_CORDONED:
+        return "cordoned";
+    case END_ASKED:
+        return "step-down";
     case END_CONFIGURATION:
     case END_BUSY:
     case END_FOREIGN:
@@ -81,7 +87,8 @@ void outcome_note_exit(struct outcome *outcome, enum election_end end, int wait_
 
 void outcome_note_end(struct outcome *outcome, enum election_end end)
 {
-    if (end == END_LOST || end == END_DEADLINE)
+    if (end == END_LOST || end == END_DEADLINE || end == END_PAUSED || end == END_CORDONED ||
+        end == END_ASKED)
         outcome->child_status = -1;
 }
 
@@ -95,6 +102,9 @@ int outcome_status(const struct outcome *outcome)
                                           : EXIT_SIGNAL_BASE + outcome->stop_signal;
     case END_DEADLINE:
     case END_LOST:
+    case END_PAUSED:
+    case END_CORDONED:
+    case END_ASKED:
         return EXIT_LEASE_LOST;
     case END_RUNTIME:
         return EXIT_MAX_RUNTIME;

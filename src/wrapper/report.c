@@ -13,6 +13,23 @@
 #include "leaderwrap/base/duration.h"
 #include "leaderwrap/base/log.h"
 #include "occupant.h"
+#include "wish.h"
+
+static const char *state_word(enum lease_state state)
+{
+    static const char *const words[] = {
+        [LEASE_ABSENT] = "absent", [LEASE_FREE] = "free",     [LEASE_HELD] = "held",
+        [LEASE_CLOSED] = "closed", [LEASE_VACANT] = "vacant",
+    };
+
+    return words[state];
+}
+
+/* Whose the lease is, or was last. */
+#define HOLDER_FIELDS(record)                                                                      \
+    LOG_FIELDS(LOG_TEXT("state", state_word((record)->state)), LOG_TEXT("holder", (record)->name), \
+               LOG_NUMBER("holder_token", (int64_t)(record)->token),                               \
+               LOG_NUMBER("holder_ttl_ms", (record)->ttl_ms))
 
 void report_init(struct report *report, const struct options *options, const char *id,
                  const struct status *status)
@@ -50,14 +67,22 @@ void report_start(struct report *report)
     duration_format(outage, sizeof outage, timing->tolerated_outage_ms);
     duration_format(failover, sizeof failover,
                     timing->worst_failover_ms + report->options->lock_delay_ms);
-    log_line(LOG_LEVEL_INFO, "start", "%.30s runs %s the lease \"%.36s\" at redis %.46s %s",
-             command != NULL ? command[0] : "the built-in counter",
-             report->options->once ? "once if" : "where", report->options->key,
-             report->trouble.server, report->options->once ? "can be had" : "is held");
-    log_line(LOG_LEVEL_INFO, "timing",
-             "ttl %s, renewed every %s: an outage of %s is ridden out, TERM after %s, KILL after "
-             "%s, failover within %s",
-             ttl, renew, outage, stop, kill, failover);
+    log_event(LOG_LEVEL_INFO, "start",
+              LOG_FIELDS(LOG_TEXT("version", LEADERWRAP_VERSION),
+                         LOG_TEXT("server", report->trouble.server)),
+              "%.30s runs %s the lease \"%.36s\" at redis %.46s %s",
+              command != NULL ? command[0] : "the built-in counter",
+              report->options->once ? "once if" : "where", report->options->key,
+              report->trouble.server, report->options->once ? "can be had" : "is held");
+    log_event(LOG_LEVEL_INFO, "timing",
+              LOG_FIELDS(LOG_NUMBER("ttl_ms", timing->ttl_ms),
+                         LOG_NUMBER("renew_ms", timing->renew_ms),
+                         LOG_NUMBER("outage_ms", timing->tolerated_outage_ms),
+                         LOG_NUMBER("stop_after_ms", timing->stop_after_ms),
+                         LOG_NUMBER("kill_after_ms", timing->kill_after_ms)),
+              "ttl %s, renewed every %s: an outage of %s is ridden out, TERM after %s, KILL after "
+              "%s, failover within %s",
+              ttl, renew, outage, stop, kill, failover);
 }
 
 static void tell_retry(struct report *report, int64_t delay_ms, int64_t now_ns)
@@ -74,16 +99,17 @@ static void tell_elsewhere(int64_t delay_ms)
     char delay[32];
 
     duration_format(delay, sizeof delay, delay_ms);
-    log_line(
-        LOG_LEVEL_WARNING, "elsewhere",
+    log_event(
+        LOG_LEVEL_WARNING, "elsewhere", LOG_FIELDS(LOG_NUMBER("delay_ms", delay_ms)),
         "most witnesses name another master than this redis; asking for its address again in %s",
         delay);
 }
 
 static void tell_unplaced(const struct election_tally *tally)
 {
-    log_line(
+    log_event(
         LOG_LEVEL_WARNING, "no_majority",
+        LOG_FIELDS(LOG_NUMBER("votes", tally->votes), LOG_NUMBER("witnesses", tally->electorate)),
         "no majority of the witnesses names a master: %u of %u agree, %u have to; asking again",
         tally->votes, tally->electorate, tally->electorate / 2 + 1);
 }
@@ -93,42 +119,73 @@ static void tell_busy(struct report *report, const struct election_note *note)
     const struct lease_record *record = &note->refusal.record;
     char advice[160];
 
-    if (note->refusal.answered && record->foreign[0] == '\0' && record->state == LEASE_CLOSED)
+    if (note->refusal.answered && record->foreign[0] == '\0' &&
+        note->refusal.wish.kind != LEASE_WISH_NONE)
+        wish_describe(&note->refusal.wish, report->told_waiting, sizeof report->told_waiting);
+    else if (note->refusal.answered && record->foreign[0] == '\0' && record->state == LEASE_CLOSED)
         holder_describe_hold(record, report->told_waiting, sizeof report->told_waiting);
     else if (note->refusal.answered)
         holder_describe(&report->observer, record, report->told_waiting,
                         sizeof report->told_waiting);
     if (note->end == END_FOREIGN)
-        log_line(LOG_LEVEL_ERROR, "foreign", "not running the command: %s; %s",
-                 report->told_waiting, occupant_advice(report->options, advice, sizeof advice));
+        log_event(LOG_LEVEL_ERROR, "foreign", LOG_FIELDS(LOG_TEXT("value", record->foreign)),
+                  "not running the command: %s; %s", report->told_waiting,
+                  occupant_advice(report->options, advice, sizeof advice));
     else
         /* Nothing to write mail about; but a person who has just typed it would wonder. */
-        log_line(isatty(STDERR_FILENO) ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "busy",
-                 "not running the command: %s", report->told_waiting);
+        log_event(isatty(STDERR_FILENO) ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "busy",
+                  HOLDER_FIELDS(record), "not running the command: %s", report->told_waiting);
+}
+
+/* What the lease waits for, and how long for: a foreign value, a wish, or the holder. */
+static void describe_obstacle(const struct report *report, int64_t now_ns, char *what,
+                              size_t what_size, char *rest, size_t rest_size)
+{
+    const struct lease_record *record = &report->status->record;
+    const struct lease_wish *wish = &report->status->wish;
+    int64_t takeover_ns = report->status->next_at_ns;
+
+    if (record->foreign[0] == '\0' && wish->kind != LEASE_WISH_NONE) {
+        wish_describe(wish, what, what_size);
+        wish_describe_rest(wish, rest, rest_size);
+        return;
+    }
+    holder_describe(&report->observer, record, what, what_size);
+    if (record->foreign[0] != '\0') {
+        snprintf(rest, rest_size, "; ");
+        occupant_advice(report->options, rest + 2, rest_size - 2);
+    } else {
+        holder_describe_rest(&report->observer, record,
+                             takeover_ns == INT64_MAX ? INT64_MAX
+                                                      : (takeover_ns - now_ns) / NS_PER_MS,
+                             rest, rest_size);
+    }
 }
 
 static void tell_waiting(struct report *report, int64_t now_ns)
 {
     const struct lease_record *record = &report->status->record;
-    int64_t takeover_ns = report->status->next_at_ns;
+    const struct lease_wish *wish = &report->status->wish;
     bool foreign = record->foreign[0] != '\0';
-    char holder[sizeof report->told_waiting], rest[160] = "; ";
+    char holder[sizeof report->told_waiting], rest[160];
 
-    holder_describe(&report->observer, record, holder, sizeof holder);
-    if (foreign)
-        occupant_advice(report->options, rest + 2, sizeof rest - 2);
-    else
-        holder_describe_rest(&report->observer, record,
-                             takeover_ns == INT64_MAX ? INT64_MAX
-                                                      : (takeover_ns - now_ns) / NS_PER_MS,
-                             rest, sizeof rest);
+    describe_obstacle(report, now_ns, holder, sizeof holder, rest, sizeof rest);
     set_doing(report, "standing by: %s", holder);
     bool repeated = strcmp(holder, report->told_waiting) == 0;
     snprintf(report->told_waiting, sizeof report->told_waiting, "%s", holder);
     enum log_level level = repeated ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
     if (foreign && noise_hear(&report->noise, holder, now_ns).tell)
         level = LOG_LEVEL_WARNING;
-    log_line(level, "waiting", "standing by: %s%s", holder, rest);
+    if (wish->kind == LEASE_WISH_NONE)
+        log_event(level, "waiting", HOLDER_FIELDS(record), "standing by: %s%s", holder, rest);
+    else
+        log_event(level, "waiting",
+                  LOG_FIELDS(LOG_TEXT("state", state_word(record->state)),
+                             LOG_TEXT("holder", record->name),
+                             LOG_NUMBER("holder_token", (int64_t)record->token),
+                             LOG_TEXT("wish", wish_word(wish)), LOG_TEXT("by", wish->by),
+                             LOG_TEXT("reason", wish->text)),
+                  "standing by: %.190s%s", holder, rest);
 }
 
 /* That we lead, and how long the command is still waited for. */
@@ -155,29 +212,30 @@ static void tell_elected(struct report *report, const struct election_note *note
     set_leading(report);
     report->told_waiting[0] = '\0';
     if (note->kind == NOTE_ELECTED) {
-        log_line(LOG_LEVEL_INFO, "elected",
-                 "elected: %s leads with token %" PRIu64 "; starting the command",
-                 report->options->name, status->token);
+        log_event(LOG_LEVEL_INFO, "elected", LOG_FIELDS(LOG_NUMBER("delay_ms", 0)),
+                  "elected: %s leads with token %" PRIu64 "; starting the command",
+                  report->options->name, status->token);
         return;
     }
-    duration_format(delay, sizeof delay, (status->next_at_ns - status->news_ns) / NS_PER_MS);
-    log_line(LOG_LEVEL_INFO, "elected",
-             "elected: %s leads with token %" PRIu64
-             "; the last term is not known to have ended with a release: starting the command in "
-             "%s",
-             report->options->name, status->token, delay);
+    int64_t delay_ms = (status->next_at_ns - status->news_ns) / NS_PER_MS;
+    duration_format(delay, sizeof delay, delay_ms);
+    log_event(LOG_LEVEL_INFO, "elected", LOG_FIELDS(LOG_NUMBER("delay_ms", delay_ms)),
+              "elected: %s leads with token %" PRIu64
+              "; the last term is not known to have ended with a release: starting the command in "
+              "%s",
+              report->options->name, status->token, delay);
 }
 
 static void tell_lost(const struct lease_record *record)
 {
     if (record->foreign[0] != '\0')
-        log_line(LOG_LEVEL_ERROR, "lost",
-                 "the lease is lost: somebody wrote \"%s\" into the key; killing the command",
-                 record->foreign);
+        log_event(LOG_LEVEL_ERROR, "lost", LOG_FIELDS(LOG_TEXT("value", record->foreign)),
+                  "the lease is lost: somebody wrote \"%s\" into the key; killing the command",
+                  record->foreign);
     else
-        log_line(LOG_LEVEL_ERROR, "lost",
-                 "the lease is lost: %s holds it with token %" PRIu64 "; killing the command",
-                 record->name[0] != '\0' ? record->name : "nobody", record->token);
+        log_event(LOG_LEVEL_ERROR, "lost", HOLDER_FIELDS(record),
+                  "the lease is lost: %s holds it with token %" PRIu64 "; killing the command",
+                  record->name[0] != '\0' ? record->name : "nobody", record->token);
 }
 
 static void tell_restart(struct report *report, const struct election_note *note)
@@ -187,19 +245,28 @@ static void tell_restart(struct report *report, const struct election_note *note
     duration_format(delay, sizeof delay, note->delay_ms);
     set_doing(report,
               note->kind == NOTE_RESTART ? "leading; starting the command again in %s"
+              : note->end == END_ASKED   ? "standing back for %s, or until another one leads"
                                          : "standing back for %s: the command fails",
               delay);
     if (note->kind == NOTE_RESTART)
-        log_line(LOG_LEVEL_WARNING, "restart", "starting the command again in %s", delay);
+        log_event(LOG_LEVEL_WARNING, "restart", LOG_FIELDS(LOG_NUMBER("delay_ms", note->delay_ms)),
+                  "starting the command again in %s", delay);
+    else if (note->end == END_ASKED)
+        log_event(
+            LOG_LEVEL_INFO, "stand_back",
+            LOG_FIELDS(LOG_NUMBER("delay_ms", note->delay_ms), LOG_TEXT("reason", "step-down")),
+            "standing back for %s, or until another one leads", delay);
     else if (note->end == END_UNHEALTHY)
-        log_line(LOG_LEVEL_ERROR, "stand_back",
-                 "the command was unhealthy; standing back for %s so that another node may try",
-                 delay);
+        log_event(
+            LOG_LEVEL_ERROR, "stand_back",
+            LOG_FIELDS(LOG_NUMBER("delay_ms", note->delay_ms), LOG_TEXT("reason", "unhealthy")),
+            "the command was unhealthy; standing back for %s so that another node may try", delay);
     else
-        log_line(LOG_LEVEL_ERROR, "stand_back",
-                 "the command failed %" PRId64
-                 " times in a row; standing back for %s so that another node may try",
-                 report->options->max_restarts, delay);
+        log_event(LOG_LEVEL_ERROR, "stand_back",
+                  LOG_FIELDS(LOG_NUMBER("delay_ms", note->delay_ms), LOG_TEXT("reason", "failed")),
+                  "the command failed %" PRId64
+                  " times in a row; standing back for %s so that another node may try",
+                  report->options->max_restarts, delay);
 }
 
 static void tell_ending(const struct report *report, const struct election_note *note)
@@ -219,6 +286,11 @@ static void tell_ending(const struct report *report, const struct election_note 
         break;
     case END_RUNTIME:
         log_line(LOG_LEVEL_ERROR, "max_runtime", "the command took too long; stopping it");
+        break;
+    case END_PAUSED:
+    case END_CORDONED:
+    case END_ASKED:
+        wish_tell_ending(&note->wish);
         break;
     /* Told by those who saw it happen. */
     case END_NONE:
@@ -276,10 +348,10 @@ static void tell_other_command(struct report *report, const struct lease_record 
         strcmp(record->id, report->told_command_of) == 0)
         return;
     snprintf(report->told_command_of, sizeof report->told_command_of, "%s", record->id);
-    log_line(LOG_LEVEL_WARNING, "other_command",
-             "%s holds the lease \"%.80s\" with another command line than ours; two jobs need two "
-             "leases (--key)",
-             record->name, report->options->key);
+    log_event(LOG_LEVEL_WARNING, "other_command", HOLDER_FIELDS(record),
+              "%s holds the lease \"%.80s\" with another command line than ours; two jobs need two "
+              "leases (--key)",
+              record->name, report->options->key);
 }
 
 /* What another candidate of this lease does differently, told at growing intervals. Only who stands
@@ -295,16 +367,16 @@ static void tell_differences(struct report *report, const struct lease_record *r
         return;
     snprintf(cause, sizeof cause, "ttl %s", record->id);
     if (record->ttl_ms != ttl_ms && noise_hear(&report->noise, cause, now_ns).tell)
-        log_line(
-            LOG_LEVEL_WARNING, "other_ttl",
+        log_event(
+            LOG_LEVEL_WARNING, "other_ttl", HOLDER_FIELDS(record),
             "%s leads with a TTL of %s and ours is %s: give all candidates of a lease the same",
             record->name, duration_format(his, sizeof his, record->ttl_ms),
             duration_format(ours, sizeof ours, ttl_ms));
     snprintf(cause, sizeof cause, "name %s", record->id);
     if (strcmp(record->name, report->options->name) == 0 &&
         noise_hear(&report->noise, cause, now_ns).tell)
-        log_line(
-            LOG_LEVEL_WARNING, "same_name",
+        log_event(
+            LOG_LEVEL_WARNING, "same_name", HOLDER_FIELDS(record),
             "the leader is another process with our own name, %s: give each candidate a --name "
             "of its own",
             record->name);
@@ -316,7 +388,8 @@ void report_answer(struct report *report, const struct lease_reply *reply, bool 
     if (first)
         trouble_connected(&report->trouble);
     if (reply->warning[0] != '\0' && noise_hear(&report->noise, reply->warning, now_ns).tell)
-        log_line(LOG_LEVEL_WARNING, "side_effect", "the lease works, but %s", reply->warning);
+        log_event(LOG_LEVEL_WARNING, "side_effect", LOG_FIELDS(LOG_TEXT("reason", reply->warning)),
+                  "the lease works, but %s", reply->warning);
 }
 
 void report_stall(struct report *report, int64_t now_ns)
@@ -346,7 +419,9 @@ static void tell_renewed(struct report *report)
 
     duration_format(ttl, sizeof ttl, report->options->timing.ttl_ms);
     set_leading(report);
-    log_line(LOG_LEVEL_DEBUG, "renewed", "leading: lease renewed for another %s", ttl);
+    log_event(LOG_LEVEL_DEBUG, "renewed",
+              LOG_FIELDS(LOG_NUMBER("ttl_ms", report->options->timing.ttl_ms)),
+              "leading: lease renewed for another %s", ttl);
 }
 
 void report_note(struct report *report, const struct election_note *note, int64_t now_ns)
@@ -411,10 +486,12 @@ void report_note(struct report *report, const struct election_note *note, int64_
 void report_end(const struct report *report, enum election_end end, int exit_status)
 {
     if (end == END_CONFIGURATION)
-        log_line(LOG_LEVEL_ERROR, "refused", "%s", report->status->why);
+        log_event(LOG_LEVEL_ERROR, "refused", LOG_FIELDS(LOG_TEXT("reason", report->status->why)),
+                  "%s", report->status->why);
     if (end == END_UNREACHABLE)
         trouble_unreachable(&report->trouble);
-    log_line(LOG_LEVEL_INFO, "exit", "leaving with status %d", exit_status);
+    log_event(LOG_LEVEL_INFO, "exit", LOG_FIELDS(LOG_NUMBER("exit_status", exit_status)),
+              "leaving with status %d", exit_status);
 }
 
 char *report_wait_status(int wait_status, char *buffer, size_t size)
@@ -429,19 +506,39 @@ char *report_wait_status(int wait_status, char *buffer, size_t size)
     return buffer;
 }
 
+static void tell_child_exit(const struct keeper_message *message)
+{
+    int wait_status = message->value;
+    bool signalled = WIFSIGNALED(wait_status);
+    bool ours = signalled && message->error == KEEPER_ENDED_BY_US;
+    const struct log_field exited[] = {LOG_NUMBER("exit_status", WEXITSTATUS(wait_status)),
+                                       {.name = NULL}};
+    const struct log_field ended[] = {LOG_NUMBER("signal", WTERMSIG(wait_status)),
+                                      LOG_TEXT("reason", ours ? "stopped" : "killed"),
+                                      {.name = NULL}};
+    char status[128];
+
+    log_event(LOG_LEVEL_INFO, "child_exit", signalled ? ended : exited, "the command %s%s",
+              report_wait_status(wait_status, status, sizeof status),
+              !signalled ? ""
+              : ours     ? "; leaderwrap sent it"
+                         : "; leaderwrap did not send it");
+}
+
 void report_keeper(struct report *report, const struct keeper_message *message)
 {
-    char status[128];
     const char *command =
         report->options->command != NULL ? report->options->command[0] : "the counter";
 
     switch ((enum keeper_message_kind)message->kind) {
     case KEEPER_STARTED:
-        log_line(LOG_LEVEL_INFO, "started", "command started as process %" PRId32, message->value);
+        log_event(LOG_LEVEL_INFO, "started", LOG_FIELDS(LOG_NUMBER("process", message->value)),
+                  "command started as process %" PRId32, message->value);
         break;
     case KEEPER_EXEC_FAILED:
-        log_line(LOG_LEVEL_ERROR, "exec_failed", "cannot start %.200s: %s", command,
-                 strerror(message->value));
+        log_event(LOG_LEVEL_ERROR, "exec_failed",
+                  LOG_FIELDS(LOG_TEXT("reason", strerror(message->value))),
+                  "cannot start %.200s: %s", command, strerror(message->value));
         break;
     case KEEPER_NOT_STARTED:
         log_line(LOG_LEVEL_ERROR, "not_started",
@@ -452,18 +549,14 @@ void report_keeper(struct report *report, const struct keeper_message *message)
         log_line(LOG_LEVEL_DEBUG, "keeper_stopping", "the keeper's deadline passed: TERM was sent");
         break;
     case KEEPER_CHILD_EXIT:
-        log_line(LOG_LEVEL_INFO, "child_exit", "the command %s%s",
-                 report_wait_status(message->value, status, sizeof status),
-                 !WIFSIGNALED(message->value)           ? ""
-                 : message->error == KEEPER_ENDED_BY_US ? "; leaderwrap sent it"
-                                                        : "; leaderwrap did not send it");
+        tell_child_exit(message);
         break;
     case KEEPER_STUCK:
-        log_line(LOG_LEVEL_ERROR, "stuck",
-                 "%" PRId32
-                 " processes of the command do not die%s%s; the lease is left to run out",
-                 message->value, message->error != 0 ? ": " : "",
-                 message->error != 0 ? strerror(message->error) : "");
+        log_event(LOG_LEVEL_ERROR, "stuck", LOG_FIELDS(LOG_NUMBER("count", message->value)),
+                  "%" PRId32
+                  " processes of the command do not die%s%s; the lease is left to run out",
+                  message->value, message->error != 0 ? ": " : "",
+                  message->error != 0 ? strerror(message->error) : "");
         break;
     case KEEPER_ACK:
     case KEEPER_TREE_DEAD:

@@ -82,6 +82,7 @@ static void take_record(struct status *status, const struct lease_record *record
 
 static void take_grant(struct status *status, const struct election_grant *grant, int64_t now_ns)
 {
+    status->wish = (struct lease_wish){0};
     status->token = grant->token;
     status->deadlines = grant->deadlines;
     take_news(status, STATUS_LEADING, now_ns,
@@ -135,11 +136,14 @@ static void note_kind(struct status *status, const struct election_note *note, i
     switch (note->kind) {
     case NOTE_WAITING:
         take_record(status, &note->refusal.record, now_ns);
+        status->wish = note->refusal.wish;
         take_news(status, STATUS_WAITING, now_ns, note->refusal.takeover_at_ns);
         break;
     case NOTE_BUSY:
-        if (note->refusal.answered)
-            take_record(status, &note->refusal.record, now_ns);
+        if (!note->refusal.answered)
+            break;
+        take_record(status, &note->refusal.record, now_ns);
+        status->wish = note->refusal.wish;
         break;
     case NOTE_ELECTED:
     case NOTE_LOCK_DELAY:

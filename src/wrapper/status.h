@@ -47,6 +47,7 @@ struct status {
 
     /* The lease, when it was last refused or lost to somebody. */
     struct lease_record record; /* ABSENT, without a token: none was seen */
+    struct lease_wish wish;     /* that keeps us from it; NONE: nobody's */
     int64_t record_ns;          /* when; its ages and rests count from then */
     int64_t holder_since_ns;    /* since when it has been this holder's, as far as was seen */
 

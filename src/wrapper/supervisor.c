@@ -18,6 +18,7 @@
 #include "notify.h"
 #include "outcome.h"
 #include "report.h"
+#include "serving.h"
 #include "signals.h"
 #include "waker.h"
 
@@ -34,6 +35,7 @@ struct supervisor {
     struct status status;
     struct report report;
     struct notify notify;
+    struct serving serving;
     uv_timer_t watchdog;
     struct waker waker;
     struct outcome outcome;
@@ -122,6 +124,7 @@ static void tell(struct supervisor *supervisor, const struct election_note *note
         ask_replicas(supervisor);
     status_note(&supervisor->status, note, now_ns);
     report_note(&supervisor->report, note, now_ns);
+    serving_note(&supervisor->serving, note, now_ns);
     notify_status(&supervisor->notify, supervisor->report.doing);
     if (note->kind == NOTE_WAITING || note->kind == NOTE_ELECTED || note->kind == NOTE_LOCK_DELAY)
         notify_ready(&supervisor->notify);
@@ -195,8 +198,11 @@ static void feed_one(struct supervisor *supervisor, struct election_event *event
 
     event->now_ns = clock_boottime_ns();
     election_step(&supervisor->election, event, &actions);
-    for (size_t i = 0; i < actions.count; i++)
+    for (size_t i = 0; i < actions.count; i++) {
+        page_before(supervisor->config->page, &actions.list[i]);
         perform(supervisor, &actions.list[i], event->now_ns);
+        page_after(supervisor->config->page, &actions.list[i]);
+    }
 }
 
 /* To be called before anything is told. */
@@ -326,11 +332,13 @@ static void on_message(void *context, const struct keeper_message *message)
     switch ((enum keeper_message_kind)message->kind) {
     case KEEPER_EXEC_FAILED:
         supervisor->outcome.child_status = executable_exit_status(message->value);
+        serving_exit(&supervisor->serving, supervisor->outcome.child_status);
         event.kind = EVENT_CHILD_EXIT;
         event.failed = true;
         break;
     case KEEPER_CHILD_EXIT:
         outcome_note_exit(&supervisor->outcome, supervisor->election.end, message->value);
+        serving_exit(&supervisor->serving, supervisor->outcome.child_status);
         event.kind = EVENT_CHILD_EXIT;
         event.failed = message->value != 0;
         break;
@@ -365,6 +373,7 @@ static void on_keeper_lost(void *context, const char *why)
     struct supervisor *supervisor = context;
 
     log_line(LOG_LEVEL_ERROR, "keeper_lost", "%s; killing the command and giving up", why);
+    supervisor->serving.keeper_lost = true;
     surrender_companions(supervisor);
     feed_kind(supervisor, EVENT_KEEPER_LOST);
 }
@@ -551,6 +560,7 @@ static void close_all(struct supervisor *supervisor, int status)
     if (supervisor->watchdog.data != NULL)
         uv_close((uv_handle_t *)&supervisor->watchdog, NULL);
     notify_close(&supervisor->notify);
+    serving_close(&supervisor->serving);
     loop_finish(&supervisor->loop, status);
 }
 
@@ -580,8 +590,15 @@ int supervisor_run(const struct supervisor_config *config)
     status_init(&supervisor.status, &options->timing, clock_boottime_ns());
     report_init(&supervisor.report, options, config->id, &supervisor.status);
     notify_open(&supervisor.notify);
+    supervisor.serving = (struct serving){.options = options,
+                                          .id = config->id,
+                                          .page = config->page,
+                                          .status = &supervisor.status,
+                                          .health = &supervisor.checks->health};
     result = open_all(&supervisor);
-    if (result != 0) {
+    if (result == 0 && !serving_open(&supervisor.serving, &supervisor.loop)) {
+        status = EXIT_OWN_FAILURE;
+    } else if (result != 0) {
         log_line(LOG_LEVEL_ERROR, "start_failed", "cannot start: %s", strerror(-result));
         status = EXIT_OWN_FAILURE;
     } else {

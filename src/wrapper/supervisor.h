@@ -11,6 +11,7 @@
 #include "hooks.h"
 #include "leaderwrap/base/inherited.h"
 #include "options.h"
+#include "page.h"
 
 struct supervisor_config {
     const struct options *options; /* borrowed, as all pointers here */
@@ -19,7 +20,8 @@ struct supervisor_config {
     uint64_t seed;  /* this and the next: as in struct election_config */
     const uint8_t *nonce_key;
     pid_t keeper;
-    int keeper_fd;       /* taken over */
+    int keeper_fd; /* taken over */
+    const struct page *page;
     struct hooks *hooks; /* forked, not open; as the next */
     struct checks *checks;
 };

@@ -41,8 +41,9 @@ const char *trouble_blame(const struct trouble *trouble)
 
 void trouble_connected(struct trouble *trouble)
 {
-    log_line(trouble->told ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "connected",
-             "connected to redis at %s", trouble->server);
+    log_event(trouble->told ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "connected",
+              LOG_FIELDS(LOG_TEXT("server", trouble->server)), "connected to redis at %s",
+              trouble->server);
     trouble->told = false;
     trouble->doubt = "";
 }
@@ -54,8 +55,11 @@ void trouble_over(struct trouble *trouble)
 
     /* What was told as an error must not stand as the last word. */
     if (trouble->outage_told)
-        log_line(LOG_LEVEL_INFO, "outage_over", "redis at %s is of use again, after %s",
-                 trouble->server, duration_format(lasted, sizeof lasted, lasted_ms));
+        log_event(
+            LOG_LEVEL_INFO, "outage_over",
+            LOG_FIELDS(LOG_TEXT("server", trouble->server), LOG_NUMBER("lasted_ms", lasted_ms)),
+            "redis at %s is of use again, after %s", trouble->server,
+            duration_format(lasted, sizeof lasted, lasted_ms));
     trouble->outage_told = false;
 }
 
@@ -63,8 +67,9 @@ void trouble_unreachable(const struct trouble *trouble)
 {
     char why[sizeof trouble->status->why];
 
-    log_line(LOG_LEVEL_ERROR, "unreachable", "%s; the command was not run",
-             trouble_why(trouble, why, sizeof why));
+    trouble_why(trouble, why, sizeof why);
+    log_event(LOG_LEVEL_ERROR, "unreachable", LOG_FIELDS(LOG_TEXT("reason", why)),
+              "%s; the command was not run", why);
 }
 
 /* The level at which the same cause is told now; and, where it was kept back, a count. */
@@ -90,8 +95,9 @@ void trouble_stalled(struct trouble *trouble, int64_t now_ns)
     enum log_level level = hear(trouble, "stalled", now_ns, count, sizeof count);
 
     duration_format(lasted, sizeof lasted, trouble->status->stalled_ns / NS_PER_MS);
-    log_line(
+    log_event(
         level, "stalled",
+        LOG_FIELDS(LOG_NUMBER("lasted_ms", trouble->status->stalled_ns / NS_PER_MS)),
         "leaderwrap itself stood still for at least %s%s: it was stopped or suspended, or had no "
         "processor",
         lasted, count);
@@ -121,10 +127,12 @@ static void check_leader(struct trouble *trouble, int64_t lasted_ms, int64_t now
     if (patience_ms > OUTAGE_MS)
         patience_ms = OUTAGE_MS;
     if (outage_lasts(trouble, lasted_ms, patience_ms))
-        log_line(LOG_LEVEL_ERROR, "outage",
-                 "no renewal for %s: without one the command will be stopped in %s",
-                 duration_format(lasted, sizeof lasted, lasted_ms),
-                 duration_format(left, sizeof left, stopped_in_ms(trouble, now_ns)));
+        log_event(LOG_LEVEL_ERROR, "outage",
+                  LOG_FIELDS(LOG_NUMBER("lasted_ms", lasted_ms),
+                             LOG_NUMBER("left_ms", stopped_in_ms(trouble, now_ns))),
+                  "no renewal for %s: without one the command will be stopped in %s",
+                  duration_format(lasted, sizeof lasted, lasted_ms),
+                  duration_format(left, sizeof left, stopped_in_ms(trouble, now_ns)));
 }
 
 static void check_candidate(struct trouble *trouble, int64_t lasted_ms)
@@ -132,8 +140,8 @@ static void check_candidate(struct trouble *trouble, int64_t lasted_ms)
     char why[sizeof trouble->status->why], lasted[32];
 
     if (outage_lasts(trouble, lasted_ms, OUTAGE_MS))
-        log_line(
-            LOG_LEVEL_ERROR, "outage",
+        log_event(
+            LOG_LEVEL_ERROR, "outage", LOG_FIELDS(LOG_NUMBER("lasted_ms", lasted_ms)),
             "no useful answer for %s: nobody can be elected through redis at %s until there is "
             "one; last: %.100s",
             duration_format(lasted, sizeof lasted, lasted_ms), trouble->server,
@@ -168,8 +176,11 @@ void trouble_retry(struct trouble *trouble, int64_t delay_ms, int64_t now_ns)
         snprintf(left, sizeof left, "; the command has %s left",
                  duration_format(time, sizeof time, stopped_in_ms(trouble, now_ns)));
     duration_format(delay, sizeof delay, delay_ms);
-    log_line(level, "disconnected", "%s%s; retrying %s%s%s", why, count,
-             delay_ms > 0 ? "in " : "at once", delay_ms > 0 ? delay : "", left);
+    log_event(level, "disconnected",
+              LOG_FIELDS(LOG_TEXT("reason", why), LOG_TEXT("server", trouble->server),
+                         LOG_NUMBER("delay_ms", delay_ms)),
+              "%s%s; retrying %s%s%s", why, count, delay_ms > 0 ? "in " : "at once",
+              delay_ms > 0 ? delay : "", left);
     check_outage(trouble, now_ns);
 }
 
@@ -184,6 +195,24 @@ static void name_request(enum election_note_kind note, const char **event, const
                                           : "asking for the lease";
 }
 
+static void explain(const struct trouble *trouble, const struct election_failure *failure,
+                    char *why, size_t size)
+{
+    if (failure->unconfirmed)
+        snprintf(why, size,
+                 "redis answered, but no majority of the witnesses says in time that it is the "
+                 "master");
+    else if (!failure->answered && trouble->status->closed)
+        snprintf(why, size, "the connection ended before an answer; it may have been executed");
+    else if (!failure->answered)
+        snprintf(why, size, "no answer from redis%s; it may have been executed all the same",
+                 trouble_blame(trouble));
+    else
+        snprintf(why, size, "%s",
+                 failure->text[0] != '\0' ? failure->text
+                                          : "redis answered something that fits no question");
+}
+
 void trouble_failed(struct trouble *trouble, const struct election_note *note, int64_t now_ns)
 {
     const struct election_failure *failure = &note->failure;
@@ -191,18 +220,13 @@ void trouble_failed(struct trouble *trouble, const struct election_note *note, i
     char why[LEASE_TEXT_SIZE], cause[LEASE_TEXT_SIZE + 32], count[64] = "";
     enum log_level level = LOG_LEVEL_DEBUG;
 
-    if (!failure->answered)
-        snprintf(why, sizeof why, "no answer from redis%s; it may have been executed all the same",
-                 trouble_blame(trouble));
-    else
-        snprintf(why, sizeof why, "%s",
-                 failure->text[0] != '\0' ? failure->text
-                                          : "redis answered something that fits no question");
+    explain(trouble, failure, why, sizeof why);
     name_request(note->kind, &event, &what);
     snprintf(cause, sizeof cause, "%s: %s", event, why);
     /* A lost connection is told by the retry. */
     if (failure->answered || !trouble->status->closed)
         level = hear(trouble, cause, now_ns, count, sizeof count);
-    log_line(level, event, "%s failed: %s%s", what, why, count);
+    log_event(level, event, LOG_FIELDS(LOG_TEXT("reason", why)), "%s failed: %s%s", what, why,
+              count);
     check_outage(trouble, now_ns);
 }

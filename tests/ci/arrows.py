@@ -3,7 +3,7 @@
 usage: arrows.py [ROOT]
 
 A folder of src takes from another only what that one offers in include/leaderwrap/FOLDER, and only
-from the folders that ARROWS names. Tests may also look into a folder: "keeper/spawn.h". A private
+from the folders that ARROWS names; what stands in include/leaderwrap itself is for everybody. Tests may also look into a folder: "keeper/spawn.h". A private
 header is included by its own folder alone, and stands beside its sources.
 """
 
@@ -16,9 +16,12 @@ ARROWS = {
     "cli": {"base"},
     "election": {"base"},
     "redis": {"base"},
+    "access": {"base", "cli", "redis"},
     "keeper": {"base"},
     "counter": {"base", "redis"},
-    "wrapper": {"base", "cli", "election", "redis", "keeper", "counter"},
+    "http": {"base"},
+    "wrapper": {"base", "cli", "access", "election", "redis", "keeper", "counter", "http"},
+    "ctl": {"base", "cli", "access", "redis", "http"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 # A Lua script is made into C, and that file takes a header, too.
@@ -36,9 +39,16 @@ def public(header):
     return parts[1] if len(parts) == 3 and parts[0] == "leaderwrap" else None
 
 
+def is_for_commands(header):
+    """Whether it is for programs outside of the project, and so for each folder as well."""
+    return header.count("/") == 1 and header.startswith("leaderwrap/")
+
+
 def wrong(root, owner, path, header):
     """Why the file at `path` of the folder `owner` may not include `header`; None if it may."""
     folder = public(header)
+    if is_for_commands(header) and os.path.exists(os.path.join(root, "include", header)):
+        return None
     if folder is None:
         beside = os.path.join(os.path.dirname(path), header)
         if "/" in header or not os.path.exists(beside):
@@ -52,7 +62,7 @@ def wrong(root, owner, path, header):
 
 
 def wrong_in_tests(root, path, header):
-    if public(header):
+    if public(header) or is_for_commands(header):
         return None if os.path.exists(os.path.join(root, "include", header)) else "does not exist"
     places = (os.path.dirname(path), os.path.join(root, "src"), os.path.join(root, "tests"))
     if ".." in header or header.startswith(("src/", "tests/", "include/")):
@@ -65,7 +75,8 @@ def offered_to_nobody(root, used):
     """Public headers that their own folder's sources alone include: they belong beside those."""
     for path in files_below(os.path.join(root, "include"), ".h"):
         header = os.path.relpath(path, os.path.join(root, "include"))
-        if not used.get(header, set()) - {public(header)} and public(header) != "base":
+        offered = used.get(header, set()) - {public(header)}
+        if not offered and public(header) != "base" and not is_for_commands(header):
             yield f"include/{header} is offered to no other folder"
 
 

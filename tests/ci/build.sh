@@ -29,15 +29,19 @@ build_clang() {
     CC=clang step "build with clang" build_with clang
 }
 
-# The program alone: it has to do without OpenSSL, and to say so.
+# The program alone: it has to do without OpenSSL and http-parser, and to say so.
 check_without_tls() {
     local directory=$BUILD/without-tls said
     [ -f "$directory/build.ninja" ] ||
-        timeout 300 meson setup --werror -Dtls=disabled "$directory" . || return
+        timeout 300 meson setup --werror -Dtls=disabled -Dhttp=disabled "$directory" . || return
     timeout 1200 ninja -C "$directory" leaderwrap || return
     said=$("$directory/leaderwrap" --redis rediss://127.0.0.1 --key k -- true 2>&1)
     echo "status $?: $said" | tee "$SCRATCH/said"
-    grep -q '^status 64: .* asks for TLS (rediss://), which this build does not have$' "$SCRATCH/said"
+    grep -q '^status 64: .* asks for TLS (rediss://), which this build does not have$' "$SCRATCH/said" ||
+        return
+    said=$("$directory/leaderwrap" --http 127.0.0.1:8008 --key k -- true 2>&1)
+    echo "status $?: $said" | tee "$SCRATCH/said"
+    grep -q 'error: --http needs .*/leaderwrap-http.so, which is not there$' "$SCRATCH/said"
 }
 
 build_without_tls() {

@@ -6,14 +6,13 @@
 debian13_cache=${XDG_CACHE_HOME:-/var/cache}/leaderwrap
 debian13_root=$debian13_cache/trixie
 
-# The mirror this machine's apt uses for Debian itself; Debian's own where that is not known.
+# The mirror this machine's apt uses for Debian itself; nothing where that is not known, and
+# debootstrap has its own.
 debian13_mirror() {
-    local mirror
     # shellcheck disable=SC2016 # apt's own variables
-    mirror=$(apt-get indextargets --format '$(ORIGIN) $(RELEASE) $(COMPONENT) $(REPO_URI)' \
+    apt-get indextargets --format '$(ORIGIN) $(RELEASE) $(COMPONENT) $(REPO_URI)' \
         'Created-By: Packages' 2>/dev/null |
-        awk '$1 == "Debian" && $2 !~ /-/ && $3 == "main" && $4 ~ /^https?:/ { print $4; exit }')
-    echo "${mirror:-http://deb.debian.org/debian}"
+        awk '$1 == "Debian" && $2 !~ /-/ && $3 == "main" && $4 ~ /^https?:/ { print $4; exit }'
 }
 
 # Why a Debian 13 cannot be made here; nothing if it can.
@@ -29,11 +28,13 @@ debian13_obstacle() {
 
 # Makes the root file system, unless there is one; a half-made one is never taken for whole.
 debian13_make() {
+    local mirror
     [ ! -d "$debian13_root" ] || return 0
+    mirror=$(debian13_mirror)
     rm -rf "$debian13_root.new"
     mkdir -p "$debian13_cache"
     http_proxy=$(apt-config shell proxy Acquire::http::Proxy | sed "s/^proxy='\(.*\)'$/\1/") \
-        timeout 900 debootstrap --variant=minbase trixie "$debian13_root.new" "$(debian13_mirror)" \
+        timeout 900 debootstrap --variant=minbase trixie "$debian13_root.new" ${mirror:+"$mirror"} \
         >"$SCRATCH/debootstrap" 2>&1 || return
     apt-config dump | grep -E '^Acquire::(Check-|Retries|https?::Proxy)' \
         >"$debian13_root.new/etc/apt/apt.conf.d/99host"

@@ -19,15 +19,23 @@ model() {
     step "model checking, exhaustively" run_proof model
 }
 
-# Each target for a minute, four at a time.
+# Each target for a while, four at a time.
 fuzzers() {
-    step "fuzzing, a minute for each target" run_proof fuzz --seconds 60 --jobs 4
+    step "fuzzing, 40 s for each target" run_proof fuzz --seconds 40 --jobs 4
 }
 
-# torture BUILD SECONDS
+# torture BUILD SECONDS [MODE]
 torture() {
-    step "torture, $2 s, $1 build" run_proof torture --seconds "$2" \
+    local mode=${3:-single}
+    step "torture, $mode, $2 s, $1 build" run_proof torture --mode "$mode" --seconds "$2" \
         --binary "$(readlink -f "$BUILD/$1/leaderwrap")"
+}
+
+# In each mode, with the build of that name.
+tortures() {
+    torture "$1" 50
+    torture "$1" 35 sentinel
+    torture "$1" 35 cluster
 }
 
 # The lab in docker/, on an engine of its own where none runs.

@@ -6,8 +6,8 @@
 #include "leaderwrap/redis/errors.h"
 #include "redis/scripts.h"
 
-#define ARGS_MAX 20
-#define FIELDS   15
+#define ARGS_MAX 22
+#define FIELDS   16
 
 static void expect(struct test *test, const char *what, const char *real, const char *model)
 {
@@ -27,7 +27,7 @@ static void real_answer_text(const redisReply *reply, char *text)
 {
     static const char *const names[FIELDS] = {
         "",      " st=",        " id=",      " name=",    " tok=",    " ver=", " ident=", " ttl=",
-        " age=", " hold left=", " foreign=", " warning=", " before=", " cmd=", " hold=",
+        " age=", " hold left=", " foreign=", " warning=", " before=", " cmd=", " hold=",  " wish=",
     };
     size_t used = 0;
 
@@ -51,6 +51,7 @@ static void append_call(struct test *test, const struct message *request)
                                   : request->kind == MESSAGE_RENEW ? &script_renew
                                                                    : &script_release;
     char name[LEASE_NAME_MAX + 1];
+    char host[LEASE_NAME_MAX + 1];
     char command[LEASE_COMMAND_SIZE];
     char ttl[NUMBER_SIZE];
     char token[NUMBER_SIZE];
@@ -85,15 +86,17 @@ static void append_call(struct test *test, const struct message *request)
         nonce,
         command_text(request->id, command),
         epoch_text(request->config_epoch, epoch),
+        host_text(request->id, host),
         token,
     };
-    int count = 15;
+    int count = 16;
     if (request->kind == MESSAGE_ACQUIRE) {
         arguments[count++] = ident_text(test, request->observed_incarnation);
         arguments[count++] = observed;
         arguments[count++] = observed_ms;
         arguments[count++] = seen_hold;
         arguments[count++] = request->assume_fresh ? "1" : "0";
+        arguments[count++] = "what it tells";
     } else if (request->kind == MESSAGE_RENEW) {
         arguments[count++] = request->claim ? "1" : "0";
         arguments[count++] = version;
@@ -123,26 +126,46 @@ static void append_data(struct test *test)
     redisContext *commands = test->real.commands;
 
     redisAppendCommand(commands, "HLEN %s", REAL_TERM);
-    redisAppendCommand(commands, "HMGET %s st id name tok ver ident ttl at until hold cmd base",
-                       REAL_TERM);
+    redisAppendCommand(
+        commands,
+        "HMGET %s st id name tok ver ident ttl at until hold cmd base term pause ask cordon",
+        REAL_TERM);
     redisAppendCommand(commands, "GET %s", REAL_KEY);
     redisAppendCommand(commands, "PTTL %s", REAL_KEY);
+}
+
+static bool has_no_record(const redisReply *fields, size_t compared)
+{
+    for (size_t i = 0; i < compared; i++)
+        if (fields->element[i]->str != NULL)
+            return false;
+    return true;
 }
 
 static size_t real_record_text(const redisReply *length, const redisReply *fields, char *text)
 {
     static const char *const names[] = {"st",   " id", " name",  " tok",  " ver", " ident",
                                         " ttl", " at", " until", " hold", " cmd", " base"};
+    const size_t compared = sizeof names / sizeof names[0];
     size_t used = 0;
+    size_t known = 0;
 
-    if (length->integer == 0)
-        return (size_t)snprintf(text, TEXT_SIZE, "no record");
-    for (size_t i = 0; i < fields->elements && used < TEXT_SIZE; i++)
-        used +=
-            (size_t)snprintf(text + used, TEXT_SIZE - used, "%s='%s'", names[i],
-                             fields->element[i]->str != NULL ? fields->element[i]->str : "(none)");
-    if (length->integer != (long long)fields->elements)
+    for (size_t i = 0; i < fields->elements; i++)
+        known += fields->element[i]->str != NULL;
+    if (has_no_record(fields, compared))
+        used = (size_t)snprintf(text, TEXT_SIZE, "no record");
+    else
+        for (size_t i = 0; i < compared && used < TEXT_SIZE; i++)
+            used += (size_t)snprintf(text + used, TEXT_SIZE - used, "%s='%s'", names[i],
+                                     fields->element[i]->str != NULL ? fields->element[i]->str
+                                                                     : "(none)");
+    /* Behind them is the field that is only for the history, and then the wishes. */
+    if (length->integer != (long long)known)
         used += (size_t)snprintf(text + used, TEXT_SIZE - used, " and other fields");
+    used += (size_t)snprintf(text + used, TEXT_SIZE - used, ", wishes");
+    for (size_t i = compared + 1; i < fields->elements && used < TEXT_SIZE; i++)
+        used += (size_t)snprintf(text + used, TEXT_SIZE - used, " '%s'",
+                                 fields->element[i]->str != NULL ? fields->element[i]->str : "");
     return used;
 }
 

@@ -93,6 +93,25 @@ const char *const covered_names[COVERED] = {
     [RENEWED_BASE] = "renewed: the version before is known",
     [RENEWED_SAME_BASE] = "renewed: it goes back to the version that is known",
     [RENEWED_GAP] = "renewed: mine, what is known is another version",
+    [PAUSED_REFUSED] = "refused: paused, else it would have been free",
+    [PAUSED_FOR_A_WHILE] = "refused: paused for a span",
+    [PAUSE_OVER_GRANTED] = "granted: a pause is over",
+    [PAUSE_SHOWN] = "refused: K shows the pause",
+    [PAUSE_SIGN_LEFT_BEHIND] = "refused: K shows a pause that nobody knows of",
+    [CORDONED_REFUSED] = "refused: cordoned",
+    [CORDON_OF_OTHERS_GRANTED] = "granted: others are cordoned",
+    [ASK_FOR_OTHERS_REFUSED] = "refused: somebody else is to have it",
+    [ASK_FOR_ME_GRANTED] = "granted: the asker is to have it",
+    [ASK_FOR_ANYBODY_GRANTED] = "granted: a term was asked to end, for nobody",
+    [ASK_OVER_GRANTED] = "granted: the time of the one who was to have it is over",
+    [ASK_VOID_GRANTED] = "granted: another term was asked to end",
+    [RENEWED_PAUSED] = "renewed: paused",
+    [RENEWED_CORDONED] = "renewed: cordoned",
+    [RENEWED_ASKED] = "renewed: asked to end",
+    [RENEWED_ASK_VOID] = "renewed: another term was asked to end",
+    [WISH_KEPT] = "error: SET is refused, no record, and wishes are kept",
+    [PAUSE_FOLLOWED] = "a pause of the clock's future is as of now",
+    [ASK_FOLLOWED] = "a step-down of the clock's future is as of now",
     [NOT_MASTER_SERVER] = "error: not a master, says the server",
     [NOT_MASTER_SCRIPT] = "error: not a master, says the script",
     [SET_REFUSED] = "error: SET is refused, nothing is written",
@@ -115,12 +134,14 @@ const char *const covered_names[COVERED] = {
     [RESTARTED_KEPT] = "restart, data kept",
     [RESTARTED_EMPTY] = "restart, data lost",
     [RESTARTED_ROLLED_BACK] = "restart, data rolled back",
+    [WISHED] = "a wish is made or taken back",
 };
 
 /* What a call met, with what has expired taken away. */
 struct met {
     struct test *test;
     struct record record;
+    struct wishes wishes;
     uint32_t holder;
     int64_t now_ms;
     bool certain;
@@ -377,6 +398,74 @@ static void cover_not_held(const struct met *met, const struct message *request)
     cover_if(met, version && record->base != 0, RELEASE_OTHER_BASE);
 }
 
+/* ---- wishes ---- */
+
+static void cover_wish_refused(const struct met *met, const struct message *answer)
+{
+    bool paused = answer->wish == LEASE_WISH_PAUSED;
+
+    cover_if(met, paused && met->certain && !met->foreign && met->record.state == LEASE_FREE,
+             PAUSED_REFUSED);
+    cover_if(met, paused && answer->wish_left_ms > 0, PAUSED_FOR_A_WHILE);
+    cover_if(met, paused && met->holder == 0, PAUSE_SHOWN);
+    cover_if(met, met->holder == PAUSE_SIGN && met->foreign, PAUSE_SIGN_LEFT_BEHIND);
+    cover_if(met, answer->wish == LEASE_WISH_CORDONED, CORDONED_REFUSED);
+    cover_if(met, answer->wish == LEASE_WISH_STEP_DOWN, ASK_FOR_OTHERS_REFUSED);
+}
+
+static void cover_wish_granted(const struct met *met, const struct message *request)
+{
+    const struct wishes *wishes = &met->wishes;
+    bool asked = wishes->ask_token != 0 && wishes->ask_token == met->record.token;
+    bool over = met->now_ms >= wishes->ask_at_ms + wishes->ask_ms;
+    bool for_me = wishes->ask_to == request->name;
+
+    cover_if(met, wishes->pause, PAUSE_OVER_GRANTED);
+    cover_if(met, wishes->cordons != 0, CORDON_OF_OTHERS_GRANTED);
+    cover_if(met, asked && !over && for_me, ASK_FOR_ME_GRANTED);
+    cover_if(met, asked && !over && wishes->ask_to == NO_NAME, ASK_FOR_ANYBODY_GRANTED);
+    cover_if(met, asked && over && !for_me && wishes->ask_to != NO_NAME, ASK_OVER_GRANTED);
+    cover_if(met, wishes->ask_token != 0 && !asked && !over && !for_me && wishes->ask_to != NO_NAME,
+             ASK_VOID_GRANTED);
+}
+
+static void cover_wish_renewed(const struct met *met, const struct message *request,
+                               const struct message *answer)
+{
+    const struct wishes *wishes = &met->wishes;
+    bool over = met->now_ms >= wishes->ask_at_ms + wishes->ask_ms;
+
+    cover_if(met, answer->wish == LEASE_WISH_PAUSED, RENEWED_PAUSED);
+    cover_if(met, answer->wish == LEASE_WISH_CORDONED, RENEWED_CORDONED);
+    cover_if(met, answer->wish == LEASE_WISH_STEP_DOWN, RENEWED_ASKED);
+    cover_if(met,
+             answer->wish == LEASE_WISH_NONE && wishes->ask_token != 0 &&
+                 wishes->ask_token != request->token && !over,
+             RENEWED_ASK_VOID);
+}
+
+static void cover_wishes(const struct met *met, const struct message *request,
+                         const struct message *answer)
+{
+    const struct wishes *wishes = &met->wishes;
+
+    if (request->kind == MESSAGE_ACQUIRE) {
+        cover_if(met, wishes->pause && wishes->pause_at_ms > met->now_ms, PAUSE_FOLLOWED);
+        cover_if(met, wishes->ask_token != 0 && wishes->ask_at_ms > met->now_ms, ASK_FOLLOWED);
+    }
+    if (answer->verdict == LEASE_REFUSED)
+        cover_wish_refused(met, answer);
+    else if (answer->verdict == LEASE_GRANTED)
+        cover_wish_granted(met, request);
+    else if (answer->verdict == LEASE_RENEWED)
+        cover_wish_renewed(met, request, answer);
+}
+
+static bool has_wishes(const struct wishes *wishes)
+{
+    return wishes->pause || wishes->ask_token != 0 || wishes->cordons != 0;
+}
+
 /* ---- all ---- */
 
 void cover_call(struct test *test, const struct data *before, const struct message *request,
@@ -385,6 +474,7 @@ void cover_call(struct test *test, const struct data *before, const struct messa
     struct met met = {
         .test = test,
         .record = before->record,
+        .wishes = before->wishes,
         .holder = before->holder,
         .now_ms = model_now_us(test) / 1000,
         .certain = !before->record.missing &&
@@ -399,10 +489,14 @@ void cover_call(struct test *test, const struct data *before, const struct messa
         cover(test, test->demoted ? (test->writable ? NOT_MASTER_SCRIPT : NOT_MASTER_SERVER)
                     : first       ? SET_REFUSED_AT_ONCE
                                   : SET_REFUSED);
+        cover_if(&met,
+                 !test->demoted && !first && before->record.missing && has_wishes(&before->wishes),
+                 WISH_KEPT);
         return;
     }
     cover_holder(&met, before);
     cover_if(&met, met.now_ms < before->record.at_ms, CLOCK_BEFORE_WRITE);
+    cover_wishes(&met, request, answer);
     if (request->kind == MESSAGE_ACQUIRE && !met.certain && answer->verdict == LEASE_REFUSED)
         cover_vacancy(&met, request);
     if (request->kind == MESSAGE_ACQUIRE && met.certain) {

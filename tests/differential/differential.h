@@ -4,10 +4,11 @@
  * given the same answer, have the same data and have published the same.
  *
  * The model is that of tests/sim, file by file. It deliberately knows nothing of: the history
- * stream, which no rule reads; fields that somebody has broken, and keys of a wrong type; servers
- * that hide INFO; commands refused in mid-script, but for the SET of K, which matters. A name in it
- * is the part of the id before the '#', as it is in leaderwrap. What it has beyond one master
- * (replicas that lag, WAIT, a server that stands still) is not compared here.
+ * stream and the field `term` that is kept for it, which no rule reads; fields that somebody has
+ * broken, and keys of a wrong type; servers that hide INFO; commands refused in mid-script, but for
+ * the SET of K, which matters. A name in it is the part of the id before the '#', as it is in
+ * leaderwrap. What it has beyond one master (replicas that lag, WAIT, a server that stands still)
+ * is not compared here.
  */
 #ifndef DIFFERENTIAL_H
 #define DIFFERENTIAL_H
@@ -32,7 +33,14 @@
 
 /* ---- a real server ---- */
 
+enum real_kind {
+    REAL_PLAIN,
+    REAL_CLUSTER,  /* a node that owns all slots */
+    REAL_PROMOTED, /* whenever it starts, it gets its data as a replica, and is promoted */
+};
+
 struct real {
+    enum real_kind kind;
     const char *directory; /* of its data and its socket; borrowed */
     char socket[108];
     pid_t pid;
@@ -130,6 +138,25 @@ enum covered {
     RENEWED_BASE,
     RENEWED_SAME_BASE,
     RENEWED_GAP,
+    PAUSED_REFUSED,
+    PAUSED_FOR_A_WHILE,
+    PAUSE_OVER_GRANTED,
+    PAUSE_SHOWN,
+    PAUSE_SIGN_LEFT_BEHIND,
+    CORDONED_REFUSED,
+    CORDON_OF_OTHERS_GRANTED,
+    ASK_FOR_OTHERS_REFUSED,
+    ASK_FOR_ME_GRANTED,
+    ASK_FOR_ANYBODY_GRANTED,
+    ASK_OVER_GRANTED,
+    ASK_VOID_GRANTED,
+    RENEWED_PAUSED,
+    RENEWED_CORDONED,
+    RENEWED_ASKED,
+    RENEWED_ASK_VOID,
+    WISH_KEPT,
+    PAUSE_FOLLOWED,
+    ASK_FOLLOWED,
     NOT_MASTER_SERVER,
     NOT_MASTER_SCRIPT,
     SET_REFUSED,
@@ -152,6 +179,7 @@ enum covered {
     RESTARTED_KEPT,
     RESTARTED_EMPTY,
     RESTARTED_ROLLED_BACK,
+    WISHED,
     COVERED,
 };
 
@@ -206,7 +234,7 @@ void give_up(const char *format, ...) __attribute__((noreturn, format(printf, 1,
 #define REAL_CHANNEL "{differential}:events"
 
 /* Makes the clock, which shows `us`, and starts the server, empty. `directory` must be empty. */
-void real_begin(struct real *real, const char *directory, int64_t us);
+void real_begin(struct real *real, enum real_kind kind, const char *directory, int64_t us);
 void real_end(struct real *real);
 /* Ends it by SIGKILL and starts it on the dump of that name (NULL: without any). Listeners are
  * gone then. */
@@ -246,6 +274,12 @@ const char *id_text(uint32_t id);
 const char *name_text(uint32_t id, char name[LEASE_NAME_MAX + 1]);
 /* Ditto of the fingerprint of its command, which the first has not. */
 const char *command_text(uint32_t id, char command[LEASE_COMMAND_SIZE]);
+/* Its host, and by which of the two an operator means it. */
+const char *host_text(uint32_t id, char host[LEASE_NAME_MAX + 1]);
+const char *meant_text(uint32_t id, char name[LEASE_NAME_MAX + 1]);
+/* The fields of the record that hold the wishes; an empty text is no field. */
+void wishes_text(const struct wishes *wishes, char pause[TEXT_SIZE], char ask[TEXT_SIZE],
+                 char cordon[TEXT_SIZE]);
 /* As of a record; the text is good until the fourth call after this one. */
 const char *ident_text(const struct test *test, uint64_t incarnation);
 const char *epoch_text(uint64_t config_epoch, char text[NUMBER_SIZE]);

@@ -8,7 +8,8 @@
 
 #include "differential.h"
 
-#define HOUR_US INT64_C(3600000000)
+#define HOUR_US      INT64_C(3600000000)
+#define CORDONS_MOST ((1 << CANDIDATES) - 1)
 
 static bool one_in(struct test *test, int64_t number)
 {
@@ -24,6 +25,12 @@ void note(struct test *test, const char *format, ...)
     va_end(arguments);
     if (test->tracing)
         printf("%5d  %" PRId64 " us  %s\n", test->step, model_now_us(test), test->operation);
+}
+
+/* Most often that token; else another one. */
+static uint64_t beside_token(struct test *test, uint64_t token)
+{
+    return one_in(test, 5) ? token + 1 : token;
 }
 
 /* ---- time ---- */
@@ -140,6 +147,24 @@ static void set_foreign(struct test *test)
     cover(test, FOREIGN_SET);
 }
 
+/* Wishes go with it, unless an operator makes them anew. */
+static void delete_record(struct test *test)
+{
+    struct data *data = &test->server->data;
+    bool with_wishes = one_in(test, 2);
+
+    note(test, "DEL of the record%s", with_wishes ? "" : ", but for wishes");
+    if (with_wishes) {
+        real_do(&test->real, "DEL %s", REAL_TERM);
+        data->wishes = (struct wishes){0};
+    } else {
+        real_do(&test->real, "HDEL %s st id name tok ver ident ttl at until hold cmd base term",
+                REAL_TERM);
+    }
+    data->record = (struct record){.missing = true};
+    cover(test, TERM_DELETED);
+}
+
 static void spoil_data(struct test *test)
 {
     struct data *data = &test->server->data;
@@ -153,10 +178,7 @@ static void spoil_data(struct test *test)
         cover(test, HOLDER_DELETED);
         break;
     case 2:
-        note(test, "DEL of the record");
-        real_do(&test->real, "DEL %s", REAL_TERM);
-        data->record = (struct record){.missing = true};
-        cover(test, TERM_DELETED);
+        delete_record(test);
         break;
     case 3:
         note(test, "FLUSHALL");
@@ -168,6 +190,58 @@ static void spoil_data(struct test *test)
         set_foreign(test);
         break;
     }
+}
+
+/* ---- what an operator wishes ---- */
+
+static void write_wish(struct test *test, const char *field, const char *text)
+{
+    note(test, "the wish '%s' is '%s'", field, text);
+    if (text[0] != '\0')
+        real_do(&test->real, "HSET %s %s %s", REAL_TERM, field, text);
+    else
+        real_do(&test->real, "HDEL %s %s", REAL_TERM, field);
+}
+
+/* Begins at a time of the server, perhaps of before its clock was stepped. */
+static int64_t draw_wish_begin(struct test *test)
+{
+    int64_t now_ms = model_now_us(test) / 1000;
+
+    return one_in(test, 5) ? now_ms + between(test->world, -3000, 3000) : now_ms;
+}
+
+static void change_wishes(struct test *test)
+{
+    struct wishes *wishes = &test->server->data.wishes;
+    const struct record *record = &test->server->data.record;
+    char pause[TEXT_SIZE];
+    char ask[TEXT_SIZE];
+    char cordon[TEXT_SIZE];
+    int64_t kind = between(test->world, 0, 2);
+
+    if (kind == 0) {
+        wishes->pause = !wishes->pause;
+        wishes->pause_at_ms = draw_wish_begin(test);
+        wishes->pause_ms = one_in(test, 3) ? 0 : between(test->world, 1, 3000);
+    } else if (kind == 1) {
+        bool asks = one_in(test, 5) ? false : !record->missing;
+        wishes->ask_token = asks ? beside_token(test, record->token) : 0;
+        wishes->ask_at_ms = draw_wish_begin(test);
+        wishes->ask_ms = between(test->world, 1, 5000);
+        wishes->ask_to = one_in(test, 3) ? NO_NAME : (uint8_t)between(test->world, 1, CANDIDATES);
+    } else {
+        wishes->cordons =
+            one_in(test, 2) ? 0 : (uint32_t)between(test->world, 1, CORDONS_MOST) << 1;
+    }
+    wishes_text(wishes, pause, ask, cordon);
+    if (kind == 0)
+        write_wish(test, "pause", pause);
+    else if (kind == 1)
+        write_wish(test, "ask", ask);
+    else
+        write_wish(test, "cordon", cordon);
+    cover(test, WISHED);
 }
 
 /* ---- what happens to servers ---- */
@@ -238,6 +312,10 @@ static void restart(struct test *test)
 
 static void change_role(struct test *test)
 {
+    /* A node of a cluster is told by CLUSTER commands whose replica it is, and needs another one.
+     */
+    if (test->real.kind == REAL_CLUSTER)
+        return;
     note(test, test->demoted ? "promotion" : "demotion");
     if (test->demoted) {
         real_do(&test->real, "REPLICAOF NO ONE");
@@ -301,8 +379,9 @@ static const struct {
     int weight;
     void (*happen)(struct test *);
 } happenings[] = {
-    {1740, call},           {120, spoil_data}, {60, step_clock},    {26, change_role},
-    {20, change_listeners}, {12, dump},        {10, change_rights}, {2, restart},
+    {1740, call},        {120, spoil_data},   {60, step_clock},
+    {60, change_wishes}, {26, change_role},   {20, change_listeners},
+    {12, dump},          {10, change_rights}, {2, restart},
 };
 
 static void happen(struct test *test)
@@ -318,11 +397,13 @@ static void happen(struct test *test)
     happenings[i].happen(test);
 }
 
-/* Where data cannot be changed from outside. */
+/* Where data can hardly be changed from outside. */
 static void happen_restricted(struct test *test)
 {
     if (one_in(test, 20))
         step_clock(test);
+    else if (!test->demoted && one_in(test, 10))
+        delete_record(test);
     else if (!one_in(test, 4))
         call(test);
     else if (test->demoted)

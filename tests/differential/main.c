@@ -20,6 +20,7 @@ struct options {
     uint64_t calls;
     bool one;   /* only that seed, with a trace */
     bool brief; /* no table: for mutants */
+    enum real_kind kind;
     const char *directory;
 };
 
@@ -41,7 +42,7 @@ void give_up(const char *format, ...)
 static _Noreturn void usage(int status)
 {
     fputs("usage: differential [--seconds N] [--calls N] [--from SEED | --seed SEED] [--brief]\n"
-          "                    DIRECTORY\n"
+          "                    [--as plain | cluster | promoted] DIRECTORY\n"
           "Compares the real server ($REDIS_SERVER) with the model until either amount is\n"
           "reached (20 seconds if none is given), sequence by sequence, each from a seed of its\n"
           "own; --seed runs one of them with a trace. DIRECTORY is empty and for the server.\n",
@@ -61,6 +62,17 @@ static uint64_t number_of(const char *text)
     return number;
 }
 
+static const char *const kind_words[] = {
+    [REAL_PLAIN] = "plain", [REAL_CLUSTER] = "cluster", [REAL_PROMOTED] = "promoted"};
+
+static enum real_kind kind_of(const char *word)
+{
+    for (size_t i = 0; word != NULL && i < sizeof kind_words / sizeof kind_words[0]; i++)
+        if (strcmp(word, kind_words[i]) == 0)
+            return (enum real_kind)i;
+    usage(64);
+}
+
 static struct options parse(char **word)
 {
     struct options options = {.seed = 1, .seconds = USUAL_SECONDS, .calls = UINT64_MAX};
@@ -71,6 +83,8 @@ static struct options parse(char **word)
             usage(0);
         } else if (strcmp(*word, "--brief") == 0) {
             options.brief = true;
+        } else if (strcmp(*word, "--as") == 0) {
+            options.kind = kind_of(*++word);
         } else if (strcmp(*word, "--seconds") == 0) {
             options.seconds = (int64_t)number_of(*++word);
             timed = true;
@@ -102,9 +116,23 @@ static void run_sequence(struct test *test, uint64_t seed)
         generate_step(test);
 }
 
+static int count_reached(const struct test *test)
+{
+    int reached = 0;
+
+    for (int i = 0; i < COVERED; i++)
+        reached += test->covered[i] != 0;
+    return reached;
+}
+
+/* A server that takes its time to start, or is never a replica, does not get everywhere; but far.
+ */
 static int count_uncovered(const struct test *test)
 {
     int uncovered = 0;
+
+    if (test->real.kind != REAL_PLAIN)
+        return count_reached(test) < COVERED / 2;
 
     for (int i = 0; i < COVERED; i++)
         uncovered += test->covered[i] == 0;
@@ -139,7 +167,7 @@ static void print_covered(const struct test *test, bool brief)
     for (int i = 0; i < COVERED; i++) {
         if (!brief)
             printf("%10" PRIu64 "  %s\n", test->covered[i], covered_names[i]);
-        if (test->covered[i] == 0)
+        if (test->covered[i] == 0 && test->real.kind == REAL_PLAIN)
             printf("NEVER REACHED: %s\n", covered_names[i]);
     }
 }
@@ -147,7 +175,8 @@ static void print_covered(const struct test *test, bool brief)
 static int conclude(const struct test *test, const struct options *options, int64_t took_ns)
 {
     if (test->failed) {
-        printf("  replay tests/differential/run --seed %" PRIu64 "\n", test->seed);
+        printf("  replay tests/differential/run --seed %" PRIu64 " --as %s\n", test->seed,
+               kind_words[options->kind]);
         printf("caught after %" PRIu64 " calls\n", test->calls);
         return EXIT_DIFFERENCE;
     }
@@ -158,7 +187,7 @@ static int conclude(const struct test *test, const struct options *options, int6
     printf("%" PRIu64 " calls in %.1f s, seeds %" PRIu64 " to %" PRIu64 ", %" PRIu64
            " restarts, no difference, %d of %d things reached\n",
            test->calls, (double)took_ns / 1e9, options->seed, test->seed, test->restarts,
-           COVERED - uncovered, COVERED);
+           count_reached(test), COVERED);
     return uncovered > 0 ? EXIT_UNCOVERED : 0;
 }
 
@@ -170,7 +199,7 @@ int main(int argc, char **argv)
 
     if (test == NULL || (test->world = calloc(1, sizeof *test->world)) == NULL)
         give_up("no memory");
-    real_begin(&test->real, options.directory, SIM_WALL_US);
+    real_begin(&test->real, options.kind, options.directory, SIM_WALL_US);
     run(test, &options);
     real_end(&test->real);
     int status = conclude(test, &options, clock_boottime_ns() - began_ns);

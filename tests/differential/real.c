@@ -13,12 +13,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "differential.h"
 #include "redis/scripts.h"
 
 #define START_TRIES 30000      /* of a millisecond */
 #define DUMP        "dump.rdb" /* what a server loads and saves */
 #define DIGITS      40         /* of run_id and replid */
+#define REPLICATED  "got.rdb"  /* the same, of one that gets its data from another */
+#define COMMANDS    "commands" /* its socket */
+#define SOURCE      "source"   /* that of the other one */
+
+#define PORT_FIRST 20000
+#define PORTS      2000
+#define BUS        10000 /* from a node's port to that of its bus */
+
+/* A node takes writes so long after its start, by its own clock (CLUSTER_WRITABLE_DELAY). */
+#define NODE_DELAY_US INT64_C(3000000)
 
 static void path_of(const struct real *real, const char *name, char *path, size_t size)
 {
@@ -46,28 +60,34 @@ static void preload(const struct real *real)
 }
 
 /* In the child. */
-static _Noreturn void run_server(const struct real *real)
+static _Noreturn void run_server(const struct real *real, const char *name, int port,
+                                 const char *dump)
 {
     const char *program = getenv("REDIS_SERVER");
-    char log[256];
+    bool node = real->kind == REAL_CLUSTER;
+    char log[256], socket[256], number[16];
     path_of(real, "log", log, sizeof log);
-    int file = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    path_of(real, name, socket, sizeof socket);
+    int file = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 
+    snprintf(number, sizeof number, "%d", port);
     if (program == NULL)
         program = "redis-server";
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(file, STDOUT_FILENO);
     dup2(file, STDERR_FILENO);
     preload(real);
-    execlp(program, program, "--port", "0", "--unixsocket", real->socket, "--dir", real->directory,
-           "--save", "", "--appendonly", "no", "--dbfilename", DUMP, "--enable-debug-command",
-           "yes", (char *)NULL);
+    /* Who has had no replica for that long takes a new replid, at a moment that nobody can know. */
+    execlp(program, program, "--repl-backlog-ttl", "0", "--bind", "127.0.0.1", "--port", number,
+           "--unixsocket", socket, "--dir", real->directory, "--save", "", "--appendonly", "no",
+           "--dbfilename", dump, "--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0",
+           "--cluster-enabled", node ? "yes" : "no", (char *)NULL);
     _exit(127);
 }
 
-static redisContext *try_connect(const struct real *real)
+static redisContext *try_connect(const char *socket)
 {
-    redisContext *context = redisConnectUnix(real->socket);
+    redisContext *context = redisConnectUnix(socket);
     redisReply *reply;
 
     if (context == NULL)
@@ -90,24 +110,125 @@ static void load_script(struct real *real, const struct script *script)
     freeReplyObject(reply);
 }
 
-static void start(struct real *real)
+static bool is_free(int port)
 {
-    real->pid = fork();
-    if (real->pid < 0)
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (file < 0)
+        give_up("no socket: %s", strerror(errno));
+    int result = bind(file, (struct sockaddr *)&address, sizeof address);
+    close(file);
+    return result == 0;
+}
+
+/* One that is free now, and so is that of a cluster's bus; below those that the kernel gives out.
+ */
+static int find_port(void)
+{
+    static int next;
+
+    if (next == 0)
+        next = (int)getpid();
+    for (int i = 0; i < PORTS; i++) {
+        int port = PORT_FIRST + next++ % PORTS;
+
+        if (is_free(port) && is_free(port + BUS))
+            return port;
+    }
+    give_up("no port is free");
+}
+
+/* Starts a server that loads `dump`, with its socket and its log of that name, and connects to it.
+ */
+static redisContext *start_server(struct real *real, const char *name, int port, const char *dump,
+                                  pid_t *pid)
+{
+    redisContext *context = NULL;
+    char socket[256];
+
+    path_of(real, name, socket, sizeof socket);
+    unlink(socket);
+    *pid = fork();
+    if (*pid < 0)
         give_up("fork: %s", strerror(errno));
-    if (real->pid == 0)
-        run_server(real);
-    for (int i = 0; real->commands == NULL; i++) {
-        if (i == START_TRIES || waitpid(real->pid, NULL, WNOHANG) != 0)
+    if (*pid == 0)
+        run_server(real, name, port, dump);
+    for (int i = 0; context == NULL; i++) {
+        if (i == START_TRIES || waitpid(*pid, NULL, WNOHANG) != 0)
             give_up("the server does not answer; %s/log may say why", real->directory);
         usleep(1000);
-        real->commands = try_connect(real);
+        context = try_connect(socket);
     }
+    return context;
+}
+
+/* Waits until the answer to a command has `text` in it. */
+static void await(struct real *real, const char *command, const char *text)
+{
+    bool has = false;
+
+    for (int i = 0; !has; i++) {
+        if (i == START_TRIES)
+            give_up("%s does not say %s; %s/log may say why", command, text, real->directory);
+        usleep(1000);
+        redisReply *reply = real_ask(real, command);
+        has = strstr(reply->str, text) != NULL;
+        freeReplyObject(reply);
+    }
+}
+
+static void start_node(struct real *real)
+{
+    redisReply *reply = real_ask(real, "CLUSTER INFO");
+
+    if (strstr(reply->str, "cluster_slots_assigned:0") != NULL)
+        real_do(real, "CLUSTER ADDSLOTSRANGE 0 16383");
+    freeReplyObject(reply);
+    *real->clock_us += NODE_DELAY_US;
+    await(real, "CLUSTER INFO", "cluster_state:ok");
+    *real->clock_us -= NODE_DELAY_US;
+}
+
+/* Another server loads the data and hands them on. */
+static void be_promoted(struct real *real)
+{
+    int port = find_port();
+    pid_t source;
+
+    redisFree(start_server(real, SOURCE, port, DUMP, &source));
+    real_do(real, "REPLICAOF 127.0.0.1 %d", port);
+    await(real, "INFO replication", "master_link_status:up");
+    real_do(real, "REPLICAOF NO ONE");
+    kill(source, SIGKILL);
+    waitpid(source, NULL, 0);
+}
+
+static const char *dump_of(const struct real *real)
+{
+    return real->kind == REAL_PROMOTED ? REPLICATED : DUMP;
+}
+
+static void start(struct real *real)
+{
+    char got[256];
+
+    if (real->kind == REAL_PROMOTED) {
+        path_of(real, REPLICATED, got, sizeof got);
+        unlink(got);
+    }
+    real->commands = start_server(real, COMMANDS, real->kind == REAL_CLUSTER ? find_port() : 0,
+                                  dump_of(real), &real->pid);
+    /* What has expired goes when somebody looks at it, not at a moment that nobody can know. */
+    real_do(real, "DEBUG SET-ACTIVE-EXPIRE 0");
+    if (real->kind == REAL_CLUSTER)
+        start_node(real);
+    else if (real->kind == REAL_PROMOTED)
+        be_promoted(real);
     load_script(real, &script_acquire);
     load_script(real, &script_renew);
     load_script(real, &script_release);
-    /* What has expired goes when somebody looks at it, not at a moment that nobody can know. */
-    real_do(real, "DEBUG SET-ACTIVE-EXPIRE 0");
 }
 
 static void stop(struct real *real)
@@ -120,12 +241,12 @@ static void stop(struct real *real)
     unlink(real->socket);
 }
 
-void real_begin(struct real *real, const char *directory, int64_t us)
+void real_begin(struct real *real, enum real_kind kind, const char *directory, int64_t us)
 {
     char clock[256];
 
-    *real = (struct real){.directory = directory};
-    path_of(real, "socket", real->socket, sizeof real->socket);
+    *real = (struct real){.kind = kind, .directory = directory};
+    path_of(real, COMMANDS, real->socket, sizeof real->socket);
     path_of(real, "clock", clock, sizeof clock);
     int file = open(clock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (file < 0 || ftruncate(file, sizeof *real->clock_us) != 0)
@@ -200,7 +321,7 @@ void real_dump(struct real *real, const char *name)
     char to[256];
 
     real_do(real, "SAVE");
-    path_of(real, DUMP, from, sizeof from);
+    path_of(real, dump_of(real), from, sizeof from);
     path_of(real, name, to, sizeof to);
     if (rename(from, to) != 0)
         give_up("%s: %s", from, strerror(errno));
@@ -244,7 +365,7 @@ void real_listen(struct real *real, int listeners)
         }
     }
     while (real->listening < listeners) {
-        redisContext *listener = try_connect(real);
+        redisContext *listener = try_connect(real->socket);
         redisReply *reply =
             listener != NULL ? redisCommand(listener, "SUBSCRIBE %s", REAL_CHANNEL) : NULL;
         if (reply == NULL || reply->type != REDIS_REPLY_ARRAY)

@@ -161,10 +161,12 @@ void draw_request(struct test *test, struct message *request)
         request->id = draw_id(test);
         request->token = draw_floor(test);
         request->assume_fresh = one_in(test, 3);
+        request->name = (uint8_t)request->id;
         draw_observation(test, request);
         return;
     }
     draw_term(test, request);
+    request->name = (uint8_t)request->id;
     if (request->kind == MESSAGE_RENEW)
         request->claim = one_in(test, 3);
     else if (one_in(test, 2))

@@ -5,6 +5,8 @@
 #include "differential.h"
 
 #define ANSWER_CUT 81 /* of a foreign value, by the scripts */
+#define OPERATOR   "op@adm"
+#define REASON     "a reason, in words"
 
 static const char *const ids[CANDIDATES + 1] = {
     "",
@@ -21,6 +23,8 @@ const char *id_text(uint32_t id)
         return "somebody";
     case FOREIGN_EMPTY:
         return "";
+    case PAUSE_SIGN:
+        return "paused by " OPERATOR ": " REASON;
     case FOREIGN_LONG:
         return "a value that is longer than the id of any candidate could ever be, by far, and is "
                "cut where it is shown";
@@ -41,6 +45,67 @@ const char *command_text(uint32_t id, char command[LEASE_COMMAND_SIZE])
     if (id > 1)
         snprintf(command, LEASE_COMMAND_SIZE, "%08" PRIx32, id);
     return command;
+}
+
+const char *host_text(uint32_t id, char host[LEASE_NAME_MAX + 1])
+{
+    snprintf(host, LEASE_NAME_MAX + 1, "host-%" PRIu32, id);
+    return host;
+}
+
+const char *meant_text(uint32_t id, char name[LEASE_NAME_MAX + 1])
+{
+    return id % 2 == 0 ? host_text(id, name) : name_text(id, name);
+}
+
+static const char *to_text(uint8_t to, char name[LEASE_NAME_MAX + 1])
+{
+    name[0] = '\0';
+    return to != NO_NAME ? meant_text(to, name) : name;
+}
+
+void wishes_text(const struct wishes *wishes, char pause[TEXT_SIZE], char ask[TEXT_SIZE],
+                 char cordon[TEXT_SIZE])
+{
+    char name[LEASE_NAME_MAX + 1];
+    size_t used = 0;
+
+    pause[0] = ask[0] = cordon[0] = '\0';
+    if (wishes->pause)
+        snprintf(pause, TEXT_SIZE, "%" PRId64 " %" PRId64 " " OPERATOR " " REASON,
+                 wishes->pause_at_ms, wishes->pause_ms);
+    if (wishes->ask_token != 0)
+        snprintf(ask, TEXT_SIZE, "%" PRIu64 " %" PRId64 " %" PRId64 " " OPERATOR " %s",
+                 wishes->ask_token, wishes->ask_at_ms, wishes->ask_ms,
+                 to_text(wishes->ask_to, name));
+    for (uint32_t id = 1; id <= CANDIDATES; id++)
+        if ((wishes->cordons >> id & 1) != 0)
+            used += (size_t)snprintf(cordon + used, TEXT_SIZE - used, "%d " OPERATOR " %s\n", 7,
+                                     meant_text(id, name));
+}
+
+static const char *wish_text(const struct test *test, const struct message *answer,
+                             char text[LEASE_TEXT_SIZE])
+{
+    char name[LEASE_NAME_MAX + 1];
+
+    text[0] = '\0';
+    switch (answer->wish) {
+    case LEASE_WISH_NONE:
+        break;
+    case LEASE_WISH_PAUSED:
+        snprintf(text, LEASE_TEXT_SIZE, "paused %" PRId64 " " OPERATOR " " REASON,
+                 answer->wish_left_ms);
+        break;
+    case LEASE_WISH_CORDONED:
+        snprintf(text, LEASE_TEXT_SIZE, "cordoned 0 " OPERATOR " ");
+        break;
+    case LEASE_WISH_STEP_DOWN:
+        snprintf(text, LEASE_TEXT_SIZE, "step-down %" PRId64 " " OPERATOR " %s",
+                 answer->wish_left_ms, to_text(test->server->data.wishes.ask_to, name));
+        break;
+    }
+    return text;
 }
 
 const char *epoch_text(uint64_t config_epoch, char text[NUMBER_SIZE])
@@ -109,22 +174,23 @@ void answer_text(const struct test *test, const struct message *answer, char *te
     char version[LEASE_NONCE_SIZE];
     char name[LEASE_NAME_MAX + 1];
     char command[LEASE_COMMAND_SIZE];
+    char wish[LEASE_TEXT_SIZE];
 
     if (answer->verdict == LEASE_FAILED) {
         snprintf(text, TEXT_SIZE, "error of class %d", (int)answer->failure);
         return;
     }
     version_text(record->version, version);
-    snprintf(text, TEXT_SIZE,
-             "%s st='%s' id='%s' name='%s' tok='%" PRIu64 "' ver='%s' ident='%s' ttl='%" PRId64
-             "' age='%" PRId64 "' hold left='%" PRId64
-             "' foreign='%.*s' warning='' before='%s' cmd='%s' hold='%" PRId64 "'",
-             verdict_text(answer->verdict), state_text(record->state), id_text(record->id),
-             name_text(record->id, name), record->token, version,
-             ident_text(test, record->incarnation), record->ttl_ms, answer->age_ms,
-             answer->hold_left_ms, ANSWER_CUT,
-             answer->foreign ? foreign_text(test->server->data.holder) : "",
-             state_text(answer->before), command_text(record->id, command), record->hold_ms);
+    snprintf(
+        text, TEXT_SIZE,
+        "%s st='%s' id='%s' name='%s' tok='%" PRIu64 "' ver='%s' ident='%s' ttl='%" PRId64
+        "' age='%" PRId64 "' hold left='%" PRId64
+        "' foreign='%.*s' warning='' before='%s' cmd='%s' hold='%" PRId64 "' wish='%s'",
+        verdict_text(answer->verdict), state_text(record->state), id_text(record->id),
+        name_text(record->id, name), record->token, version, ident_text(test, record->incarnation),
+        record->ttl_ms, answer->age_ms, answer->hold_left_ms, ANSWER_CUT,
+        answer->foreign ? foreign_text(test->server->data.holder) : "", state_text(answer->before),
+        command_text(record->id, command), record->hold_ms, wish_text(test, answer, wish));
 }
 
 void append_event_text(const struct test *test, const struct message *push, char *text)
@@ -166,6 +232,13 @@ void data_text(const struct test *test, char *text)
     const struct data *data = &test->server->data;
     int64_t now_ms = model_now_us(test) / 1000;
     int used = record_text(test, text);
+    char pause[TEXT_SIZE];
+    char ask[TEXT_SIZE];
+    char cordon[TEXT_SIZE];
+
+    wishes_text(&data->wishes, pause, ask, cordon);
+    used += snprintf(text + used, (size_t)(TEXT_SIZE - used), ", wishes '%s' '%s' '%s'", pause, ask,
+                     cordon);
 
     if (data->holder == 0 || now_ms > data->holder_expires_ms)
         snprintf(text + used, (size_t)(TEXT_SIZE - used), ", no holder");

@@ -7,6 +7,7 @@
 #define TOKEN_MOST ((UINT64_C(1) << 53) - 1)
 #define TTL_MOST   (UINT64_C(30) * 24 * 3600 * 1000)
 #define MS_MOST    (INT64_MAX / 1000000)
+#define WISH_MOST  255
 
 /* The length of the line at `data` without its end, or -1 where it is not complete. */
 static long line_length(const uint8_t *data, size_t size)
@@ -102,9 +103,45 @@ static bool is_one_of(const struct answer *answer, enum answer_field field,
     return false;
 }
 
+/* Cuts the first word off, and the blank behind it. */
+static struct answer_text take_word(struct answer_text *rest)
+{
+    struct answer_text word = {.text = rest->text};
+
+    while (word.length < rest->length && rest->text[word.length] != ' ')
+        word.length++;
+    size_t taken = word.length + (word.length < rest->length);
+    rest->text += taken;
+    rest->length -= taken;
+    return word;
+}
+
+/* "kind left by rest", of which no more than 255 bytes count; or nothing. */
+static bool read_wish(struct answer *answer)
+{
+    static const char *const kinds[] = {"paused", "cordoned", "step-down"};
+    struct answer_text rest = answer->field[ANSWER_WISH];
+    bool known = false;
+
+    answer->wish_left_ms = 0;
+    if (rest.length == 0)
+        return true;
+    if (rest.length > WISH_MOST)
+        rest.length = WISH_MOST;
+    struct answer_text kind = take_word(&rest);
+    struct answer_text left = take_word(&rest);
+    struct answer_text by = take_word(&rest);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        known = known ||
+                (kind.length == strlen(kinds[i]) && memcmp(kind.text, kinds[i], kind.length) == 0);
+    return known && by.length > 0 && read_number(&left, TTL_MOST, &answer->wish_left_ms) &&
+           (answer_is(answer, ANSWER_VERDICT, "REFUSED") ||
+            answer_is(answer, ANSWER_VERDICT, "RENEWED"));
+}
+
 bool answer_read(const uint8_t *reply, size_t size, struct answer *answer)
 {
-    static const char head[] = "*15\r\n";
+    static const char head[] = "*16\r\n";
     static const char *const verdicts[] = {"GRANTED",  "REFUSED",  "RENEWED", "LOST",
                                            "RELEASED", "NOT_HELD", NULL};
     static const char *const states[] = {"", "free", "held", "hold", "vacant", NULL};
@@ -134,7 +171,8 @@ bool answer_read(const uint8_t *reply, size_t size, struct answer *answer)
            read_number(&answer->field[ANSWER_TTL], TTL_MOST, &answer->ttl_ms) &&
            read_number(&answer->field[ANSWER_AGE], MS_MOST, &answer->age_ms) &&
            read_number(&answer->field[ANSWER_HOLD_LEFT], MS_MOST, &answer->hold_left_ms) &&
-           read_number(&answer->field[ANSWER_HOLD], TTL_MOST, &answer->hold_ms);
+           read_number(&answer->field[ANSWER_HOLD], TTL_MOST, &answer->hold_ms) &&
+           read_wish(answer);
 }
 
 bool answer_holds(const uint8_t *reply, size_t size, const char *verdict, uint64_t token)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ANSWER_FIELDS 15
+#define ANSWER_FIELDS 16
 
 enum answer_field {
     ANSWER_VERDICT,
@@ -28,6 +28,7 @@ enum answer_field {
     ANSWER_BEFORE,
     ANSWER_COMMAND,
     ANSWER_HOLD,
+    ANSWER_WISH,
 };
 
 struct answer_text {
@@ -42,6 +43,7 @@ struct answer {
     uint64_t age_ms;
     uint64_t hold_left_ms;
     uint64_t hold_ms;
+    uint64_t wish_left_ms;
 };
 
 /* The length of the one reply that `data` begins with; 0 where it is not complete or no RESP2. */

@@ -19,6 +19,7 @@
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/redis/errors.h"
 #include "redis/cluster_ask.h"
+#include "redis/cluster_nodes.h"
 #include "redis/event.h"
 #include "redis/redirection.h"
 #include "redis/sentinel_ask.h"
@@ -108,6 +109,9 @@ static void check_record(const struct answer *answer, const struct lease_record 
 static void check_reply(const struct answer *answer, const struct lease_reply *reply)
 {
     check_record(answer, &reply->record);
+    ORACLE((reply->wish.kind != LEASE_WISH_NONE) == (answer->field[ANSWER_WISH].length > 0));
+    ORACLE(reply->wish.left_ms == (int64_t)answer->wish_left_ms);
+    ORACLE((reply->wish.by[0] != '\0') == (reply->wish.kind != LEASE_WISH_NONE));
     ORACLE(reply->before <= LEASE_VACANT &&
            answer_is(answer, ANSWER_BEFORE, states[reply->before]));
 }
@@ -303,6 +307,25 @@ static void check_owner(const redisReply *reply)
     ORACLE((answer.says == WITNESS_REFUSES) == (answer.failure != LEASE_FAILURE_NONE));
 }
 
+/* Nothing is said of an owner who is not found. */
+static void check_owner_epoch(const redisReply *reply)
+{
+    struct slot_owner owner;
+    struct witness_answer answer;
+
+    if (cluster_read_owner(reply, 42, &owner, &answer) != 0) {
+        ORACLE(answer.says == WITNESS_REFUSES && answer.failure != LEASE_FAILURE_NONE);
+        return;
+    }
+    ORACLE(reply->type == REDIS_REPLY_STRING && owner.epoch <= INT64_MAX);
+    ORACLE(owner.found || (!owner.myself && owner.epoch == 0 && owner.place.host[0] == '\0' &&
+                           owner.named.host[0] == '\0'));
+    ORACLE(owner.place.host[0] == '\0' ||
+           (is_place(&owner.place) && slot_owner_is_at(&owner, &owner.place, "own")));
+    ORACLE(owner.named.host[0] == '\0' ||
+           (is_place(&owner.named) && slot_owner_is_at(&owner, &owner.named, "own")));
+}
+
 static void fuzz_witness(const uint8_t *data, size_t size)
 {
     redisReply *reply = read_reply(data, size);
@@ -321,6 +344,7 @@ static void fuzz_witness(const uint8_t *data, size_t size)
     check_peers(reply);
     check_nodes(reply);
     check_owner(reply);
+    check_owner_epoch(reply);
     freeReplyObject(reply);
 }
 

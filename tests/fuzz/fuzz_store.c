@@ -370,7 +370,8 @@ static void say_answer(struct input *input)
                                         "",
                                         before,
                                         "0123abcd",
-                                        "0"};
+                                        "0",
+                                        (detail & 0xC0) == 0xC0 ? "paused 0 op@adm why" : ""};
     used += (size_t)sprintf(text, "*%d\r\n", ANSWER_FIELDS);
     for (int i = 0; i < ANSWER_FIELDS; i++)
         used += (size_t)sprintf(text + used, "$%zu\r\n%s\r\n", strlen(words[i]), words[i]);

@@ -53,7 +53,7 @@ MUTANTS = [
      "            memcmp(", "        if (memcmp("),
     ("a value gets into a refusal", "options", "src/cli/line.c",
      "size_t length = strspn(name, LETTERS_IN_ANY);", "size_t length = strlen(name);"),
-    ("a name of any length", "options", "src/wrapper/options.c",
+    ("a name of any length", "options", "src/redis/keys.c",
      "if (strlen(name) > LEASE_NAME_MAX)", "if (strlen(name) > 512)"),
     ("a redirection needs no slot", "reply", "src/redis/redirection.c",
      "slot == 0 || error[slot] != ' ' || ", "error[slot] != ' ' || "),
@@ -92,11 +92,13 @@ MUTANTS = [
     ("elements of any number and type", "store", "src/redis/verdict.c",
      "reply->elements != FIELDS", "reply->elements > 64"),
     ("a strange answer to an acquire is a grant", "store", "src/redis/store.c",
-     "        finish_strange(request);\n}\n\n/* DEL",
-     "    {\n        answer.verdict = LEASE_GRANTED;\n        answer.record.token = 9;\n"
+     "    if (verdict_parse(reply, request->of, &answer) != 0)\n"
+     "        finish_strange(request);\n",
+     "    if (verdict_parse(reply, request->of, &answer) != 0) {\n"
+     "        answer.verdict = LEASE_GRANTED;\n        answer.record.token = 9;\n"
      "        strcpy(answer.record.id, store->config.id);\n"
      "        strcpy(answer.record.version, request->argv[9]);\n"
-     "        finish(request, &answer);\n    }\n}\n\n/* DEL"),
+     "        request_finish(request, &answer);\n    }\n"),
     ("a reply that nobody asked for is ignored", "store", "src/redis/connection.c",
      "    if (request == NULL) {\n        fail_unasked(connection, reply);\n", "    if (request == NULL) {\n"),
     ("the answer to AUTH answers the acquire", "store", "src/redis/handshake.c",
@@ -162,6 +164,24 @@ MUTANTS = [
      "        prepare_sweep(link);\n    set_timer(link, 0);",
      "        prepare_sweep(link);\n    set_timer(link, 0);\n"
      "    link->callbacks.on_lost(link->context, link->why);"),
+    ("a certificate of anybody is taken", "tls", "src/redis/openssl_filter.c",
+     "    return good;\n", "    return 1;\n"),
+    ("a certificate for any name is taken", "tls", "src/redis/openssl_filter.c",
+     "SSL_set1_host(filter->ssl, filter->name) == 1", "true"),
+    ("what a plain server says is shown as it is", "tls", "src/redis/openssl_filter.c",
+     "(char)(bytes[i] >= ' ' && bytes[i] <= '~' ? bytes[i] : '.')", "bytes[i]"),
+    ("a target of any length", "http", "src/http/server.c",
+     "length >= sizeof connection->target) {", "length >= 2048) {"),
+    ("a query is taken for a part of the path", "http", "src/http/server.c",
+     "    target[url.field_data[UF_PATH].off + url.field_data[UF_PATH].len] = '\\0';\n", ""),
+    ("a connection has as many answers as requests", "http", "src/http/server.c",
+     "    if (connection->stage == STAGE_REQUEST)\n        answer(parser->data);\n"
+     "    return 2;", "    answer(parser->data);\n    return 1;"),
+    ("HEAD is answered with a body", "http", "src/http/server.c",
+     "send_answer(connection, &answer, method != HTTP_HEAD);",
+     "send_answer(connection, &answer, true);"),
+    ("a client that is gone is kept", "http", "src/http/server.c",
+     "status != 0 || connection->ended ||", "status != 0 ||"),
 ]
 # fmt: on
 
@@ -172,7 +192,9 @@ def commands(build):
         return {
             os.path.relpath(os.path.join(build, entry["file"]), ROOT): entry["command"]
             for entry in json.load(file)
-            if "/libleaderwrap.a.p/" in entry["output"] or "libleaderwrap.a.p/" in entry["output"]
+            if "libleaderwrap.a.p/" in entry["output"]
+            or "openssl.a.p/" in entry["output"]
+            or "server.a.p/" in entry["output"]
         }
 
 

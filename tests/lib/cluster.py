@@ -59,12 +59,12 @@ class Cluster:
     the masters thinks so.
     """
 
-    def __init__(self, arena, hosts, node_timeout_ms=1000):
+    def __init__(self, arena, hosts, node_timeout_ms=1000, config=()):
         self.arena = arena
         self.hosts = hosts
-        config = [*CONFIG, "cluster-node-timeout %d" % node_timeout_ms]
+        common = [*CONFIG, *config, "cluster-node-timeout %d" % node_timeout_ms]
         self.nodes = [
-            arena.redis(*config, host=self._host_for(number), name="node%d" % number)
+            arena.redis(*common, host=self._host_for(number), name="node%d" % number)
             for number in range(2 * SIZE)
         ]
         for node in self.nodes:
@@ -142,6 +142,10 @@ class Cluster:
                 return node
         return None
 
+    def masters(self):
+        """The nodes that are masters in their own eyes."""
+        return [node for node in self.nodes if self._is_master(node)]
+
     @staticmethod
     def _is_master(node):
         role = node.ask("ROLE") if node.running else None
@@ -178,9 +182,10 @@ class Cluster:
 
     def wait_steady(self):
         """Returns when all nodes see the same owners of all slots, and each has its replica."""
-        wait_until(self._is_steady, what=self.said)
+        wait_until(self.is_steady, what=self.said)
 
-    def _is_steady(self):
+    def is_steady(self):
+        """Whether they do now."""
         views = []
         for node in self.nodes:
             if "cluster_state:ok" not in (node.ask("CLUSTER", "INFO") or ""):

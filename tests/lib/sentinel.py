@@ -68,10 +68,13 @@ class Replication:
     takes writes; unless they hurry().
     """
 
-    def __init__(self, arena, hosts, down_after_ms=1000):
+    name = NAME
+
+    def __init__(self, arena, hosts, down_after_ms=1000, config=()):
         self.arena = arena
         self.hosts = hosts
-        self.servers = [arena.redis(*REPLICATION_CONFIG, host=hosts[0], name="server0")]
+        common = [*REPLICATION_CONFIG, *config]
+        self.servers = [arena.redis(*common, host=hosts[0], name="server0")]
         first = self.servers[0]
         self._config = [
             "sentinel monitor %s %s %d 2" % (NAME, first.address, first.port),
@@ -83,8 +86,7 @@ class Replication:
         for number in (1, 2):
             follow = "replicaof %s %d" % (first.address, first.port)
             name = "server%d" % number
-            config = [*REPLICATION_CONFIG, follow]
-            self.servers.append(arena.redis(*config, host=hosts[number], name=name))
+            self.servers.append(arena.redis(*common, follow, host=hosts[number], name=name))
         for server in self.servers:
             leave_at_once(server)
         # A sentinel asks a master for its replicas when it first sees it, then every ten seconds.

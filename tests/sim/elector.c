@@ -151,6 +151,7 @@ static void send_request(struct world *world, struct process *process,
     message->server_clock = host->server_clock;
     fill_in(message, host, request);
     message->may_not_set = host->may_not_set;
+    message->name = process->host;
     queue_message(world, at, HAPPEN_EXECUTE, NOBODY, number);
 }
 
@@ -159,9 +160,9 @@ static void note_leader(struct world *world, const struct process *process)
 {
     bool waits = process->election.now_ns < process->election.term.delay_until_ns;
 
-    if (world->now >= world->plan.quiet_at && world->leader_at == NEVER && !waits) {
+    if (world->now >= world->plan.led_from && world->leader_at == NEVER && !waits) {
         world->leader_at = world->now;
-        uint64_t waited_ms = (uint64_t)((world->now - world->plan.quiet_at) / NS_PER_MS);
+        uint64_t waited_ms = (uint64_t)((world->now - world->plan.led_from) / NS_PER_MS);
         if (waited_ms > world->statistics->longest_wait_ms)
             world->statistics->longest_wait_ms = waited_ms;
     }
@@ -274,6 +275,7 @@ static void perform(struct world *world, struct process *process,
     case ACTION_TELL:
         check_lost(world, process, &action->note);
         check_left(world, process, &action->note);
+        operator_check_end(world, process, &action->note);
         if (action->note.kind == NOTE_LOCK_DELAY)
             world->statistics->delays++;
         if (action->note.kind == NOTE_RELEASED)
@@ -384,6 +386,7 @@ void elector_reply(struct world *world, struct process *process, uint16_t number
     reply->verdict = message->verdict;
     reply->failure = message->failure;
     reply->before = message->before;
+    reply->wish = (struct lease_wish){.kind = message->wish, .left_ms = message->wish_left_ms};
     if (message->verdict != LEASE_FAILED) {
         record->state = message->record.state;
         record->token = message->record.token;

@@ -12,6 +12,7 @@ const char *const fault_names[FAULTS] = {
     [FAULT_PROMOTION] = "promotion of a lagging replica",
     [FAULT_PROMOTION_SERVING] = "promotion, old master serving",
     [FAULT_FAIL_BACK] = "fail-back to an old master",
+    [FAULT_NEW_EPOCH] = "new epoch, same master",
     [FAULT_WITNESSES_DOWN] = "witnesses down",
     [FAULT_WITNESSES_CUT] = "witnesses cut off from a host",
     [FAULT_REPROMOTION] = "demotion and promotion",
@@ -39,6 +40,9 @@ const char *const fault_names[FAULTS] = {
     [FAULT_SUSPEND] = "host suspended",
     [FAULT_STOP] = "clean stop",
     [FAULT_STOP_TWICE] = "stop, and stop again",
+    [FAULT_PAUSE] = "paused, or resumed",
+    [FAULT_STEP_DOWN] = "a leader asked to step down",
+    [FAULT_CORDON] = "a host cordoned, or uncordoned",
     [FAULT_REQUEST_LOST] = "request lost",
     [FAULT_REPLY_LOST] = "reply lost",
     [FAULT_REQUEST_DELAYED] = "request delayed",
@@ -111,7 +115,7 @@ static bool promote(struct world *world, enum fault fault)
     if (fault == FAULT_PROMOTION_SERVING && !world->plan.wait_replicas &&
         world->plan.witnesses == 0 && !world->plan.serving_without_wait)
         return false;
-    if (!old->up || (world->plan.cluster && !witnesses_agree(world)))
+    if (!old->up)
         return false;
     if (new->up)
         server_dies(world, new);
@@ -135,7 +139,7 @@ static bool fail_back(struct world *world)
     struct server *old = master_of(world);
     struct server *new = &world->servers[1 - world->master];
 
-    if (world->plan.witnesses == 0 || world->plan.cluster || !old->up || !new->up)
+    if (world->plan.witnesses == 0 || !old->up || !new->up)
         return false;
     world->master = 1 - world->master;
     witnesses_fail_over(world);
@@ -144,6 +148,15 @@ static bool fail_back(struct world *world)
     server_note_write(world, new);
     queue_event(world, until_at_most(world, SERVING_NS), HAPPEN_SERVER_DEATH,
                 (uint8_t)(1 - world->master), old->instance);
+    return true;
+}
+
+/* As the owner of a slot does to whom another one is moved. */
+static bool take_epoch(struct world *world)
+{
+    if (world->plan.witnesses == 0)
+        return false;
+    witnesses_fail_over(world);
     return true;
 }
 
@@ -201,8 +214,10 @@ static bool spoil_data(struct world *world, enum fault fault)
 
     if (!server->up)
         return false;
-    if (fault == FAULT_FLUSHALL || fault == FAULT_DEL_TERM)
+    if (fault == FAULT_FLUSHALL || fault == FAULT_DEL_TERM) {
         server->data.record = (struct record){.missing = true};
+        server->data.wishes = (struct wishes){0};
+    }
     if (fault == FAULT_FLUSHALL || fault == FAULT_DEL_HOLDER)
         server->data.holder = 0;
     if (fault == FAULT_FOREIGN_HOLDER) {
@@ -380,6 +395,8 @@ static bool inject(struct world *world, enum fault fault)
         return promote(world, fault);
     case FAULT_FAIL_BACK:
         return fail_back(world);
+    case FAULT_NEW_EPOCH:
+        return take_epoch(world);
     case FAULT_WITNESSES_DOWN:
         return witnesses_go_down(world);
     case FAULT_WITNESSES_CUT:
@@ -405,6 +422,10 @@ static bool inject(struct world *world, enum fault fault)
     case FAULT_PARTITION_DROPS:
     case FAULT_PARTITION_DELAYS:
         return cut(world, fault);
+    case FAULT_PAUSE:
+    case FAULT_STEP_DOWN:
+    case FAULT_CORDON:
+        return operator_acts(world, fault);
     case FAULT_ELECTOR_STALL:
         world->plan.stalls = true;
         return false;
@@ -461,4 +482,5 @@ void faults_end(struct world *world)
         server_dies(world, &world->servers[1 - world->master]);
     if (server->data.holder == FOREIGN_ID)
         server->data.holder = 0;
+    operator_ends(world);
 }

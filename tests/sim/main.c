@@ -180,8 +180,8 @@ static void print_statistics(const struct statistics *sum, int64_t elapsed_ms)
 /* Where nothing prevents overlaps there are no witnesses. */
 static bool is_meant(const struct options *options, enum fault fault)
 {
-    bool of_witnesses =
-        fault == FAULT_FAIL_BACK || fault == FAULT_WITNESSES_DOWN || fault == FAULT_WITNESSES_CUT;
+    bool of_witnesses = fault == FAULT_FAIL_BACK || fault == FAULT_NEW_EPOCH ||
+                        fault == FAULT_WITNESSES_DOWN || fault == FAULT_WITNESSES_CUT;
 
     return !of_witnesses || !options->serving_without_wait;
 }

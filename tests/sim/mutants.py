@@ -21,6 +21,7 @@ SOURCES = (
             "main.c",
             "schedule.c",
             "faults.c",
+            "operator.c",
             "host.c",
             "network.c",
             "server.c",
@@ -167,7 +168,7 @@ MUTANTS = [
      "is_hold_over(call) && (is_observed(call)", "(is_observed(call)"),
     ("a hold goes by the server's clock alone", SIM + "/script.c",
      "    if (is_seen(call))\n        return call->message->seen_hold_ms == 0;\n", "",
-     "left_ms < record->hold_ms ? left_ms : record->hold_ms", "left_ms",
+     "longer(0, left_ms < span_ms ? left_ms : span_ms)", "longer(0, left_ms)",
      "    else\n        follow_clock(call);\n", ""),
 
     # ending
@@ -292,6 +293,10 @@ MUTANTS = [
      "2 * ++named->votes < placement->electorate"),
     ("a request does not say under which epoch", ELECTION + "/actions.c",
      "    request->epoch = election->placement.epoch;\n", ""),
+    ("the witnesses tell no epoch", SIM + "/witness.c",
+     """        .placement = message->config_epoch << 8 | (message->named + 1U),
+        .epoch = message->config_epoch,
+""", "        .placement = message->named + 1U,\n"),
     ("an answer of another epoch counts", ELECTION + "/election.c",
      "    bool moved = name->placement != placement->here;", "    bool moved = false;"),
     ("nobody asks the witnesses that there are", SIM + "/host.c",
@@ -300,6 +305,18 @@ MUTANTS = [
      "        return reply->record.state == LEASE_VACANT;", "        return false;"),
     ("a poll is not repeated", ELECTION + "/placement.c",
      "    return placement->open ? placement->again_at_ns : INT64_MAX;", "    return INT64_MAX;"),
+    # what an operator wishes
+    ("a paused term goes on", ELECTION + "/term.c",
+     "if (leading && reply->wish.kind != LEASE_WISH_NONE)", "if (false)"),
+    ("a wish of another term ends this one", SIM + "/script.c",
+     " || wishes->ask_token != call->record.token)", ")"),
+    ("who is kept from the lease asks no more", ELECTION + "/follow.c",
+     "return min_ns(ask_ns, wish_over_at_ns(election, &reply->wish));",
+     "return wish_over_at_ns(election, &reply->wish);"),
+    ("who steps down stands back for ever", ELECTION + "/follow.c",
+     "election->follow.stand_back_until_ns = election->now_ns + ms_to_ns(penalty_ms);",
+     "election->follow.stand_back_until_ns =\n"
+     "        election->end == END_ASKED ? INT64_MAX : election->now_ns + ms_to_ns(penalty_ms);"),
 ]
 # fmt: on
 

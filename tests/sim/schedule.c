@@ -4,7 +4,14 @@
 
 #include "world.h"
 
-#define EVENTS_MOST 400000
+#define EVENTS_MOST     400000
+#define BIT(fault)      (UINT64_C(1) << (fault))
+#define OPERATOR_FAULTS (BIT(FAULT_PAUSE) | BIT(FAULT_STEP_DOWN) | BIT(FAULT_CORDON))
+#define PLACEMENT_FAULTS                                                                           \
+    (BIT(FAULT_PROMOTION) | BIT(FAULT_PROMOTION_SERVING) | BIT(FAULT_FAIL_BACK) |                  \
+     BIT(FAULT_NEW_EPOCH) | BIT(FAULT_WITNESSES_DOWN) | BIT(FAULT_WITNESSES_CUT) |                 \
+     BIT(FAULT_CONNECTION_CLOSED) | BIT(FAULT_ELECTOR_KILLED) | BIT(FAULT_PARTITION_DROPS) |       \
+     BIT(FAULT_PARTITION_DELAYS))
 
 const char *const violation_names[VIOLATIONS] = {
     [VIOLATION_NONE] = "none",
@@ -16,6 +23,7 @@ const char *const violation_names[VIOLATIONS] = {
     [VIOLATION_HOLD] = "started within a hold",
     [VIOLATION_LEFT] = "record left behind",
     [VIOLATION_LOST] = "term given up without proof",
+    [VIOLATION_ASKED] = "an operator's wish not heeded",
     [VIOLATION_HASTE] = "killed without grace by an echo",
     [VIOLATION_LIVENESS] = "no leader after the faults ended",
     [VIOLATION_FLOOD] = "too many connections, requests or notes",
@@ -123,12 +131,18 @@ static void random_plan(struct world *world, bool serving_without_wait)
     plan->wait_replicas = !serving_without_wait && chance(world, 250000);
     if (!serving_without_wait && !plan->wait_replicas && chance(world, 400000))
         plan->witnesses = (int)between(world, 1, WITNESSES_MAX);
-    plan->cluster = chance(world, 300000);
     plan->wild_clock = !serving_without_wait && clocks < 2;
     plan->steady_clock = clocks >= 8;
     plan->stale_replies = chance(world, 300000);
     plan->stalls = chance(world, 300000);
     plan->faults = random_faults(world);
+    /* Most worlds have no operator, who would leave them nothing to do. */
+    if (chance(world, plan->witnesses > 0 ? 900000 : 700000))
+        plan->faults &= ~OPERATOR_FAULTS;
+    plan->last_pause = chance(world, 50000);
+    /* What is about the master alone is rare among everything else. */
+    if (plan->witnesses > 0 && chance(world, 300000))
+        plan->faults &= PLACEMENT_FAULTS;
     if (plan->witnesses > 0 && !plan->wild_clock && chance(world, 700000))
         plan->faults |= UINT64_C(1) << FAULT_PROMOTION_SERVING | UINT64_C(1) << FAULT_FAIL_BACK;
     plan->replica_lag_ns = between(world, 1, 300) * NS_PER_MS;
@@ -171,10 +185,17 @@ static void random_hosts(struct world *world)
         plan->stranger_every_ns = between(world, 1, plan->ttl_ns / 4);
     plan->stranger_renews = chance(world, 500000);
     plan->stranger_guesses = chance(world, 200000);
-    /* Two TTLs, a hold, a lock delay, two time-outs of a link that lost a packet and a second, by
-     * clocks of which none is more than 1 % off. */
+    /* Two TTLs, a hold, a lock delay, two time-outs of a link that lost a packet, what a host
+     * stands back for that was asked to go, and a second, by clocks of which none is more than 1 %
+     * off. */
     int64_t longest_ns = 2 * plan->ttl_ns + (hold_ms + delay_ms + 2 * timeout_ms) * NS_PER_MS;
+    if ((plan->faults >> FAULT_STEP_DOWN & 1) != 0)
+        longest_ns += 2 * plan->ttl_ns;
+    /* Whoever has not heard of a new epoch when he asks begins the record, and its TTL, anew. */
+    if (plan->witnesses > 0)
+        longest_ns += plan->ttl_ns;
     plan->bound_ns = longest_ns + longest_ns / 100 + 1000 * NS_PER_MS;
+    plan->led_from = plan->last_pause ? plan->quiet_at + plan->bound_ns : plan->quiet_at;
 }
 
 static void random_servers(struct world *world)
@@ -209,6 +230,7 @@ static void reset(struct world *world, uint64_t seed, bool tracing)
     world->delayed_until = 0;
     world->held_until = 0;
     world->held_token = 0;
+    world->asked_count = 0;
     world->event_count = 0;
     world->snapshot_count = 0;
     world->violation = VIOLATION_NONE;
@@ -228,7 +250,7 @@ static void set_up(struct world *world, bool serving_without_wait)
     if (world->plan.stranger_every_ns > 0)
         queue_event(world, 1, HAPPEN_STRANGER, NOBODY, 0);
     queue_event(world, world->plan.quiet_at, HAPPEN_QUIET, NOBODY, 0);
-    queue_event(world, world->plan.quiet_at + world->plan.bound_ns, HAPPEN_END, NOBODY, 0);
+    queue_event(world, world->plan.led_from + world->plan.bound_ns, HAPPEN_END, NOBODY, 0);
 }
 
 /* ---- events to whom they concern ---- */
@@ -460,6 +482,9 @@ static void handle(struct world *world, const struct event *event)
         break;
     case HAPPEN_STRANGER:
         network_publish_forged(world);
+        break;
+    case HAPPEN_LIFTED:
+        operator_lifts(world);
         break;
     case HAPPEN_FAULT:
         faults_inject(world);

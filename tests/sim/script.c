@@ -48,6 +48,9 @@ static bool is_certain(const struct call *call)
 static bool foreign_value(const struct call *call)
 {
     uint32_t value = call->server->data.holder;
+
+    if (value == PAUSE_SIGN && call->server->data.wishes.pause)
+        return false;
     return value != 0 && (call->record.missing || value != call->record.id) &&
            value != call->message->id;
 }
@@ -86,12 +89,81 @@ static bool own(struct call *call, uint64_t token, uint64_t base)
     return true;
 }
 
+static int64_t left_of(const struct call *call, int64_t span_ms, int64_t over_at_ms)
+{
+    int64_t left_ms = over_at_ms - call->now_ms;
+
+    return longer(0, left_ms < span_ms ? left_ms : span_ms);
+}
+
 static int64_t hold_left_ms(const struct call *call)
 {
-    const struct record *record = &call->record;
-    int64_t left_ms = record->hold_until_ms - call->now_ms;
+    return left_of(call, call->record.hold_ms, call->record.hold_until_ms);
+}
 
-    return longer(0, left_ms < record->hold_ms ? left_ms : record->hold_ms);
+/* ---- what an operator wishes ---- */
+
+static int64_t pause_left_ms(const struct call *call)
+{
+    const struct wishes *wishes = &call->server->data.wishes;
+
+    return left_of(call, wishes->pause_ms, wishes->pause_at_ms + wishes->pause_ms);
+}
+
+static bool is_paused(const struct call *call)
+{
+    const struct wishes *wishes = &call->server->data.wishes;
+
+    return wishes->pause && (wishes->pause_ms == 0 || pause_left_ms(call) > 0);
+}
+
+static bool is_cordoned(const struct call *call)
+{
+    return (call->server->data.wishes.cordons >> call->message->name & 1) != 0;
+}
+
+/* In milliseconds; 0: the record's term is not asked to end. */
+static int64_t ask_left_ms(const struct call *call)
+{
+    const struct wishes *wishes = &call->server->data.wishes;
+
+    if (wishes->ask_token == 0 || wishes->ask_token != call->record.token)
+        return 0;
+    return left_of(call, wishes->ask_ms, wishes->ask_at_ms + wishes->ask_ms);
+}
+
+/* Returns whether there is one. */
+static bool wish(struct call *call, bool holds)
+{
+    struct message *message = call->message;
+    uint8_t to = call->server->data.wishes.ask_to;
+    bool to_another = to != NO_NAME && to != message->name;
+
+    message->wish = LEASE_WISH_NONE;
+    message->wish_left_ms = 0;
+    if (is_paused(call)) {
+        message->wish = LEASE_WISH_PAUSED;
+        message->wish_left_ms = pause_left_ms(call);
+    } else if (is_cordoned(call)) {
+        message->wish = LEASE_WISH_CORDONED;
+    } else if (ask_left_ms(call) > 0 && (holds || to_another)) {
+        message->wish = LEASE_WISH_STEP_DOWN;
+        message->wish_left_ms = ask_left_ms(call);
+    }
+    return message->wish != LEASE_WISH_NONE;
+}
+
+static void show_pause(struct call *call)
+{
+    struct data *data = &call->server->data;
+    int64_t left_ms = pause_left_ms(call);
+    int64_t most_ms = 3 * call->message->ttl_ms;
+
+    if (!is_paused(call) || (data->holder != 0 && data->holder != PAUSE_SIGN) || call->set_refused)
+        return;
+    data->holder = PAUSE_SIGN;
+    data->holder_expires_ms = call->now_ms + (left_ms > 0 && left_ms < most_ms ? left_ms : most_ms);
+    call->wrote = true;
 }
 
 static void announce(struct call *call, int64_t listeners)
@@ -206,6 +278,14 @@ static bool may_have_it(const struct call *call)
            is_hold_over(call) && (is_observed(call) || is_out_by_server_clock(call));
 }
 
+static void follow_clock_of(struct call *call, bool there, int64_t *at_ms)
+{
+    if (!there || *at_ms <= call->now_ms)
+        return;
+    *at_ms = call->now_ms;
+    call->wrote = true;
+}
+
 static void acquire(struct call *call)
 {
     struct record *record = &call->record;
@@ -215,14 +295,19 @@ static void acquire(struct call *call)
         fail(call);
         return;
     }
-    if (record->missing && call->message->assume_fresh && call->server->data.holder == 0)
+    struct wishes *wishes = &call->server->data.wishes;
+    follow_clock_of(call, wishes->pause, &wishes->pause_at_ms);
+    follow_clock_of(call, wishes->ask_token != 0, &wishes->ask_at_ms);
+    bool wished = wish(call, false);
+    if (record->missing && call->message->assume_fresh && call->server->data.holder == 0 && !wished)
         record->state = LEASE_FREE;
     else if (!is_certain(call))
         vacate(call);
     else
         follow_clock(call);
     raise_token(call);
-    if (call->foreign || !may_have_it(call)) {
+    if (call->foreign || wished || !may_have_it(call)) {
+        show_pause(call);
         answer(call, LEASE_REFUSED);
         return;
     }
@@ -278,6 +363,7 @@ static void renew(struct call *call)
         return;
     }
     announce(call, -1);
+    wish(call, true);
     answer(call, LEASE_RENEWED);
 }
 
@@ -334,6 +420,8 @@ void script_run(struct world *world, struct server *server, struct message *mess
     call.set_refused = message->may_not_set ||
                        (server->errors_until > world->now && server->errors == ERROR_SET_REFUSED);
     message->failure = LEASE_FAILURE_NONE;
+    message->wish = LEASE_WISH_NONE;
+    message->wish_left_ms = 0;
     look_around(&call);
     switch (message->kind) {
     case MESSAGE_ACQUIRE:

@@ -37,15 +37,6 @@ void witness_learned(struct world *world, uint32_t news)
           news >> 16);
 }
 
-bool witnesses_agree(const struct world *world)
-{
-    for (int i = 0; i < world->plan.witnesses; i++) {
-        if (world->witnesses[i].config_epoch != world->config_epoch)
-            return false;
-    }
-    return true;
-}
-
 uint8_t witnesses_route(struct world *world)
 {
     return world->witnesses[between(world, 0, world->plan.witnesses - 1)].server;
@@ -101,13 +92,12 @@ void witness_asked(struct world *world, uint16_t number)
 void witness_vote(struct world *world, struct process *process, uint16_t number)
 {
     const struct message *message = &world->messages[number];
-    uint64_t epoch = world->plan.cluster ? 0 : message->config_epoch;
     const struct lease_vote vote = {
         .poll = message->poll,
         .witness = message->witness,
         .electorate = (unsigned)world->plan.witnesses,
-        .placement = epoch << 8 | (message->named + 1U),
-        .epoch = epoch,
+        .placement = message->config_epoch << 8 | (message->named + 1U),
+        .epoch = message->config_epoch,
         .here = process->connection.server == message->named,
     };
     struct election_event event = {.kind = EVENT_VOTE, .vote = &vote};

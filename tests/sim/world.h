@@ -24,6 +24,9 @@
 #define SIM_WALL_US   INT64_C(1700000000000000) /* what the servers' clocks say at first */
 
 #define FOREIGN_ID UINT32_C(0xFFFFFFFF) /* the id of a client that is not leaderwrap */
+#define PAUSE_SIGN UINT32_C(0xFFFFFFF0) /* what K has in it instead of an id while it is paused */
+#define NO_NAME    UINT8_MAX
+#define ASKED_MAX  32
 
 /* ---- what can go wrong, for the statistics ---- */
 
@@ -34,6 +37,7 @@ enum fault {
     FAULT_PROMOTION,         /* of a lagging replica; the old master is dead from then on */
     FAULT_PROMOTION_SERVING, /* the same, the old master goes on serving for a while */
     FAULT_FAIL_BACK,         /* to such an old master, which was never told that it was replaced */
+    FAULT_NEW_EPOCH,         /* the master takes one, and nothing else happens */
     FAULT_WITNESSES_DOWN,    /* some of them, or most */
     FAULT_WITNESSES_CUT,     /* a host cannot reach some of them */
     FAULT_REPROMOTION,       /* demoted and promoted again: same run_id, other replid, older data */
@@ -61,6 +65,9 @@ enum fault {
     FAULT_SUSPEND,
     FAULT_STOP,
     FAULT_STOP_TWICE,
+    FAULT_PAUSE, /* by an operator, as the next two */
+    FAULT_STEP_DOWN,
+    FAULT_CORDON,
     FAULTS_INJECTED,
     /* The rest happens on the way. */
     FAULT_REQUEST_LOST = FAULTS_INJECTED,
@@ -97,6 +104,7 @@ enum violation {
     VIOLATION_HOLD,    /* a tree started within a hold that is on record */
     VIOLATION_LEFT,    /* a dead term's record left to its TTL though it could be released */
     VIOLATION_LOST,    /* a term given up as lost without a foreign holder or a higher token */
+    VIOLATION_ASKED,   /* an operator's wish that was not heeded, or one that nobody had */
     VIOLATION_HASTE,   /* a tree killed without its grace by the echo of a first stop */
     VIOLATION_LIVENESS,
     VIOLATION_FLOOD,   /* too many connections, requests or notes in one second */
@@ -164,6 +172,7 @@ enum happening {
     HAPPEN_RESUME,
     HAPPEN_CHECK,
     HAPPEN_STRANGER, /* somebody else publishes on the channel */
+    HAPPEN_LIFTED,   /* the last pause is taken back */
     HAPPEN_FAULT,
     HAPPEN_QUIET,
     HAPPEN_END,
@@ -225,6 +234,18 @@ struct record {
     uint64_t base;   /* the version that this one goes back to without a gap; 0: none */
 };
 
+/* What an operator wishes. Whoever is meant is meant by name. */
+struct wishes {
+    bool pause;
+    int64_t pause_at_ms;
+    int64_t pause_ms;   /* 0: until further notice */
+    uint64_t ask_token; /* 0: no term is asked to end */
+    int64_t ask_at_ms;
+    int64_t ask_ms;
+    uint8_t ask_to;   /* NO_NAME: nobody is to have it next */
+    uint32_t cordons; /* a bit for each name */
+};
+
 struct message {
     enum message_kind kind;
     uint8_t process;
@@ -249,6 +270,7 @@ struct message {
     bool server_clock;
     bool assume_fresh;
     bool may_not_set;
+    uint8_t name;
 
     /* the answer, or what is published */
     enum lease_verdict verdict;
@@ -259,6 +281,8 @@ struct message {
     int64_t hold_left_ms;
     bool foreign;
     int64_t listeners;
+    enum lease_wish_kind wish;
+    int64_t wish_left_ms;
 
     /* to a witness, and its vote */
     uint64_t poll;
@@ -277,6 +301,7 @@ struct message {
 
 struct data {
     struct record record;
+    struct wishes wishes;
     uint32_t holder; /* the value of K; 0: none */
     int64_t holder_expires_ms;
 };
@@ -488,7 +513,6 @@ struct plan {
     int hosts;
     bool wait_replicas; /* WAIT before a write counts */
     int witnesses;      /* how many; 0: nobody can be asked */
-    bool cluster;       /* they tell no epoch, and all know of a fail-over before the next one */
     bool wild_clock;    /* the servers' clocks are stepped by hours, but no data is lost */
     bool steady_clock;
     bool serving_without_wait; /* outside the promise: overlaps are only counted */
@@ -501,6 +525,8 @@ struct plan {
     bool stranger_guesses;     /* nothing but what the next version might be */
     int64_t replica_lag_ns;
     int64_t quiet_at;
+    bool last_pause;  /* from then on nobody is to lead for as long as it could take */
+    int64_t led_from; /* somebody is to lead at `bound_ns` from here */
     int64_t bound_ns;
     int64_t ttl_ns;          /* the longest */
     int64_t clock_window_us; /* the servers' clocks differ by no more, unless they are wild */
@@ -528,6 +554,8 @@ struct world {
     uint32_t last_replid;
     uint32_t last_process;
     uint64_t highest_token;
+    uint64_t asked[ASKED_MAX]; /* terms that an operator asked to end, the last ones */
+    uint32_t asked_count;
     uint32_t last_leader;
     int64_t leader_at;     /* when one was first confirmed after the last fault */
     int64_t held_until;    /* no command before this, for a hold on record */
@@ -627,8 +655,6 @@ void witness_learned(struct world *world, uint32_t news);
 void witnesses_poll(struct world *world, struct process *process, uint64_t poll);
 void witness_asked(struct world *world, uint16_t number);
 void witness_vote(struct world *world, struct process *process, uint16_t number);
-/* Whether all know of the last fail-over. */
-bool witnesses_agree(const struct world *world);
 /* The server that one of them names. */
 uint8_t witnesses_route(struct world *world);
 bool witnesses_go_down(struct world *world);
@@ -716,6 +742,16 @@ void faults_inject(struct world *world);
 bool loses_data(enum fault fault);
 void faults_end(struct world *world);
 void count_fault(struct world *world, enum fault fault);
+
+/* ---- operator.c ---- */
+
+bool operator_acts(struct world *world, enum fault fault);
+/* With the last fault all wishes end, but for the last pause, which is lifted later. */
+void operator_ends(struct world *world);
+void operator_lifts(struct world *world);
+/* Nobody steps down who was not asked to. */
+void operator_check_end(struct world *world, const struct process *process,
+                        const struct election_note *note);
 
 /* ---- schedule.c ---- */
 

@@ -6,10 +6,7 @@ import pytest
 from tests.lib import wait_until
 from tests.lib.cluster import Cluster
 from pair import ALONE, KEY, RECORD, record
-
-# As in README.md.
-RIGHTS = "+evalsha +eval +info +time +get +set +del +hmget +hset +xadd +publish +subscribe +ping"
-OF_NODES = "+cluster|slots +cluster|myid +asking"
+from rights import OF_NODES, RIGHTS, granted
 
 
 @pytest.fixture
@@ -66,13 +63,13 @@ def test_a_server_that_is_in_no_cluster_is_told_at_once(arena):
 
 def test_nodes_are_asked_with_the_users_rights(arena, cluster):
     for node in cluster.nodes:
-        node.command("ACL", "SETUSER", "leader", "on", ">pw", "~*", "&*", *RIGHTS.split())
+        node.command("ACL", "SETUSER", "leader", "on", ">pw", "~*", "&*", *granted(RIGHTS))
     seeds = ["redis://leader:pw@%s:%d" % (each.address, each.port) for each in cluster.nodes[:3]]
     options = [*(word for url in seeds for word in ("--redis", url)), "--cluster"]
     told = check(arena, *options, status=125)
-    assert "CLUSTER MYID and CLUSTER SLOTS" in told["result"]
+    assert "CLUSTER MYID, NODES and SLOTS" in told["result"]
     for node in cluster.nodes:
-        node.command("ACL", "SETUSER", "leader", *OF_NODES.split())
+        node.command("ACL", "SETUSER", "leader", *granted(OF_NODES))
     assert check(arena, *options)["result"] == "everything that leading needs works"
 
 
@@ -144,3 +141,24 @@ def test_a_last_will_finds_the_new_master(arena, cluster):
     worker.kill9()
     worker.wait_event("will_done")
     wait_until(lambda: record(new).get("st") == "free", what="the release")
+
+
+def test_the_record_is_of_the_epoch_of_the_owner(arena, cluster):
+    worker = lead(arena, cluster, command=["sleep", "1000"])
+
+    def is_of_owners_epoch(owner):
+        if cluster.owner(KEY) is not owner:
+            return False
+        seen = next(each for each in cluster.seen_by(owner) if "myself" in each.flags)
+        return ident_of(owner).endswith("/%d" % seen.epoch)
+
+    owner = cluster.owner(KEY)
+    wait_until(lambda: is_of_owners_epoch(owner))
+    before = ident_of(owner)
+    # Not a fail-over: what the owner does to whom a slot is moved.
+    owner.command("CLUSTER", "BUMPEPOCH")
+    wait_until(lambda: is_of_owners_epoch(owner) and ident_of(owner) != before)
+    replica = cluster.replica_of(owner)
+    replica.command("CLUSTER", "FAILOVER")
+    wait_until(lambda: is_of_owners_epoch(replica))
+    assert worker.running and not worker.find("lost")

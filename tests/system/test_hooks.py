@@ -436,7 +436,9 @@ def fail_again_and_again(arena, redis):
     hooks = ("--on-acquire", "echo >>acquired", "--on-lose", "echo >>ended; exec sleep 600")
     options = (*hooks, "--hook-timeout", "600s", "--grace", "100ms", "--penalty", "100ms")
     options += ("--restart", "on-failure", "--max-restarts", "1")
-    worker = lead(arena, redis, *options, command=["false"])
+    # Not before the first hook has run, which the end of a term would kill.
+    command = ["sh", "-c", "until [ -s acquired ]; do sleep 0.01; done; exit 1"]
+    worker = lead(arena, redis, *options, command=command)
     last = worker.wait_event("stand_back")
     for _ in range(2):
         last = worker.wait_event("stand_back", after=last)

@@ -1,7 +1,9 @@
 """The log: what it says, that every line of it is whole and genuine, and what it never says."""
 
 import json
+import pathlib
 import re
+import subprocess
 
 import pytest
 
@@ -23,7 +25,53 @@ def wait_key(redis, value):
     wait_until(lambda: (redis.command("GET", "test") or "").startswith(value))
 
 
+# What is written about it
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def documented(heading):
+    """The words in backticks of the first column of the tables under doc/LOG.md's heads, or before
+    the first."""
+    text = (ROOT / "doc" / "LOG.md").read_text(encoding="utf-8")
+    fields, _, events = text.partition("\n## ")
+    rows = (fields if heading == "fields" else events).splitlines()
+    cells = [row.split("|")[1] for row in rows if row.startswith("| `")]
+    return {word for cell in cells for word in re.findall(r"`([a-z_]+)`", cell)}
+
+
+def written(pattern):
+    sources = "\n".join(
+        path.read_text(encoding="utf-8") for path in sorted((ROOT / "src").rglob("*.c"))
+    )
+    return set(re.findall(pattern, sources))
+
+
+def test_each_event_is_documented():
+    events = written(r'log_(?:line|event)\((?:[^"();]|\([^"();]*\))*"([a-z_]+)"')
+    # Their names are put together elsewhere.
+    events |= {"log_lost", "renew_failed", "ask_failed", "release_failed"}
+    assert len(events) > 60
+    assert events == documented("events")
+
+
+def test_each_field_is_documented():
+    fields = written(r'LOG_(?:TEXT|NUMBER)\("([a-z_]+)"')
+    assert len(fields) > 20
+    assert fields == documented("fields")
+
+
 # Forms and levels
+
+
+FIELDS = {
+    "start": {"version", "server"},
+    "timing": {"ttl_ms", "renew_ms", "outage_ms", "stop_after_ms", "kill_after_ms"},
+    "elected": {"delay_ms"},
+    "started": {"process"},
+    "child_exit": {"exit_status"},
+    "exit": {"exit_status"},
+}
 
 
 def test_json_lines(arena, redis):
@@ -41,7 +89,8 @@ def test_json_lines(arena, redis):
     ]
     token = int(redis.command("HGET", "{test}:term", "tok"))
     for line in lines:
-        assert set(line) - {"token"} == {"time", "level", "event", "pid", "key", "name", "message"}
+        common = {"time", "level", "event", "pid", "key", "name", "message"}
+        assert set(line) - {"token"} == common | FIELDS.get(line["event"], set())
         assert re.fullmatch(TIME, line["time"])
         assert (line["level"], line["key"], line["name"]) == ("info", "test", "me")
         assert isinstance(line["pid"], int) and line["message"]
@@ -65,9 +114,29 @@ def test_text_lines(arena, redis):
     lines = run(arena, redis)
     assert len(lines) == 8
     for line in lines:
-        assert re.fullmatch(TIME + r" me: .+", line)
+        assert re.fullmatch(TIME + r" leaderwrap me: .+", line)
     assert "ttl 15 s, renewed every 5 s" in lines[1]
     assert "leaving with status 0" in lines[-1]
+
+
+def test_logfmt_lines(arena, redis):
+    lines = run(arena, redis, "--log-format", "logfmt")
+    assert len(lines) == 8
+    for line in lines:
+        assert re.match(
+            "time=" + TIME + r" level=info event=[a-z_]+ pid=\d+ key=test name=me ", line
+        )
+    assert lines[-1].endswith('message="leaving with status 0" exit_status=0')
+
+
+def test_the_journal_gets_priorities(arena, redis):
+    """As under systemd: standard error is what JOURNAL_STREAM names."""
+    arguments = ["--redis", redis.url(), "--assume-fresh", "--name", "me", "--", "true"]
+    script = 'export JOURNAL_STREAM=$(stat -Lc %d:%i /dev/stderr); exec "$@"'
+    command = ["sh", "-c", script, "sh", *arena.leaderwrap_command(), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.match("<6>me: true runs ", done.stderr)
+    assert "\n<6>me: leaving with status 0\n" in done.stderr
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -291,7 +360,9 @@ def check_whole(worker, form, event):
     else:
         assert worker.events == [] and worker.lines
         for line in worker.lines:
-            assert re.fullmatch(TIME + " %s: .*" % worker.name, line) and line.isprintable(), line
+            assert (
+                re.fullmatch(TIME + " leaderwrap %s: .*" % worker.name, line) and line.isprintable()
+            ), line
 
 
 def test_names_and_keys_are_shown_as_they_are(arena, redis):

@@ -6,8 +6,7 @@ import pytest
 from tests.lib import wait_until
 from tests.lib.sentinel import NAME, Replication
 from pair import ALONE, KEY, record
-
-SENTINEL_RIGHTS = "get-master-addr-by-name master sentinels myid".split()
+from rights import OF_SENTINELS, granted
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def test_a_server_is_no_sentinel(arena, replication):
 
 def test_sentinels_and_servers_have_users_of_their_own(arena, replication):
     for sentinel in replication.sentinels:
-        rights = ["+sentinel|%s" % right for right in SENTINEL_RIGHTS]
+        rights = granted(OF_SENTINELS)
         sentinel.command("ACL", "SETUSER", "watcher", "on", ">spw", *rights)
     for server in replication.servers:
         server.command("ACL", "SETUSER", "leader", "on", ">pw", "~*", "&*", "+@all", "-role")

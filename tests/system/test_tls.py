@@ -304,3 +304,17 @@ def test_a_session_is_taken_up(arena):
     server.redis.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     worker.wait_event("renewed", after=mark)
     assert worker.find("elected") == [won]
+
+
+def test_leaderctl_verifies_as_well(arena):
+    server = Secure(arena)
+    for trust, status in ((server.trust, 3), ((), 77)):
+        done = subprocess.run(
+            [leaderwrap_binary().parent / "leaderctl", "--redis", server.url(), *trust, "ls"],
+            env=arena.environment(),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == status and ("certificate" in done.stderr) == (status == 77), done

@@ -7,17 +7,13 @@ import subprocess
 
 import pytest
 
+from rights import NEEDED, NEEDED_FOR_HISTORY_AND_EVENTS, NEEDED_TO_LISTEN, RIGHTS, granted
 from tests.lib import wait_until
 from tests.lib.programs import ROOT
 from tests.lib.redis import free_port
 
 LONG = "x" * 10_000
-
-# What README says a user of Redis needs. All of them but the last two groups stop leaderwrap.
-NEEDED = "evalsha eval info time get set del hmget hset".split()
-NEEDED_FOR_HISTORY_AND_EVENTS = "xadd publish".split()
-NEEDED_TO_LISTEN = "subscribe ping".split()
-RIGHTS = NEEDED + NEEDED_FOR_HISTORY_AND_EVENTS + NEEDED_TO_LISTEN
+# What is granted is in rights.py.
 PATTERNS = ["~test*", "~{test*", "&{test*"]
 
 NOWHERE = "unix:///nowhere/redis.sock"
@@ -407,7 +403,7 @@ def test_nested_without_a_lease_of_its_own(arena, redis):
 def restrict(redis, without=(), patterns=PATTERNS):
     """A user "u" with the password "pw" who may do all that is needed but `without`."""
     redis.command("ACL", "DELUSER", "u")
-    rights = ["+" + right for right in RIGHTS if right not in without]
+    rights = granted(right for right in RIGHTS if right not in without)
     redis.command("ACL", "SETUSER", "u", "on", ">pw", *patterns, *rights)
     redis.command("SCRIPT", "FLUSH")
     return redis.url(user="u", password="pw")

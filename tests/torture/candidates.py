@@ -65,7 +65,7 @@ class Candidate:
         pulse = [scene.tool("pulse"), scene.proofs_path, scene.counter_path]
         return [
             scene.binary,
-            *("--name", self.name, "--key", key, "--redis", scene.redis.url("tcp"), *TIMING),
+            *("--name", self.name, "--key", key, *scene.deployment.options, *TIMING),
             *("--log-level", "debug", "--log-format", "json", *self._company(pulse), "--"),
             *pulse,
         ]

@@ -190,7 +190,7 @@ class Evidence:
     usage_before: list = dataclasses.field(default_factory=list)
     usage_after: list = dataclasses.field(default_factory=list)
     rss_growth: float = 2.0
-    connections: tuple = (0, 0)  # (expected, found)
+    connections: tuple = (range(1), 0)  # (expected, found)
     zombies: list = dataclasses.field(default_factory=list)
     leftovers: list = dataclasses.field(default_factory=list)
     slow_ends: list = dataclasses.field(default_factory=list)

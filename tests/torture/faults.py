@@ -7,29 +7,24 @@ and where all stand still the whole tree does (freeze_host), or dies with them (
 """
 
 import heapq
-import shutil
 import signal
 import time
 
-from tests.lib import RedisError, boottime_ns, processes
-from tests.lib.network import run
-from tests.torture.candidates import KEEPER_LOST, KEY, KILLED, POWERED_OFF, STOPPED
+from tests.lib import RedisError, boottime_ns, processes, wait_until
+from tests.torture.candidates import KEEPER_LOST, KILLED, POWERED_OFF, STOPPED
+from tests.torture.deployment import Skip, drop
 from tests.torture.evidence import Freeze, Strike
-from tests.torture.schedule import LEADER, SERVER_SLOT
+from tests.torture.schedule import LEADER, OF_SERVERS, SERVER_SLOT
 
 SECOND_NS = 10**9
 SNAPSHOT_EVERY_S = 6
-LATE_S = 5
-ANSWER_S = 0.5  # patience with a server that other faults may have silenced
+SETTLE_EVERY_S = 0.3
+SETTLE_S = 60
 MORTAL = set(
     "kill_elector kill_keeper stop_keeper kill_both kill_main power_off term term_twice".split()
 )
 # What a candidate that must live suffers instead: enough to lose its term.
 DEPOSED_S = 3.2
-
-
-class Skip(Exception):
-    """A fault that cannot be, or must not be, just now."""
 
 
 class Faults:
@@ -44,15 +39,15 @@ class Faults:
         self._order = 0
         self._queue = []  # (seconds, order, callable)
         self._undo = {}  # order -> callable, of what lasts
-        self._server_struck = False  # its process is stopped or away
-        self._paused_until_ns = 0
+        self._deployment = scene.deployment
+        self._unsettled = []  # strikes that are undone and not over
         for fault in planned:
             self._at(fault.at_s, lambda fault=fault: self._strike(fault))
 
     def run(self, began_ns, seconds):
         """All of it; returns when everything is undone."""
         for at_s in range(SNAPSHOT_EVERY_S // 2, int(seconds), SNAPSHOT_EVERY_S):
-            self._at(at_s, self._snapshot)
+            self._at(at_s, self._deployment.snapshot)
         while self._queue:
             at_s, _, act = heapq.heappop(self._queue)
             if at_s > seconds:
@@ -61,6 +56,21 @@ class Faults:
             act()
         for undo in list(self._undo.values()):
             undo()
+        wait_until(self._settle, timeout=SETTLE_S, what="all servers to find together again")
+
+    def _settle(self):
+        """Ends the strikes that are over. Whether there is none left."""
+        if self._unsettled and self._deployment.is_settled():
+            for strike in self._unsettled:
+                strike.until_ns = boottime_ns()
+                self._tell("settled", strike.kind, None, "")
+            self._unsettled = []
+        return not self._unsettled
+
+    def _look_whether_settled(self, at_s):
+        if not self._settle():
+            next_s = at_s + SETTLE_EVERY_S
+            self._at(next_s, lambda: self._look_whether_settled(next_s))
 
     def _at(self, at_s, act):
         self._order += 1
@@ -73,7 +83,9 @@ class Faults:
             kind, duration_s = fault.kind, fault.duration_s
             if victim is not None and victim.steady and kind in MORTAL:
                 kind, duration_s = "stop_elector", DEPOSED_S
-            strike = Strike(kind, boottime_ns(), name=victim.name if victim else None)
+            # What strikes the servers strikes all.
+            alone = victim is not None and kind not in OF_SERVERS
+            strike = Strike(kind, boottime_ns(), name=victim.name if alone else None)
             self.strikes.append(strike)
             undo = self._begin(kind, victim, fault, strike)
         except Skip as why:
@@ -102,8 +114,12 @@ class Faults:
             if self._undo.pop(order, None) is None:
                 return
             undo()
-            strike.until_ns = boottime_ns()
             self._tell("end", strike.kind, victim, "")
+            if strike.name is not None or self._deployment.is_settled():
+                strike.until_ns = boottime_ns()
+                return
+            self._unsettled.append(strike)
+            self._look_whether_settled(at_s)
 
         self._undo[order] = end
         self._at(at_s, end)
@@ -126,9 +142,9 @@ class Faults:
 
     def _begin(self, kind, victim, fault, strike):
         """Strikes; returns what undoes it, None if nothing does."""
-        act = getattr(self, "_" + kind)
         if fault.slot == SERVER_SLOT:
-            return act(fault)
+            return getattr(self._deployment, kind)(fault)
+        act = getattr(self, "_" + kind)
         if kind == "freeze_host":
             return act(victim, strike)
         if kind == "client_clock":
@@ -273,139 +289,22 @@ class Faults:
 
     # The network
 
-    def _rules(self, host, *rules):
-        for rule in rules:
-            run(*host.prefix(), "iptables", "-w", "-A", *rule)
-
-        def undo():
-            for rule in rules:
-                run(*host.prefix(), "iptables", "-w", "-D", *rule)
-
-        return undo
-
     def _cut_in(self, victim):
-        return self._rules(victim.host, ("INPUT", "-j", "DROP"))
+        return drop(victim.host, ("INPUT", "-j", "DROP"))
 
     def _cut_out(self, victim):
-        return self._rules(victim.host, ("OUTPUT", "-j", "DROP"))
+        return drop(victim.host, ("OUTPUT", "-j", "DROP"))
 
     def _cut_both(self, victim):
-        return self._rules(victim.host, ("INPUT", "-j", "DROP"), ("OUTPUT", "-j", "DROP"))
+        return drop(victim.host, ("INPUT", "-j", "DROP"), ("OUTPUT", "-j", "DROP"))
 
     def _reset(self, victim):
-        return self._reject(("-s", victim.host.address))
+        return self._deployment.reject(("-s", victim.host.address))
 
-    def _server_cut(self, _fault):
-        host = self._scene.redis.host
-        return self._rules(host, ("INPUT", "-j", "DROP"), ("OUTPUT", "-j", "DROP"))
-
-    def _server_reset(self, _fault):
-        return self._reject(())
-
-    def _reject(self, match):
-        rule = ("INPUT", "-p", "tcp", *match, "-j", "REJECT", "--reject-with", "tcp-reset")
-        return self._rules(self._scene.redis.host, rule)
-
-    # The server
-
-    def _ask(self, *command):
-        if self._server_struck:
-            raise Skip("the server is away")
-        return self._scene.redis.command(*command, timeout=ANSWER_S)
-
-    def _snapshot(self):
-        """What a server that is rolled back will find."""
-        redis = self._scene.redis
-        try:
-            self._ask("SAVE")
-            shutil.copy(redis.folder / "dump.rdb", redis.folder / "dump.older")
-        except (Skip, RedisError, OSError):
-            pass
-
-    def _restart_kept(self, _fault):
-        # What is written between the two is lost, as where the disk was a little behind.
-        self._ask("SAVE")
-        return self._restart(lambda: None)
-
-    def _restart_lost(self, _fault):
-        return self._restart(self._scene.redis.erase_data)
-
-    def _restart_rolled_back(self, _fault):
-        folder = self._scene.redis.folder
-        if not (folder / "dump.older").exists():
-            raise Skip("there is no older data yet")
-        return self._restart(lambda: shutil.copy(folder / "dump.older", folder / "dump.rdb"))
-
-    def _restart(self, change_data):
-        self._take_server()
-        self._scene.redis.kill()
-        change_data()
-
-        def undo():
-            self._scene.redis.start()
-            self._server_struck = False
-
-        return undo
-
-    def _redis_freeze(self, _fault):
-        self._take_server()
-        self._scene.redis.freeze()
-
-        def undo():
-            self._scene.redis.thaw()
-            self._server_struck = False
-
-        return undo
-
-    def _take_server(self):
-        if self._server_struck:
-            raise Skip("the server is away")
-        self._server_struck = True
-
-    def _flushall(self, _fault):
-        self._ask("FLUSHALL")
-
-    def _del_key(self, _fault):
-        self._ask("DEL", KEY)
-
-    def _del_record(self, _fault):
-        self._ask("DEL", "{%s}:term" % KEY)
-
-    def _client_kill_normal(self, _fault):
-        self._ask("CLIENT", "KILL", "TYPE", "normal")
-
-    def _client_kill_pubsub(self, _fault):
-        self._ask("CLIENT", "KILL", "TYPE", "pubsub")
-
-    def _client_pause(self, fault):
-        return self._pause(fault, "ALL")
-
-    def _client_pause_write(self, fault):
-        return self._pause(fault, "WRITE")
-
-    def _pause(self, fault, whom):
-        undo = self._busy("CLIENT", "PAUSE", round(fault.duration_s * 1000), whom)
-        # A server that stands still begins with it later.
-        self._paused_until_ns = boottime_ns() + (fault.duration_s + LATE_S) * SECOND_NS
-        return undo
-
-    def _debug_sleep(self, fault):
-        return self._busy("DEBUG", "SLEEP", fault.duration_s)
-
-    def _busy(self, *command):
-        """Sends it without waiting for the answer; it ends by itself."""
-        if self._server_struck:
-            raise Skip("the server is away")
-        client = self._scene.redis.connect(ANSWER_S)
-        client.send(*command)
-        return client.close
+    def _cut_off(self, victim):
+        return self._deployment.cut_off(victim)
 
     # Clocks
-
-    def _server_clock(self, fault):
-        if boottime_ns() < self._paused_until_ns:
-            raise Skip("by that clock a pause would last for hours")
-        self._scene.redis.set_clock(fault.step_s)
 
     @staticmethod
     def _client_clock(victim, fault):

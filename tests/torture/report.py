@@ -76,7 +76,8 @@ def summary(evidence, started, skipped):
             milliseconds(evidence.lateness.worst_ns()),
             milliseconds(evidence.keeper_lateness.worst_ns()),
         ),
-        "connections of %d at the server: %d" % evidence.connections,
+        "connections at the server: %s, of at most %d"
+        % (evidence.connections[1], evidence.connections[0][-1]),
     ]
     before = {usage.who: usage for usage in evidence.usage_before}
     for now in evidence.usage_after:

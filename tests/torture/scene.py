@@ -6,6 +6,7 @@ import threading
 
 from tests.lib import PATIENCE_S, RedisError, boottime_ns, processes, wait_until
 from tests.torture.candidates import KEY, MARGIN_MS, TTL_S, Candidate
+from tests.torture.deployment import DEPLOYMENTS, Skip, clients_of
 from tests.torture.evidence import Counter, Ending, Evidence, Grant, Lateness, Proofs, Stream, Usage
 
 MS_NS = 10**6
@@ -16,22 +17,16 @@ LOGS_KEPT = 200
 LOOK_S = 0.1  # from one look at the record to the next
 REPORT_WORDS = ("runtime error:", "Sanitizer", "Assertion", "stack smashing")
 
-SERVER_CONFIG = [
-    "enable-debug-command yes",
-    # So that connections of hosts that fell silent are gone when they are counted.
-    "tcp-keepalive 2",
-]
-
 
 class Scene:
     """Two threads use it: the watch (all of `watch`'s work) and the faults. A third one looks at the
     record, for grants whose answer was lost."""
 
-    def __init__(self, arena, slots, steady_slots):
+    def __init__(self, arena, slots, steady_slots, mode="single"):
         self.arena = arena
         self.binary = arena.leaderwrap_command()[0]
         network = arena.network()
-        self.redis = arena.redis(*SERVER_CONFIG, fake_clock=True, host=network.host("redis"))
+        self.deployment = DEPLOYMENTS[mode](arena)
         self.hosts = [network.host("h%d" % slot) for slot in range(slots)]
         self.proofs_path = arena.folder / "proofs"
         self.counter_path = arena.folder / "counter"
@@ -81,9 +76,7 @@ class Scene:
         latest = None
         while not self._over.wait(LOOK_S):
             try:
-                state, name, token = self.redis.command(
-                    "HMGET", "{%s}:term" % KEY, "st", "name", "tok", timeout=1
-                )
+                state, name, token = self.deployment.look_at_record()
             except (OSError, ValueError, RedisError):
                 continue  # it is away, or is to be
             if state == "held" and token != latest:
@@ -213,9 +206,18 @@ class Scene:
         return found
 
     def connections(self):
-        """How many clients the server has, ours left out."""
-        clients = self.redis.command("CLIENT", "LIST").splitlines()
-        return sum(" addr=/" not in client for client in clients)
+        """How many connections of candidates the server has that has the lease."""
+        try:
+            return clients_of(self.deployment.master, self.hosts)
+        except (Skip, OSError, RedisError):
+            return None
+
+    def expected_connections(self):
+        """A leader has one, a follower listens on another; a witness is asked by its own, once
+        somebody has learnt of it."""
+        slots = len(self.hosts)
+        least = 2 * slots - 1
+        return range(least, least + slots * self.deployment.PER_CANDIDATE + 1)
 
     def evidence(self, faults, healed_ns, quiet_ns):
         return Evidence(

@@ -50,7 +50,32 @@ SERVER = {
     "server_cut": (0.2, 3.5),
     "server_reset": (0.2, 3),
     "server_clock": (0, 0),
+    "paused": (0.3, 2),
+    "step_down": (0, 0),
 }
+# Of servers on several hosts, one after the other.
+WATCHED = {
+    "master_kill": (0.2, 6),
+    "master_freeze": (0.3, 20),
+    "witness_kill": (0.2, 4),
+    "witness_freeze": (0.2, 4),
+    "fail_over": (0, 0),
+    "flushall": (0, 0),
+    "del_record": (0, 0),
+    "client_kill_normal": (0, 0),
+    # A candidate and the old master with it.
+    "cut_off": (1, 9),
+}
+NODES = {
+    **WATCHED,
+    "fail_over_force": (0, 0),
+    "fail_over_takeover": (0, 0),
+    "new_epoch": (0, 0),
+}
+OF_SERVERS = {"cut_off"}  # those that strike a candidate as well
+SERVERS = {"single": SERVER, "sentinel": WATCHED, "cluster": NODES}
+WATCHED_EVERY_S = (4, 8)
+
 ALONE_PROMPT = ["term", "term_twice", "kill_elector", "kill_keeper", "kill_main"]
 ALONE_SLOW = [
     "power_off",
@@ -93,24 +118,25 @@ class Deck:
         return self._left.pop()
 
 
-def draw(seed, seconds, slots):
+def draw(seed, seconds, slots, mode="single"):
     """All faults of a run in order of time; none lasts beyond `seconds`."""
     rng = random.Random(seed)
+    servers = SERVERS[mode]
     # Faults of the server strike all; more of them would leave nobody to lead.
-    storm = Deck(rng, [*PROCESS, *PROCESS, *SERVER])
+    storm = Deck(rng, [*PROCESS, *PROCESS, *(servers if mode == "single" else [])])
     prompt = Deck(rng, ALONE_PROMPT)
     slow = Deck(rng, ALONE_SLOW)
     faults = []
 
     def add(at_s, kind, leader_chance, longest_s, duration_s=None):
-        low, high = PROCESS.get(kind) or SERVER[kind]
+        low, high = PROCESS.get(kind) or servers[kind]
         drawn_s = rng.uniform(low, high) if duration_s is None else duration_s
         slot = LEADER if rng.random() < leader_chance else rng.randrange(slots)
         faults.append(
             Fault(
                 at_s,
                 kind,
-                SERVER_SLOT if kind in SERVER else slot,
+                SERVER_SLOT if kind in servers and kind not in OF_SERVERS else slot,
                 rng.randrange(slots),
                 round(min(drawn_s, longest_s), 3),
                 rng.choice(CLOCK_STEPS_S),
@@ -132,4 +158,9 @@ def draw(seed, seconds, slots):
             lasts_s = SLOW_ALONE_S if PROCESS[kind][1] > 1 else None
             add(now_s, kind, 1, lull_s, lasts_s)
             now_s += lull_s
-    return faults
+    if mode != "single":
+        deck = Deck(rng, servers)
+        at_s = START_S
+        while (at_s := at_s + rng.uniform(*WATCHED_EVERY_S)) < seconds:
+            add(at_s, deck.deal(), 1, seconds - at_s)
+    return sorted(faults, key=lambda fault: fault.at_s)

@@ -121,6 +121,17 @@ static inline bool was_told(const struct candidate *candidate, enum election_not
     return false;
 }
 
+static inline const struct election_note *expect_note(const struct candidate *candidate,
+                                                      enum election_note_kind note)
+{
+    for (size_t i = 0; i < candidate->actions.count; i++)
+        if (candidate->actions.list[i].kind == ACTION_TELL &&
+            candidate->actions.list[i].note.kind == note)
+            return &candidate->actions.list[i].note;
+    fail_msg("note %d was expected", note);
+    abort();
+}
+
 static inline struct lease_reply answer(const struct candidate *candidate,
                                         enum lease_verdict verdict, enum lease_state state,
                                         const char *id, uint64_t token, const char *version)

@@ -5,6 +5,7 @@
 #ifndef LEADERWRAP_TEST_FAKE_NODE_H
 #define LEADERWRAP_TEST_FAKE_NODE_H
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "fake_server.h"
@@ -16,14 +17,18 @@ struct fake_node {
     char digit;                /* of which its id is made */
     const char *host;          /* as it is announced; NULL: nil */
     const struct fake_node *owner;
+    uint64_t epoch;     /* of the owner, as this one knows it */
+    const char *nodes;  /* what CLUSTER NODES is answered instead; NULL: nothing */
     const char *error;  /* what GET is answered instead; NULL: nothing */
     const char *script; /* what a script is answered; NULL: no answer */
     bool mute;
     bool is_alone; /* it is in no cluster */
     int questions; /* for the key, answered or not */
     int scripts;
-    int asking; /* scripts with ASKING in front of them */
-    bool asked; /* ASKING was the last command */
+    int waits;
+    bool holds_wait; /* it is not answered */
+    int asking;      /* scripts with ASKING in front of them */
+    bool asked;      /* ASKING was the last command */
     struct fake_node *masters[FAKE_NODES_MAX];
     struct fake_node *replica; /* of the first of them */
     char answer[2048];
@@ -58,6 +63,22 @@ static inline const char *fake_node_slots(struct fake_node *fake)
     return fake->answer;
 }
 
+/* The owner has all slots; the others are of no interest. */
+static inline const char *fake_node_nodes(struct fake_node *fake)
+{
+    const struct fake_node *owner = fake->owner;
+    bool named = owner->host != NULL;
+    char line[512];
+    int length =
+        snprintf(line, sizeof line,
+                 "%040d 127.0.0.1:%d@%d%s%s %smaster - 0 0 %" PRIu64 " connected 0-16383\n",
+                 owner->digit - '0', owner->server.port, owner->server.port + 1, named ? "," : "",
+                 named ? owner->host : "", owner == fake ? "myself," : "", fake->epoch);
+
+    snprintf(fake->answer, sizeof fake->answer, "$%d\r\n%s\r\n", length, line);
+    return fake->answer;
+}
+
 /* -MOVED or another word with the place of `to`. */
 static inline const char *fake_node_lead(struct fake_node *fake, const char *word,
                                          const struct fake_node *to)
@@ -87,10 +108,16 @@ static inline const char *fake_node_respond(struct fake_server *server)
     }
     if (strcmp(server->last, "CLUSTER SLOTS") == 0)
         return fake_node_slots(fake);
+    if (strcmp(server->last, "CLUSTER NODES") == 0)
+        return fake->nodes != NULL ? fake->nodes : fake_node_nodes(fake);
     if (strncmp(server->last, "GET ", 4) == 0) {
         if (fake->error != NULL)
             return fake->error;
         return fake->owner == fake ? "$-1\r\n" : fake_node_lead(fake, "MOVED", fake->owner);
+    }
+    if (strncmp(server->last, "WAIT ", 5) == 0) {
+        fake->waits++;
+        return fake->holds_wait ? NULL : ":1\r\n";
     }
     fake->scripts++;
     fake->asking += asked;

@@ -16,9 +16,11 @@
 #include "loop_until.h"
 #include "redis/cluster.h"
 #include "redis/cluster_ask.h"
+#include "redis/cluster_nodes.h"
 #include "redis/redirection.h"
 #include "redis/route.h"
 #include "redis/witnesses.h"
+#include "script_answer.h"
 
 #define NODES 3
 #define KEY   "job"
@@ -113,6 +115,74 @@ static void an_answer_about_the_key_names_its_owner(void **state)
         assert_string_equal(answer.place.host, cases[i].host);
         assert_int_equal(answer.failure, cases[i].failure);
         assert_int_equal(answer.epoch, 0);
+        freeReplyObject(reply);
+    }
+}
+
+#define BULK(text, length) "$" length "\r\n" text "\r\n"
+
+static void the_epoch_is_that_of_the_owner_who_is_named(void **state)
+{
+    static const char other[] = BULK("a 10.0.0.1:1@2,named master - 0 0 7 connected 0-16383", "53");
+    static const char itself[] = BULK("a 10.0.0.1:1@2 myself,master - 0 0 7 connected 42", "49");
+    static const struct {
+        const char *nodes;
+        const char *get;
+        uint64_t epoch; /* 0: it is no answer */
+    } cases[] = {
+        {other, "-MOVED 42 10.0.0.1:1\r\n", 7},
+        {other, "-MOVED 42 named:1\r\n", 7},
+        {other, "-MOVED 42 :1\r\n", 7},
+        {other, "-MOVED 42 10.0.0.2:1\r\n", 0},
+        {other, "-MOVED 42 10.0.0.1:3\r\n", 0},
+        {other, "$-1\r\n", 0},
+        {itself, "$-1\r\n", 7},
+        {itself, "-ASK 42 10.0.0.2:1\r\n", 7},
+        {itself, "-MOVED 42 10.0.0.1:1\r\n", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        redisReply *nodes = reply_of(cases[i].nodes), *get = reply_of(cases[i].get);
+        struct witness_answer answer;
+        struct slot_owner owner;
+
+        assert_int_equal(cluster_read_owner(nodes, 42, &owner, &answer), 0);
+        cluster_read_answer(get, "own", &answer);
+        cluster_add_epoch(&owner, "own", &answer);
+        assert_int_equal(answer.epoch, cases[i].epoch);
+        assert_int_equal(answer.says == WITNESS_REFUSES, cases[i].epoch == 0);
+        if (cases[i].epoch == 0)
+            assert_int_equal(answer.failure, LEASE_FAILURE_TRANSIENT);
+        freeReplyObject(nodes);
+        freeReplyObject(get);
+    }
+}
+
+static void without_an_epoch_there_is_no_answer(void **state)
+{
+    static const struct {
+        const char *nodes;
+        enum lease_failure failure;
+    } cases[] = {
+        {"-NOPERM this user has no permissions to run the 'cluster|nodes' command\r\n",
+         LEASE_FAILURE_CONFIGURATION},
+        {"-LOADING x\r\n", LEASE_FAILURE_TRANSIENT},
+        {"*0\r\n", LEASE_FAILURE_TRANSIENT},
+        {"$2\r\nno\r\n", LEASE_FAILURE_TRANSIENT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        redisReply *reply = reply_of(cases[i].nodes);
+        struct witness_answer answer;
+        struct slot_owner owner;
+
+        memset(&answer, 0x5A, sizeof answer);
+        assert_int_equal(cluster_read_owner(reply, 42, &owner, &answer), -1);
+        assert_int_equal(answer.says, WITNESS_REFUSES);
+        assert_int_equal(answer.failure, cases[i].failure);
+        assert_true(answer.text[0] != '\0');
         freeReplyObject(reply);
     }
 }
@@ -218,6 +288,7 @@ struct fixture {
     int answers;
     struct lease_reply answer;
     uint64_t requests;
+    int wait_replicas;
     /* Votes. */
     struct witnesses *witnesses;
     struct lease_vote votes[NODES];
@@ -500,6 +571,7 @@ static void connect_up(struct fixture *f)
         .name = "anna",
         .ttl_ms = 1000,
         .timeout_ms = 1000,
+        .wait_replicas = f->wait_replicas,
         .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_reply = on_reply},
         .context = f,
     };
@@ -527,15 +599,11 @@ static void ask(struct fixture *f)
     loop_until(&f->loop, is_answered, f);
 }
 
-#define REFUSED                                                                                    \
-    "*15\r\n$7\r\nREFUSED\r\n$4\r\nheld\r\n$0\r\n\r\n$0\r\n\r\n$1\r\n7\r\n$1\r\nv\r\n$1\r\ni\r\n"  \
-    "$4\r\n1000\r\n$1\r\n0\r\n$1\r\n0\r\n$0\r\n\r\n$0\r\n\r\n$0\r\n\r\n$0\r\n\r\n$1\r\n0\r\n"
-
 static void start(struct fixture *f)
 {
     add_seed(f, 2);
     connect_up(f);
-    f->nodes[2].script = REFUSED;
+    f->nodes[2].script = SCRIPT_REFUSED;
     ask(f);
     assert_int_equal(f->answer.verdict, LEASE_REFUSED);
 }
@@ -551,7 +619,7 @@ static void what_has_moved_is_followed_by_the_next_connection(void **state)
     assert_int_equal(f->answers, 0);
     assert_int_equal(f->failure, LEASE_FAILURE_ROLE);
     assert_non_null(strstr(f->why, "says that the key is at 127.0.0.1:"));
-    f->nodes[1].script = REFUSED;
+    f->nodes[1].script = SCRIPT_REFUSED;
     connect_up(f);
     ask(f);
     assert_int_equal(f->answer.verdict, LEASE_REFUSED);
@@ -570,7 +638,7 @@ static void what_has_moved_nowhere_is_asked_for(void **state)
     ask(f);
     assert_int_equal(f->failure, LEASE_FAILURE_ROLE);
     connect_up(f);
-    f->nodes[0].script = REFUSED;
+    f->nodes[0].script = SCRIPT_REFUSED;
     ask(f);
     assert_int_equal(f->nodes[0].scripts, 1);
 }
@@ -581,7 +649,7 @@ static void a_key_on_its_way_is_asked_for_once_where_it_is(void **state)
 
     start(f);
     f->nodes[2].script = fake_node_lead(&f->nodes[2], "ASK", &f->nodes[1]);
-    f->nodes[1].script = REFUSED;
+    f->nodes[1].script = SCRIPT_REFUSED;
     for (int time = 1; time <= 2; time++) {
         ask(f);
         assert_int_equal(f->answers, 1);
@@ -593,12 +661,57 @@ static void a_key_on_its_way_is_asked_for_once_where_it_is(void **state)
         assert_int_equal(f->nodes[1].server.accepted, 1);
     }
     /* It has stayed, after all: the detour is closed. */
-    f->nodes[2].script = REFUSED;
+    f->nodes[2].script = SCRIPT_REFUSED;
     ask(f);
     assert_int_equal(f->nodes[1].scripts, 2);
     f->nodes[2].script = fake_node_lead(&f->nodes[2], "ASK", &f->nodes[1]);
     ask(f);
     assert_int_equal(f->nodes[1].server.accepted, 2);
+}
+
+/* The replicas that have to have it are those of the node where it was written. */
+static void replicas_are_waited_for_where_the_keys_are(void **state)
+{
+    struct fixture *f = *state;
+
+    f->wait_replicas = 1;
+    start(f);
+    f->nodes[2].script = fake_node_lead(&f->nodes[2], "ASK", &f->nodes[1]);
+    f->nodes[1].script = SCRIPT_REFUSED;
+    ask(f);
+    assert_int_equal(f->answer.verdict, LEASE_REFUSED);
+    assert_int_equal(f->nodes[1].waits, 1);
+    /* With ASKING in front of it, which does no harm. */
+    assert_int_equal(f->nodes[1].scripts, 1);
+    assert_int_equal(f->nodes[1].asking, 1);
+}
+
+static bool is_waited_for_at_both(void *context)
+{
+    struct fixture *f = context;
+
+    return f->nodes[1].waits == 1 && f->nodes[2].waits == 2;
+}
+
+/* The owner's WAIT may be answered when the script has been run elsewhere. */
+static void replicas_of_the_owner_do_not_count_for_another_node(void **state)
+{
+    struct fixture *f = *state;
+
+    f->wait_replicas = 1;
+    start(f);
+    f->nodes[2].script = fake_node_lead(&f->nodes[2], "ASK", &f->nodes[1]);
+    f->nodes[1].script = SCRIPT_GRANTED;
+    f->nodes[1].holds_wait = f->nodes[2].holds_wait = true;
+    send_acquire(f);
+    loop_until(&f->loop, is_waited_for_at_both, f);
+    assert_false(loop_wait(&f->loop, is_answered, f, 50));
+    fake_server_say(&f->nodes[2].server, ":1\r\n");
+    assert_false(loop_wait(&f->loop, is_answered, f, 50));
+    fake_server_say(&f->nodes[1].server, ":0\r\n");
+    loop_until(&f->loop, is_answered, f);
+    assert_int_equal(f->answers, 1);
+    assert_int_equal(f->answer.verdict, LEASE_FAILED);
 }
 
 static void a_script_that_is_not_known_there_is_asked_for_again(void **state)
@@ -640,7 +753,7 @@ static void keys_in_two_places_are_waited_for(void **state)
     ask(f);
     assert_int_equal(f->answer.verdict, LEASE_FAILED);
     assert_int_equal(f->answer.failure, LEASE_FAILURE_TRANSIENT);
-    f->nodes[2].script = REFUSED;
+    f->nodes[2].script = SCRIPT_REFUSED;
     ask(f);
     assert_int_equal(f->answer.verdict, LEASE_REFUSED);
 }
@@ -683,12 +796,12 @@ static void what_is_given_up_makes_no_detour(void **state)
     struct fixture *f = *state;
 
     start(f);
-    f->nodes[1].script = REFUSED;
+    f->nodes[1].script = SCRIPT_REFUSED;
     f->nodes[2].script = NULL;
     send_acquire(f);
     send_acquire(f);
     loop_until(&f->loop, was_asked_twice, f);
-    f->nodes[1].script = REFUSED;
+    f->nodes[1].script = SCRIPT_REFUSED;
     fake_server_say(&f->nodes[2].server, fake_node_lead(&f->nodes[2], "ASK", &f->nodes[1]));
     loop_until(&f->loop, is_answered, f);
     assert_int_equal(f->answer.verdict, LEASE_FAILED);
@@ -760,6 +873,43 @@ static void all_masters_vote(void **state)
         assert_int_equal(f->nodes[i].server.accepted, 1);
 }
 
+/* An owner who comes back is not who it was, and has to be told from that by its epoch. */
+static void each_epoch_is_a_placement_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t first;
+
+    for (int i = 0; i < NODES; i++)
+        f->nodes[i].epoch = 7;
+    begin_votes(f);
+    poll(f, 1, NODES);
+    first = f->votes[0].placement;
+    f->nodes[1].epoch = 9;
+    poll(f, 2, NODES);
+    for (int i = 0; i < NODES; i++) {
+        bool is_new = f->votes[i].epoch == 9;
+
+        assert_true(f->votes[i].here);
+        assert_true(is_new || f->votes[i].epoch == 7);
+        assert_int_equal(f->votes[i].placement == first, !is_new);
+    }
+}
+
+/* Between its two answers the slot went away. */
+static void a_node_of_two_minds_names_nobody(void **state)
+{
+    struct fixture *f = *state;
+    int named = 0;
+
+    f->nodes[0].nodes = BULK("a 10.0.0.9:1@2 master - 0 0 7 connected 0-16383", "47");
+    f->nodes[1].nodes = "-NOPERM no permissions\r\n";
+    begin_votes(f);
+    poll(f, 1, NODES);
+    for (int i = 0; i < NODES; i++)
+        named += f->votes[i].placement != 0;
+    assert_int_equal(named, 1);
+}
+
 static void a_node_that_does_not_know_names_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -828,6 +978,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_redirection_names_a_node),
         cmocka_unit_test(an_answer_about_the_key_names_its_owner),
+        cmocka_unit_test(the_epoch_is_that_of_the_owner_who_is_named),
+        cmocka_unit_test(without_an_epoch_there_is_no_answer),
         cmocka_unit_test(masters_that_own_slots_have_a_vote),
         cmocka_unit_test(what_is_no_list_of_nodes_is_refused),
         cmocka_unit_test(a_key_has_a_slot),
@@ -845,6 +997,8 @@ int main(void)
         TEST(what_has_moved_is_followed_by_the_next_connection),
         TEST(what_has_moved_nowhere_is_asked_for),
         TEST(a_key_on_its_way_is_asked_for_once_where_it_is),
+        TEST(replicas_are_waited_for_where_the_keys_are),
+        TEST(replicas_of_the_owner_do_not_count_for_another_node),
         TEST(a_script_that_is_not_known_there_is_asked_for_again),
         TEST(a_second_redirection_is_not_followed),
         TEST(keys_in_two_places_are_waited_for),
@@ -852,6 +1006,8 @@ int main(void)
         TEST(a_detour_that_is_lost_is_a_lost_connection),
         TEST(what_is_given_up_makes_no_detour),
         TEST(all_masters_vote),
+        TEST(each_epoch_is_a_placement_of_its_own),
+        TEST(a_node_of_two_minds_names_nobody),
         TEST(a_node_that_does_not_know_names_nobody),
         TEST(a_seed_without_slots_has_no_vote),
         TEST(the_masters_are_learnt_anew),

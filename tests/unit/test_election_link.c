@@ -351,7 +351,9 @@ static void check_dead_link(const struct dead_link *link)
     is_granted(&candidate, 100);
 
     at(&candidate, wake_ms(&candidate));
-    expect_request(&candidate, LEASE_RENEW);
+    const struct lease_request *renew = expect_request(&candidate, LEASE_RENEW);
+    assert_in_range(wake_ms(&candidate) - candidate.now_ms, renew->patience_ms,
+                    renew->patience_ms + 1);
     while (find(&candidate, ACTION_OPEN) == NULL && candidate.election.state == ELECTION_LEADING)
         at(&candidate, wake_ms(&candidate) + 1);
     expect(&candidate, ACTION_OPEN);

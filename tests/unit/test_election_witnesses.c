@@ -167,6 +167,39 @@ static void a_renewal_that_nobody_confirms_extends_nothing(void **state)
     assert_int_equal(candidate.election.end, END_DEADLINE);
 }
 
+/* What the next renewal failed of that is given up. */
+static struct election_failure wait_for_failure(struct candidate *candidate)
+{
+    for (int i = 0; i < 100; i++) {
+        const struct election_action *action = find(candidate, ACTION_TELL);
+
+        if (action != NULL && was_told(candidate, NOTE_RENEWAL_FAILED))
+            return action->note.failure;
+        at(candidate, wake_ms(candidate));
+    }
+    fail_msg("no renewal failed");
+    return (struct election_failure){0};
+}
+
+/* Redis is not to be blamed for what nobody confirmed. */
+static void an_answer_without_a_majority_is_told_as_such(void **state)
+{
+    (void)state;
+    struct candidate candidate = leading();
+
+    at(&candidate, wake_ms(&candidate));
+    expect_request(&candidate, LEASE_RENEW);
+    is_renewed(&candidate);
+    struct election_failure failure = wait_for_failure(&candidate);
+    assert_false(failure.answered);
+    assert_true(failure.unconfirmed);
+    candidate = leading();
+    at(&candidate, wake_ms(&candidate));
+    expect_request(&candidate, LEASE_RENEW);
+    failure = wait_for_failure(&candidate);
+    assert_false(failure.answered || failure.unconfirmed);
+}
+
 /* Once, however often it asks and connects meanwhile; and again after there was one. */
 static void the_want_of_a_majority_is_told_once(void **state)
 {
@@ -302,6 +335,7 @@ int main(void)
         cmocka_unit_test(votes_from_before_the_answer_do_not_confirm_it),
         cmocka_unit_test(a_grant_elsewhere_is_none),
         cmocka_unit_test(a_renewal_that_nobody_confirms_extends_nothing),
+        cmocka_unit_test(an_answer_without_a_majority_is_told_as_such),
         cmocka_unit_test(the_want_of_a_majority_is_told_once),
         cmocka_unit_test(a_minority_that_is_down_costs_nothing),
         cmocka_unit_test(a_leader_goes_on_at_another_master),

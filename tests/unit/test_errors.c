@@ -19,6 +19,7 @@ struct row {
 static const struct row rows[] = {
     {"LOADING Redis is loading the dataset in memory", LEASE_FAILURE_TRANSIENT, NULL},
     {"CLUSTERDOWN Hash slot not served", LEASE_FAILURE_TRANSIENT, NULL},
+    {"ERR This instance has cluster support disabled", LEASE_FAILURE_CONFIGURATION, NULL},
     {"TRYAGAIN Multiple keys request during rehashing of slot", LEASE_FAILURE_TRANSIENT, NULL},
     {"BUSY Redis is busy running a script.", LEASE_FAILURE_TRANSIENT, NULL},
     {"OOM command not allowed when used memory > 'maxmemory'.", LEASE_FAILURE_TRANSIENT,

@@ -90,6 +90,7 @@ static void defaults(void **state)
     assert_string_equal(parsed.options.redis.url.host, "127.0.0.1");
     assert_string_equal(parsed.options.redis.url.port, "6379");
     assert_string_equal(parsed.options.command[1], "-x");
+    assert_int_equal(parsed.options.wait_replicas, 0);
     assert_false(parsed.options.exit_on_lost || parsed.options.assume_fresh ||
                  parsed.options.no_release || parsed.options.server_clock);
     options_clear(&parsed.options);
@@ -204,6 +205,25 @@ static void once_has_defaults_of_its_own(void **state)
     parsed = assert_accepted("backup");
     assert_int_equal(parsed.options.hold_ms, 0);
     options_clear(&parsed.options);
+}
+
+static void where_to_serve_is_checked_at_once(void **state)
+{
+    struct parsed parsed = assert_accepted("--http [::1]:8008 --metrics-file /run/m backup");
+    (void)state;
+    assert_string_equal(parsed.options.http, "[::1]:8008");
+    assert_int_equal(parsed.options.http_address.socket.ss_family, AF_INET6);
+    assert_string_equal(parsed.options.metrics_file, "/run/m");
+    assert_false(parsed.options.lease_page);
+    options_clear(&parsed.options);
+    parsed = assert_accepted("--http unix:/run/h --lease-page backup");
+    assert_string_equal(parsed.options.http_address.path, "/run/h");
+    assert_true(parsed.options.lease_page);
+    options_clear(&parsed.options);
+    assert_refused("--http localhost:80 backup",
+                   "--http: cannot listen on \"localhost:80\": write");
+    assert_refused("--http 127.0.0.1:0 backup", "the port is a number from 1 to 65535");
+    assert_refused("--metrics-file= backup", "--metrics-file: the path is empty");
 }
 
 static void a_lock_delay_is_a_duration_or_0(void **state)
@@ -428,6 +448,7 @@ static void each_mistake_names_its_setting(void **state)
     assert_refused("--grace 20s backup", "--grace: a TTL of 15 s is too short");
     assert_refused("--on-lost maybe backup", "--on-lost: maybe is none of wait|exit");
     assert_refused("--stop-to all backup", "none of group|main");
+    assert_refused("--wait-replicas 0 backup", "--wait-replicas: 0 is no number from 1 to 100");
     assert_refused("--takeover force backup", "none of observed|server-clock");
     assert_refused("--log-level loud backup", "none of error|warning|info|debug");
     assert_refused("--log-format xml backup", "none of text|json");
@@ -601,6 +622,7 @@ int main(void)
         cmocka_unit_test_setup(the_command_line_wins_over_the_environment, clear_environment),
         cmocka_unit_test_setup(a_bad_environment_names_its_variable, clear_environment),
         cmocka_unit_test_setup(once_has_defaults_of_its_own, clear_environment),
+        cmocka_unit_test_setup(where_to_serve_is_checked_at_once, clear_environment),
         cmocka_unit_test_setup(a_lock_delay_is_a_duration_or_0, clear_environment),
         cmocka_unit_test_setup(what_is_for_once_is_for_once, clear_environment),
         cmocka_unit_test_setup(restarts, clear_environment),

@@ -45,6 +45,24 @@ static void who_was_ended_has_no_status_there(void **state)
     assert_history(&outcome, END_STOPPED, "stopped");
     assert_history(&outcome, END_RUNTIME, "max runtime");
     assert_history(&outcome, END_LOST, "lost");
+    assert_history(&outcome, END_PAUSED, "paused");
+    assert_history(&outcome, END_CORDONED, "cordoned");
+    assert_history(&outcome, END_ASKED, "step-down");
+}
+
+/* A job that an operator stops has neither succeeded nor failed. */
+static void a_wish_ends_a_job_as_a_lost_lease_does(void **state)
+{
+    static const enum election_end ends[] = {END_PAUSED, END_CORDONED, END_ASKED};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        struct outcome outcome = nothing_yet;
+        outcome_note_exit(&outcome, ends[i], 15);
+        outcome_note_end(&outcome, ends[i]);
+        outcome.end = ends[i];
+        assert_int_equal(outcome_status(&outcome), 79);
+    }
 }
 
 /* A key that somebody else wrote into is nothing that -E may call a success. */
@@ -64,6 +82,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_history_tells_a_success_from_a_failure),
         cmocka_unit_test(who_was_ended_has_no_status_there),
+        cmocka_unit_test(a_wish_ends_a_job_as_a_lost_lease_does),
         cmocka_unit_test(a_foreign_value_is_no_conflict),
     };
 

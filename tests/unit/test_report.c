@@ -69,6 +69,66 @@ static struct election_note refusal_of(enum lease_state state, const char *name,
     return note;
 }
 
+static struct lease_wish wish_of(enum lease_wish_kind kind, int64_t left_ms, const char *text)
+{
+    struct lease_wish wish = {.kind = kind, .left_ms = left_ms};
+
+    snprintf(wish.by, sizeof wish.by, "root@adm1");
+    snprintf(wish.text, sizeof wish.text, "%s", text);
+    return wish;
+}
+
+static void a_wish_is_told_once_and_when_it_is_gone(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    struct election_note note = refusal_of(LEASE_FREE, "a", 7);
+    note.refusal.wish = wish_of(LEASE_WISH_PAUSED, 0, "db migration");
+    tell(&f, &note);
+    tell(&f, &note);
+    assert_string_equal(f.report.doing, "standing by: paused by root@adm1: db migration");
+    note.refusal.wish = wish_of(LEASE_WISH_CORDONED, 0, "");
+    tell(&f, &note);
+    note.refusal.wish = wish_of(LEASE_WISH_STEP_DOWN, 5000, "web-2");
+    tell(&f, &note);
+    note = refusal_of(LEASE_HELD, "b", 8);
+    tell(&f, &note);
+    assert_string_equal(f.report.doing, "standing by: b leads with token 8");
+    const char *text = end(&f);
+    assert_int_equal(count(text, "standing by: paused by root@adm1: db migration; until `leaderctl "
+                                 "resume`\n"),
+                     1);
+    assert_int_equal(
+        count(text, "standing by: cordoned by root@adm1; until `leaderctl uncordon`\n"), 1);
+    assert_int_equal(
+        count(text, "standing by: root@adm1 keeps the lease for web-2; for another 5 s\n"), 1);
+    assert_int_equal(count(text, "standing by: b leads"), 1);
+}
+
+static void a_term_that_ends_for_a_wish_says_whose(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    struct election_note note = note_of(NOTE_TERM_ENDING, ELECTION_STOPPING);
+    note.end = END_PAUSED;
+    note.wish = wish_of(LEASE_WISH_PAUSED, 0, "");
+    tell(&f, &note);
+    note.end = END_ASKED;
+    note.wish = wish_of(LEASE_WISH_STEP_DOWN, 0, "web-2");
+    tell(&f, &note);
+    note.wish = wish_of(LEASE_WISH_STEP_DOWN, 0, "");
+    tell(&f, &note);
+    const char *text = end(&f);
+    assert_int_equal(count(text, "paused by root@adm1; stopping the command\n"), 1);
+    assert_int_equal(
+        count(text, "asked to step down by root@adm1, for web-2; stopping the command\n"), 1);
+    assert_int_equal(count(text, "asked to step down by root@adm1; stopping the command\n"), 1);
+}
+
 static void who_keeps_us_waiting_is_told_when_it_changes(void **state)
 {
     struct fixture f;
@@ -297,6 +357,8 @@ static void the_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_wish_is_told_once_and_when_it_is_gone),
+        cmocka_unit_test(a_term_that_ends_for_a_wish_says_whose),
         cmocka_unit_test(who_keeps_us_waiting_is_told_when_it_changes),
         cmocka_unit_test(a_term_in_lines),
         cmocka_unit_test(a_term_that_ends_because_we_stood_still),

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -95,6 +96,7 @@ static void prepare(struct candidate *c, const char *id)
         .id = id,
         .name = strcmp(id, ANNA) == 0 ? "anna" : "bert",
         .command = strcmp(id, ANNA) == 0 ? "a0a0" : NULL,
+        .about = "{\"host\":\"h1\"}",
         .ttl_ms = TTL,
         .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_reply = on_reply},
         .context = c,
@@ -460,7 +462,8 @@ static void takeover_ends_the_term_before_it_in_the_history(void **state)
     assert_string_equal(ask("GET %s", KEY), BERT);
     assert_string_equal(ask("XLEN %s", HISTORY), "3");
     assert_text(ask("XRANGE %s - +", HISTORY), "event end");
-    assert_text(ask("XRANGE %s - +", HISTORY), "reason expired");
+    assert_text(ask("XRANGE %s - +", HISTORY), "reason expired term 1 lasted ");
+    assert_text(ask("XRANGE %s - +", HISTORY), "reason expired term 2 gap ");
 }
 
 static void token_is_above_the_record_and_the_floor(void **state)
@@ -820,11 +823,28 @@ static void released_lease_is_granted_at_once(void **state)
     assert_int_equal(anna->answer.record.state, LEASE_FREE);
     assert_string_equal(anna->answer.record.version, anna->nonce);
     assert_string_equal(ask("EXISTS %s", KEY), "0");
-    assert_text(ask("XRANGE %s - +", HISTORY), "reason stopped");
+    assert_text(ask("XRANGE %s - +", HISTORY), "reason first term 1 gap  ");
+    assert_text(ask("XRANGE %s - +", HISTORY), "reason stopped term 1 lasted ");
     assert_int_equal(acquire(bert), LEASE_GRANTED);
     assert_true(bert->answer.record.token > token);
+    assert_text(ask("XRANGE %s - +", HISTORY), "reason released term 2 gap ");
     /* no second end: the term had one */
     assert_string_equal(ask("XLEN %s", HISTORY), "3");
+}
+
+/* A script of before has granted the present term: only the number of terms goes on. */
+static void terms_of_others_are_not_measured(void **state)
+{
+    struct candidate *anna = *state;
+    uint64_t token = take(anna);
+
+    set_field("term", "41 7 1");
+    assert_int_equal(release(anna, token), LEASE_RELEASED);
+    assert_string_equal(strstr(ask("XREVRANGE %s + - COUNT 1", HISTORY), "reason"),
+                        "reason stopped term 41 lasted ");
+    set_field("term", "nonsense");
+    assert_int_equal(acquire(anna), LEASE_GRANTED);
+    assert_text(ask("XREVRANGE %s + - COUNT 1", HISTORY), "reason released term 1 gap ");
 }
 
 static void release_of_what_is_not_held_does_nothing(void **state)
@@ -1017,6 +1037,64 @@ static void erase_leaves_nothing(void **state)
     await(anna);
     assert_int_equal(anna->answer.verdict, LEASE_RELEASED);
     assert_string_equal(ask("DBSIZE"), "0");
+}
+
+#define CANDIDATES_KEY "{" KEY "}:candidates"
+
+static void who_stands_by_can_be_seen(void **state)
+{
+    struct candidate *anna = *state;
+
+    assert_int_equal(acquire(anna), LEASE_REFUSED);
+    const char *seen = ask("HGET %s %s", CANDIDATES_KEY, ANNA);
+    long long at_ms = strtoll(seen, NULL, 10);
+    assert_in_range(at_ms, (long long)time(NULL) * 1000 - 60000,
+                    (long long)time(NULL) * 1000 + 60000);
+    assert_string_equal(strchr(seen, ' '), " 10000 {\"host\":\"h1\"}");
+    assert_string_equal(ask("HGET %s #", CANDIDATES_KEY), "1");
+    assert_int_equal(acquire(anna), LEASE_REFUSED);
+    assert_string_equal(ask("HGET %s #", CANDIDATES_KEY), "1");
+}
+
+static void the_list_of_candidates_stays_short(void **state)
+{
+    struct candidate *anna = *state;
+
+    ask("HSET %s old x # 100", CANDIDATES_KEY);
+    assert_int_equal(acquire(anna), LEASE_REFUSED);
+    assert_string_equal(ask("HLEN %s", CANDIDATES_KEY), "2");
+    assert_string_equal(ask("HGET %s #", CANDIDATES_KEY), "1");
+    /* Whatever somebody has made of it. */
+    ask("SET %s text", CANDIDATES_KEY);
+    assert_int_equal(acquire_observed(anna), LEASE_GRANTED);
+}
+
+static void a_wish_of_another_form_counts_as_nothing(void **state)
+{
+    static const char *const broken[][2] = {
+        {"pause", "x"},
+        {"pause", "1 2"},
+        {"pause", "1 99999999999999 op@adm why"},
+        {"pause", "1 -1 op@adm why"},
+        {"pause", "1 1.5 op@adm why"},
+        {"cordon", "anna"},
+        {"cordon", "1 op@adm"},
+        {"cordon", "1 op@adm ann\n2 op@adm anna2"},
+        {"ask", "7"},
+        {"ask", "x 1 2 op@adm bert"},
+    };
+    struct candidate *anna = *state;
+
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        ask("FLUSHALL");
+        ask("HSET %s %s %s", TERM, broken[i][0], broken[i][1]);
+        uint64_t token = take(anna);
+        assert_int_equal(anna->answer.wish.kind, LEASE_WISH_NONE);
+        assert_int_equal(renew(anna, token), LEASE_RENEWED);
+        assert_int_equal(anna->answer.wish.kind, LEASE_WISH_NONE);
+        memcpy(anna->version, anna->answer.record.version, sizeof anna->version);
+        release(anna, token);
+    }
 }
 
 static void history_stays_short(void **state)
@@ -1717,80 +1795,84 @@ static int stop_server(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define FAKE(name) cmocka_unit_test_setup_teardown(name, setup_fake, teardown_fake)
 
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(checks_keys),
+    TEST(missing_record_becomes_vacant),
+    TEST(vacant_record_is_written_once),
+    TEST(vacant_record_keeps_the_longer_ttl_and_the_floor),
+    TEST(observed_record_is_granted),
+    TEST(other_versions_and_incarnations_are_refused),
+    TEST(carries_a_fingerprint_of_the_command),
+    TEST(an_observation_must_be_long_enough),
+    TEST(held_lease_is_refused_to_others),
+    TEST(unknown_outcome_shows_in_the_record),
+    TEST(takeover_ends_the_term_before_it_in_the_history),
+    TEST(token_is_above_the_record_and_the_floor),
+    TEST(assume_fresh_needs_an_unseen_and_empty_key),
+    TEST(foreign_value_in_the_key_blocks),
+    TEST(key_that_still_has_the_holder_of_the_record_does_not_block),
+    TEST(server_clock_ends_a_lease_by_itself),
+    TEST(server_clock_waits_out_a_vacancy_too),
+    TEST(broken_records_are_survived),
+    TEST(renewal_writes_a_new_version),
+    TEST(lost_data_is_written_again),
+    TEST(vacant_record_is_taken_back),
+    TEST(record_of_another_incarnation_is_taken_back),
+    TEST(record_of_another_epoch_is_of_another_incarnation),
+    TEST(older_term_on_record_is_overwritten),
+    TEST(higher_token_is_a_loss),
+    TEST(same_token_of_another_is_a_loss),
+    TEST(released_term_is_not_revived),
+    TEST(foreign_value_in_the_key_is_a_loss),
+    TEST(claim_needs_the_record_as_the_grant_left_it),
+    TEST(released_lease_is_granted_at_once),
+    TEST(terms_of_others_are_not_measured),
+    TEST(release_of_what_is_not_held_does_nothing),
+    TEST(release_of_a_version_that_is_not_ours_does_nothing),
+    TEST(release_leaves_a_foreign_key_alone),
+    TEST(hold_keeps_everybody_out_until_it_is_over),
+    TEST(hold_that_was_watched_is_counted_by_the_asker),
+    TEST(hold_outlives_the_incarnation),
+    TEST(a_released_term_is_not_renewed_in_another_incarnation),
+    TEST(a_clock_that_was_set_back_closes_nothing_for_long),
+    TEST(grant_says_what_it_has_ended),
+    TEST(short_hold_ends_by_itself),
+    TEST(erase_leaves_nothing),
+    TEST(who_stands_by_can_be_seen),
+    TEST(the_list_of_candidates_stays_short),
+    TEST(a_wish_of_another_form_counts_as_nothing),
+    TEST(history_stays_short),
+    TEST(keys_with_a_hash_tag_of_their_own),
+    TEST(a_key_and_its_hash_tag_are_two_leases),
+    TEST(forgotten_scripts_are_sent_again),
+    TEST(wrong_types_are_named),
+    TEST(full_server_does_not_unseat_a_leader),
+    TEST(paused_server_answers_late),
+    TEST(lost_connection_ends_the_wait_and_may_have_been_executed),
+    TEST(close_with_requests_pending),
+    TEST(replica_is_no_place_for_a_lease),
+    TEST(restart_makes_the_record_vacant),
+    TEST(empty_restart_is_survived_by_the_leader),
+    TEST(named_rights_are_enough),
+    TEST(missing_right_is_named),
+    TEST(a_refused_write_leaves_nothing_behind),
+    TEST(whoever_asks_first_hears_what_a_term_would_lack),
+    TEST(a_first_ask_changes_no_key),
+    TEST(missing_keys_and_channels_are_named),
+    TEST(hidden_info_works_by_the_server_clock_only),
+    TEST(wrong_password_closes),
+    TEST(missing_password_is_said),
+    TEST(database_is_selected),
+    FAKE(servers_before_7_get_the_plain_scripts),
+    FAKE(the_first_line_is_left_out_on_one_connection_only),
+    FAKE(hanging_up_behind_each_answer_keeps_no_script_from_running),
+    FAKE(server_that_never_knows_the_script_is_no_endless_loop),
+    FAKE(a_request_that_was_given_up_is_not_sent_again),
+    FAKE(strange_answers_are_failures),
+};
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(checks_keys),
-        TEST(missing_record_becomes_vacant),
-        TEST(vacant_record_is_written_once),
-        TEST(vacant_record_keeps_the_longer_ttl_and_the_floor),
-        TEST(observed_record_is_granted),
-        TEST(other_versions_and_incarnations_are_refused),
-        TEST(carries_a_fingerprint_of_the_command),
-        TEST(an_observation_must_be_long_enough),
-        TEST(held_lease_is_refused_to_others),
-        TEST(unknown_outcome_shows_in_the_record),
-        TEST(takeover_ends_the_term_before_it_in_the_history),
-        TEST(token_is_above_the_record_and_the_floor),
-        TEST(assume_fresh_needs_an_unseen_and_empty_key),
-        TEST(foreign_value_in_the_key_blocks),
-        TEST(key_that_still_has_the_holder_of_the_record_does_not_block),
-        TEST(server_clock_ends_a_lease_by_itself),
-        TEST(server_clock_waits_out_a_vacancy_too),
-        TEST(broken_records_are_survived),
-        TEST(renewal_writes_a_new_version),
-        TEST(lost_data_is_written_again),
-        TEST(vacant_record_is_taken_back),
-        TEST(record_of_another_incarnation_is_taken_back),
-        TEST(record_of_another_epoch_is_of_another_incarnation),
-        TEST(older_term_on_record_is_overwritten),
-        TEST(higher_token_is_a_loss),
-        TEST(same_token_of_another_is_a_loss),
-        TEST(released_term_is_not_revived),
-        TEST(foreign_value_in_the_key_is_a_loss),
-        TEST(claim_needs_the_record_as_the_grant_left_it),
-        TEST(released_lease_is_granted_at_once),
-        TEST(release_of_what_is_not_held_does_nothing),
-        TEST(release_of_a_version_that_is_not_ours_does_nothing),
-        TEST(release_leaves_a_foreign_key_alone),
-        TEST(hold_keeps_everybody_out_until_it_is_over),
-        TEST(hold_that_was_watched_is_counted_by_the_asker),
-        TEST(hold_outlives_the_incarnation),
-        TEST(a_released_term_is_not_renewed_in_another_incarnation),
-        TEST(a_clock_that_was_set_back_closes_nothing_for_long),
-        TEST(grant_says_what_it_has_ended),
-        TEST(short_hold_ends_by_itself),
-        TEST(erase_leaves_nothing),
-        TEST(history_stays_short),
-        TEST(keys_with_a_hash_tag_of_their_own),
-        TEST(a_key_and_its_hash_tag_are_two_leases),
-        TEST(forgotten_scripts_are_sent_again),
-        TEST(wrong_types_are_named),
-        TEST(full_server_does_not_unseat_a_leader),
-        TEST(paused_server_answers_late),
-        TEST(lost_connection_ends_the_wait_and_may_have_been_executed),
-        TEST(close_with_requests_pending),
-        TEST(replica_is_no_place_for_a_lease),
-        TEST(restart_makes_the_record_vacant),
-        TEST(empty_restart_is_survived_by_the_leader),
-        TEST(named_rights_are_enough),
-        TEST(missing_right_is_named),
-        TEST(a_refused_write_leaves_nothing_behind),
-        TEST(whoever_asks_first_hears_what_a_term_would_lack),
-        TEST(a_first_ask_changes_no_key),
-        TEST(missing_keys_and_channels_are_named),
-        TEST(hidden_info_works_by_the_server_clock_only),
-        TEST(wrong_password_closes),
-        TEST(missing_password_is_said),
-        TEST(database_is_selected),
-        FAKE(servers_before_7_get_the_plain_scripts),
-        FAKE(the_first_line_is_left_out_on_one_connection_only),
-        FAKE(hanging_up_behind_each_answer_keeps_no_script_from_running),
-        FAKE(server_that_never_knows_the_script_is_no_endless_loop),
-        FAKE(a_request_that_was_given_up_is_not_sent_again),
-        FAKE(strange_answers_are_failures),
-    };
-
     if (!redis_server_is_installed()) {
         puts("skipped: redis-server is not installed");
         return 77;

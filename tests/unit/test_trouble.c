@@ -261,6 +261,23 @@ static void the_last_cause_outlives_a_connection_without_an_answer(void **state)
 }
 
 /* What falls due while this process is stopped is nobody else's fault. */
+/* Witnesses that are silent are no Redis that does not answer. */
+static void what_a_request_failed_of_is_told(void **state)
+{
+    struct fixture f;
+    struct election_note note = {.kind = NOTE_RENEWAL_FAILED, .state = ELECTION_LEADING};
+
+    (void)state;
+    begin(&f, ELECTION_LEADING, false);
+    note.failure.unconfirmed = true;
+    trouble_failed(&f.trouble, &note, f.now_ns);
+    note.failure.unconfirmed = false;
+    trouble_failed(&f.trouble, &note, f.now_ns);
+    const char *text = end(&f);
+    assert_int_equal(count(text, "redis answered, but no majority of the witnesses"), 1);
+    assert_int_equal(count(text, "no answer from redis"), 1);
+}
+
 static void a_process_that_stood_still_blames_nobody(void **state)
 {
     struct fixture f;
@@ -305,6 +322,7 @@ int main(void)
         cmocka_unit_test(a_connection_that_flaps_is_told_once),
         cmocka_unit_test(a_server_that_never_spoke_is_not_connected_to),
         cmocka_unit_test(the_last_cause_outlives_a_connection_without_an_answer),
+        cmocka_unit_test(what_a_request_failed_of_is_told),
         cmocka_unit_test(a_process_that_stood_still_blames_nobody),
     };
 

@@ -13,7 +13,7 @@
 #include "leaderwrap/base/duration.h"
 #include "redis/verdict.h"
 
-#define FIELDS 15
+#define FIELDS 16
 #define IDENT                                                                                      \
     "0123456789012345678901234567890123456789/0123456789012345678901234567890123456789"            \
     "/18446744073709551615"
@@ -36,6 +36,7 @@ static const char *const sample[FIELDS] = {
     "",
     "0123abcd",
     "0",
+    "",
 };
 
 /* Makes a reply of `fields` as hiredis would, reading it from the wire form. */
@@ -99,7 +100,7 @@ static void reads_every_field(void **state)
 {
     static const char *const fields[FIELDS] = {
         "REFUSED", "hold", "id",    "name",     "7", "v",    "-", "1",
-        "2",       "3",    "other", "OOM full", "",  "feed", "4",
+        "2",       "3",    "other", "OOM full", "",  "feed", "4", "paused 5 op@adm two words",
     };
     redisReply *reply = make(fields, FIELDS);
     struct lease_reply answer = {.request = 5};
@@ -122,7 +123,70 @@ static void reads_every_field(void **state)
     assert_string_equal(answer.record.foreign, "other");
     assert_non_null(strstr(answer.warning, "OOM full"));
     assert_int_equal(answer.before, LEASE_ABSENT);
+    assert_int_equal(answer.wish.kind, LEASE_WISH_PAUSED);
+    assert_int_equal(answer.wish.left_ms, 5);
+    assert_string_equal(answer.wish.by, "op@adm");
+    assert_string_equal(answer.wish.text, "two words");
     freeReplyObject(reply);
+}
+
+static void reads_each_wish(void **state)
+{
+    struct lease_reply answer;
+
+    (void)state;
+    assert_int_equal(parse_with(15, "cordoned 0 op@adm ", VERDICT_OF_ACQUIRE, &answer), 0);
+    assert_int_equal(answer.wish.kind, LEASE_WISH_CORDONED);
+    assert_string_equal(answer.wish.by, "op@adm");
+    assert_string_equal(answer.wish.text, "");
+    assert_int_equal(parse_with(15, "step-down 30000 op web 2", VERDICT_OF_ACQUIRE, &answer), 0);
+    assert_int_equal(answer.wish.kind, LEASE_WISH_STEP_DOWN);
+    assert_int_equal(answer.wish.left_ms, 30000);
+    assert_string_equal(answer.wish.text, "web 2");
+    assert_int_equal(parse_with(15, "", VERDICT_OF_ACQUIRE, &answer), 0);
+    assert_int_equal(answer.wish.kind, LEASE_WISH_NONE);
+}
+
+static void a_broken_wish_breaks_the_answer(void **state)
+{
+    static const char *const broken[] = {
+        "paused",      "paused 1",        "paused 1 ",
+        "paused x op", "paused -1 op",    "paused 2592000001 op",
+        "pause 1 op",  " paused 1 op",    "paused  1 op",
+        "cordoned op", "step-down 1  op",
+    };
+    struct lease_reply answer;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++)
+        assert_int_equal(parse_with(15, broken[i], VERDICT_OF_ACQUIRE, &answer), -1);
+}
+
+static void only_who_asks_or_renews_hears_a_wish(void **state)
+{
+    static const struct {
+        const char *verdict;
+        const char *before;
+        enum verdict_of of;
+        int result;
+    } cases[] = {
+        {"REFUSED", "", VERDICT_OF_ACQUIRE, 0},   {"GRANTED", "free", VERDICT_OF_ACQUIRE, -1},
+        {"RENEWED", "", VERDICT_OF_RENEW, 0},     {"LOST", "", VERDICT_OF_RENEW, -1},
+        {"RELEASED", "", VERDICT_OF_RELEASE, -1},
+    };
+    const char *fields[FIELDS];
+    struct lease_reply answer = {0};
+
+    (void)state;
+    memcpy(fields, sample, sizeof fields);
+    fields[15] = "paused 0 op@adm ";
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fields[0] = cases[i].verdict;
+        fields[12] = cases[i].before;
+        redisReply *reply = make(fields, FIELDS);
+        assert_int_equal(verdict_parse(reply, cases[i].of, &answer), cases[i].result);
+        freeReplyObject(reply);
+    }
 }
 
 static void keeps_the_largest_token_exact(void **state)
@@ -292,7 +356,8 @@ static int parse_wire(const char *wire, size_t length)
     return result;
 }
 
-#define FIFTEEN(text) text text text text text text text text text text text text text text text
+#define FOUR(text)    text text text text
+#define SIXTEEN(text) FOUR(text) FOUR(text) FOUR(text) FOUR(text)
 
 static void refuses_other_shapes(void **state)
 {
@@ -305,9 +370,9 @@ static void refuses_other_shapes(void **state)
         "*0\r\n",
         "*-1\r\n",
         "*1\r\n$7\r\nREFUSED\r\n",
-        "*15\r\n" FIFTEEN(":1\r\n"),
-        "*15\r\n" FIFTEEN("$-1\r\n"),
-        "*15\r\n" FIFTEEN("*0\r\n"),
+        "*16\r\n" SIXTEEN(":1\r\n"),
+        "*16\r\n" SIXTEEN("$-1\r\n"),
+        "*16\r\n" SIXTEEN("*0\r\n"),
     };
     const char *many[FIELDS + 1];
     struct lease_reply answer = {0};
@@ -362,6 +427,9 @@ int main(void)
         cmocka_unit_test(knows_each_verdict_of_its_own_script_only),
         cmocka_unit_test(knows_each_state),
         cmocka_unit_test(refuses_broken_fields),
+        cmocka_unit_test(reads_each_wish),
+        cmocka_unit_test(a_broken_wish_breaks_the_answer),
+        cmocka_unit_test(only_who_asks_or_renews_hears_a_wish),
         cmocka_unit_test(knows_what_a_grant_has_ended),
         cmocka_unit_test(refuses_a_term_without_a_token),
         cmocka_unit_test(cuts_long_texts),

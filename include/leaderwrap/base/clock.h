@@ -17,6 +17,10 @@
  * if it does: without a clock no deadline can be kept). Async-signal-safe. */
 int64_t clock_boottime_ns(void);
 
+/* Milliseconds since 1970, to be shown or told; 0 where there is no such clock. Nothing may be
+ * decided by it. */
+int64_t clock_realtime_ms(void);
+
 /* Arms the timerfd `fd` (made with CLOCK_BOOTTIME) to fire once at the absolute time `at_ns`; a
  * time in the past fires at once, INT64_MAX disarms. Returns 0 or -errno. (timerfd_settime(2)) */
 int clock_arm_timer(int fd, int64_t at_ns);

@@ -14,6 +14,8 @@
 #define LEASE_NONCE_SIZE       (16 + 1)                      /* 16 hex digits, NUL */
 #define LEASE_COMMAND_SIZE     (8 + 1)                       /* 8 hex digits, NUL */
 #define LEASE_TEXT_SIZE        256                           /* an error text, cut to fit */
+#define LEASE_BY_SIZE          (64 + 1)                      /* who has a wish, user@host */
+#define LEASE_WISH_SIZE        (128 + 1)                     /* what more it says */
 
 /* `st` of the record. ABSENT: the server has no record (only inside an answer that refused). */
 enum lease_state {
@@ -80,6 +82,7 @@ struct lease_request {
     uint64_t epoch;               /* of the placement that it is sent under; 0: none */
     uint64_t number;              /* the answer has the same */
     char nonce[LEASE_NONCE_SIZE]; /* fresh for each: the version that it writes */
+    int64_t patience_ms;          /* after which it is given up */
     union {
         struct lease_acquire acquire;
         struct lease_renew renew;
@@ -106,11 +109,27 @@ enum lease_failure {
     LEASE_FAILURE_CONFIGURATION, /* password, permission, wrong type: a person must act */
 };
 
+/* What an operator wishes of the asker (leaderctl). A wish gives nobody the lease. */
+enum lease_wish_kind {
+    LEASE_WISH_NONE,
+    LEASE_WISH_PAUSED,    /* nobody is to lead; `text` is why, or empty */
+    LEASE_WISH_CORDONED,  /* the asker is not to lead */
+    LEASE_WISH_STEP_DOWN, /* the term is to end, and `text`, where it is not empty, to lead next */
+};
+
+struct lease_wish {
+    enum lease_wish_kind kind;
+    int64_t left_ms; /* 0: until it is taken back */
+    char by[LEASE_BY_SIZE];
+    char text[LEASE_WISH_SIZE];
+};
+
 struct lease_reply {
     uint64_t request; /* the number given with the request */
     enum lease_verdict verdict;
     enum lease_failure failure;
     struct lease_record record;
+    struct lease_wish wish;     /* of LEASE_REFUSED and LEASE_RENEWED */
     enum lease_state before;    /* LEASE_GRANTED: of the record until then; else ABSENT */
     char text[LEASE_TEXT_SIZE]; /* LEASE_FAILED: the error, ready to be shown */
     char

@@ -1,5 +1,7 @@
 /*
- * The log: one line per event on standard error, for people (text) or for machines (JSON).
+ * The log: one line per event on standard error, for people (text) or for machines (JSON, logfmt).
+ * Where standard error is journald's (JOURNAL_STREAM, systemd.exec(5)), lines that are no JSON have
+ * their priority in front and no time of their own.
  *
  * A line leaves in one write(2) no longer than PIPE_BUF, so lines of several processes never mix.
  * A reader that has stopped reading never holds up leaderwrap: a line that would block is dropped,
@@ -24,7 +26,29 @@ enum log_level {
 enum log_format {
     LOG_FORMAT_TEXT,
     LOG_FORMAT_JSON,
+    LOG_FORMAT_LOGFMT,
 };
+
+/* What a message says, for machines: a text, or a number where `text` is NULL. Names have their
+ * unit at the end ("ttl_ms") and mean the same in each event; doc/LOG.md lists them. */
+struct log_field {
+    const char *name; /* NULL: the last one was the one before */
+    const char *text;
+    int64_t number;
+};
+
+#define LOG_FIELDS_MAX 8
+
+/* The fields of one event, as an argument for log_event. */
+#define LOG_TEXT(name_, text_)                                                                     \
+    {                                                                                              \
+        .name = (name_), .text = (text_)                                                           \
+    }
+#define LOG_NUMBER(name_, number_)                                                                 \
+    {                                                                                              \
+        .name = (name_), .number = (number_)                                                       \
+    }
+#define LOG_FIELDS(...) ((const struct log_field[]){__VA_ARGS__, {.name = NULL}})
 
 struct log_config {
     enum log_level level;
@@ -43,7 +67,7 @@ void log_configure(const struct log_config *config);
  * as it is. */
 void log_unblock(void);
 
-/* Sets the fencing token that JSON lines carry from now on; 0 for none. */
+/* Sets the fencing token that lines for machines carry from now on; 0 for none. */
 void log_set_token(uint64_t token);
 
 /* Whether a line of `level` would be written. */
@@ -55,6 +79,10 @@ bool log_enabled(enum log_level level);
  * other place to report them. Keeps errno. */
 void log_line(enum log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same with fields, at most LOG_FIELDS_MAX of them; text lines do not show them. */
+void log_event(enum log_level level, const char *event, const struct log_field *fields,
+               const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* Copies `text` into `target`, cut to `size`, with control characters and broken UTF-8 escaped. */
 void log_sanitize(char *target, size_t size, const char *text);

@@ -55,11 +55,16 @@ enum election_end {
     END_RUNTIME,       /* --max-runtime was over */
     END_UNHEALTHY,     /* its health checks failed */
     END_FAILED,        /* the command failed --max-restarts times in a row */
+    END_PAUSED,        /* an operator wishes that nobody leads */
+    END_CORDONED,      /* an operator wishes that this candidate does not lead */
+    END_ASKED,         /* an operator asked this term to end */
     END_BUSY,          /* --once: another one has the lease, and --wait is over */
     END_FOREIGN,       /* --once: the key has a value that no leaderwrap wrote; --wait is over */
     END_UNREACHABLE,   /* --once: no answer from Redis, and --wait is over */
     END_KILLED,        /* the process that led was: see election_inherit */
 };
+
+#define ELECTION_ENDS (END_KILLED + 1) /* behind the last one */
 
 /* What a person wants to be run beside the command, once in a term. */
 enum election_hook {
@@ -164,9 +169,9 @@ enum election_note_kind {
     NOTE_RETRY,          /* the connection failed; the next try is in `delay_ms` */
     NOTE_ELSEWHERE,      /* most witnesses name another master; the next try is in `delay_ms` */
     NOTE_UNPLACED,       /* no majority of the witnesses names any; `tally` */
-    NOTE_TERM_ENDING,    /* `end`; of END_LOST also `record` */
+    NOTE_TERM_ENDING,    /* `end`; of END_LOST also `record`, of an operator's wish `wish` */
     NOTE_RESTART,        /* the tree is dead, and starts again in `delay_ms` */
-    NOTE_STAND_BACK,     /* it failed too often, `end`: others may try for `delay_ms` */
+    NOTE_STAND_BACK,     /* because of `end` others may try for `delay_ms` */
     NOTE_TERM_OVER,      /* the tree is dead; `end` */
     NOTE_RELEASED,
     NOTE_NOT_HELD, /* nothing to release any more; `record` */
@@ -179,6 +184,7 @@ enum election_note_kind {
 struct election_refusal {
     bool answered; /* with `record`; else what the last one said still holds */
     struct lease_record record;
+    struct lease_wish wish; /* that keeps the asker from the lease, be it free or not */
     int64_t takeover_at_ns; /* when the lease may be had at the earliest, should nobody write the
                                record again; INT64_MAX where that is no matter of time */
 };
@@ -191,6 +197,7 @@ struct election_grant {
 
 struct election_failure {
     bool answered;              /* else it may have been executed, or may be later */
+    bool unconfirmed;           /* there was an answer, but no majority of the witnesses */
     char text[LEASE_TEXT_SIZE]; /* the error; empty: the answer fits no question */
 };
 
@@ -206,6 +213,7 @@ struct election_note {
     union {
         struct election_refusal refusal;
         struct lease_record record; /* whose the lease is now */
+        struct lease_wish wish;
         struct election_grant grant;
         struct election_failure failure;
         struct election_tally tally;
@@ -255,7 +263,7 @@ struct election_actions {
 /* What stands between a candidate and the lease, as far as it knows. */
 enum election_obstacle {
     OBSTACLE_SILENCE, /* no answer so far, or none to the last question */
-    OBSTACLE_HOLDER,  /* a living one, or a hold */
+    OBSTACLE_HOLDER,  /* a living one, a hold, or an operator's wish */
     OBSTACLE_FOREIGN, /* a value in the key that no leaderwrap wrote */
     OBSTACLE_DOUBT,   /* an earlier holder may still be alive: that is out after a TTL */
 };
@@ -274,7 +282,8 @@ struct follow {
     uint64_t floor_token; /* the highest token seen */
     uint64_t used_token;  /* the highest token this process has led or given up with */
     int64_t ask_at_ns;
-    int64_t stand_back_until_ns; /* no question before this */
+    int64_t stand_back_until_ns;  /* no question before this */
+    bool stands_back_for_anybody; /* but only until another one leads */
     enum election_obstacle obstacle;
     int64_t silence_since_ns; /* OBSTACLE_SILENCE: when that began */
     int64_t began_ns;         /* what --wait counts from */

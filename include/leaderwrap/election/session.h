@@ -117,6 +117,10 @@ int64_t session_reopen_ms(const struct session *session, const struct timing *ti
 enum session_event session_check(struct session *session, const struct timing *timing,
                                  const struct session_need *need, int64_t now_ns);
 
+/* For how long the request under way, sent just now, may go without an answer, in milliseconds. */
+int64_t session_patience_ms(const struct session *session, const struct timing *timing,
+                            const struct session_need *need);
+
 /* When session_check is due, or (`due_ns`, INT64_MAX for never) the next request may leave. */
 int64_t session_wake_at_ns(const struct session *session, const struct timing *timing,
                            const struct session_need *need, int64_t due_ns);

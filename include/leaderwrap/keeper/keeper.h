@@ -16,6 +16,9 @@
 
 #include "leaderwrap/base/inherited.h"
 
+/* Where the command finds the lease page: beyond the numbers that scripts take for themselves. */
+#define KEEPER_LEASE_FD 20
+
 /* The term that a last will is about. */
 struct keeper_term {
     uint64_t token;
@@ -43,6 +46,8 @@ struct keeper_config {
      * commands keep the write end. The keeper that has a last will keeps the read end, and first
      * waits for its end of file: then nothing is left of their trees either. */
     int pipe;
+    /* Handed to the command as KEEPER_LEASE_FD; 0: none. */
+    int lease_page;
     void *context; /* for builtin and last_will */
 };
 

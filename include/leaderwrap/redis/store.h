@@ -2,8 +2,8 @@
  * The lease in one Redis server: scripts in, verdicts out. It translates and decides nothing.
  *
  * The record is a compare-and-swap register of three keys in one hash slot: K (the holder, with
- * the TTL), {K}:term (the authority) and {K}:history, plus the channel {K}:events. The rules are in
- * scripts/, each script with its own contract.
+ * the TTL), {K}:term (the authority) and {K}:history, plus the channel {K}:events; beside it, in
+ * {K}:candidates, is who stands by. The rules are in scripts/, each script with its own contract.
  */
 #ifndef LEADERWRAP_REDIS_STORE_H
 #define LEADERWRAP_REDIS_STORE_H
@@ -40,8 +40,11 @@ struct store_config {
     const char *id; /* <name>#<random> */
     const char *name;
     const char *command; /* its fingerprint, up to 8 hex digits; NULL or empty: none is told */
+    const char *host;    /* its host, by which it may be meant; NULL: none is told */
+    const char *about;   /* what it tells of itself while it stands by; NULL: nothing */
     int64_t ttl_ms;
     int64_t timeout_ms; /* as connection's */
+    int wait_replicas;  /* --wait-replicas; 0: a write counts as soon as the server has it */
     bool server_clock;  /* --takeover server-clock */
     bool assume_fresh;  /* --assume-fresh */
     struct store_callbacks callbacks;
@@ -51,6 +54,13 @@ struct store_config {
 /* Whether `key` can be a lease key: 1 to 512 bytes, and its hash tag, if any, leaves the three keys
  * in one slot. Returns NULL or a static sentence. */
 const char *store_check_key(const char *key);
+
+/* Whether `name` can be that of a candidate, or of a host. Returns NULL or what is wrong with it:
+ * "is empty". */
+const char *store_check_name(const char *name);
+
+/* Whether `value`, of K, is what shows the pause in the record's field `pause` (prelude.lua). */
+bool store_is_pause_sign(const char *value, const char *pause);
 
 /* Makes a closed store; its key must have passed store_check_key. Returns 0 or -errno. Free with
  * store_free. */
@@ -81,7 +91,7 @@ void store_ask_replicas(struct store *store);
 /* Where the server is that the connection goes to, while it is open; for people. */
 const char *store_where(const struct store *store);
 
-/* Deletes the three keys (of the scratch key of --check). The answer is LEASE_RELEASED or
+/* Deletes the keys (of the scratch key of --check). The answer is LEASE_RELEASED or
  * LEASE_FAILED. */
 void store_send_erase(struct store *store, uint64_t request);
 

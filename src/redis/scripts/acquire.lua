@@ -1,12 +1,14 @@
 -- Asks for the lease. GRANTED, with a new token, or REFUSED, and the record says why.
 --
--- ARGV  9 highest token the asker ever saw   10, 11 ident and ver that it has itself seen, or ''
---       12 for how many ms unchanged          13 what is left, in ms, of the hold that it has seen
---       14 '1': there can have been no earlier holder
+-- ARGV  10 highest token the asker ever saw  11, 12 ident and ver that it has itself seen, or ''
+--       13 for how many ms unchanged          14 what is left, in ms, of the hold that it has seen
+--       15 '1': there can have been no earlier holder
+--       16 what the asker tells of itself, for {K}:candidates
 
-local FLOOR, SEEN_IDENT, SEEN_VER = number(ARGV[9], MOST_TOKEN), ARGV[10], ARGV[11]
-local SEEN_FOR, SEEN_HOLD = number(ARGV[12], MOST_TOKEN), whole_or(ARGV[13], MOST_TTL, MOST_TTL)
-local ASSUME_FRESH = ARGV[14] == '1'
+local FLOOR, SEEN_IDENT, SEEN_VER = number(ARGV[10], MOST_TOKEN), ARGV[11], ARGV[12]
+local SEEN_FOR, SEEN_HOLD = number(ARGV[13], MOST_TOKEN), whole_or(ARGV[14], MOST_TTL, MOST_TTL)
+local ASSUME_FRESH, ABOUT = ARGV[15] == '1', ARGV[16]
+local MOST_CANDIDATES = 100
 
 -- Whoever has seen nothing yet tries what a term will need, in ways that change nothing: a candidate
 -- that can never lead is to hear of it now and not when it is its turn.
@@ -53,6 +55,15 @@ local function follow_clock(record)
     end
 end
 
+-- The same of a wish, whose time stands behind the first group of `form`.
+local function follow_clock_of(record, field, form)
+    local head, at, rest = string.match(record[field] or '', form)
+    if at and number(at, MOST_TOKEN) > NOW then
+        record[field] = head .. text(NOW) .. rest
+        call('HSET', TERM, field, record[field])
+    end
+end
+
 local function is_seen(record)
     return SEEN_VER ~= '' and SEEN_IDENT == IDENT and SEEN_VER == record.ver
 end
@@ -85,14 +96,51 @@ local function may_have_it(record)
         (is_observed(record) or is_out_by_server_clock(record))
 end
 
+-- Whoever stands by can be seen, by 'at ttl about' under its id. It is a key of its own, not named
+-- among the KEYS: to be seen is worth no more than a warning to a user who has no right to it. How
+-- many have come is counted under '#'; after too many all are forgotten, and those that are still
+-- there come back by themselves.
+local function be_seen()
+    local candidates = string.gsub(TERM, 'term$', 'candidates')
+    local about = table.concat({text(NOW), text(MY_TTL), ABOUT}, ' ')
+    if try('HSET', candidates, ME, about) ~= 1 then
+        return
+    end
+    local field = try('HMGET', candidates, '#')
+    local count = 1 + number(field and field[1], MOST_TOKEN)
+    if count > MOST_CANDIDATES then
+        try('DEL', candidates)
+        count = 1
+    end
+    try('HSET', candidates, ME, about, '#', text(count))
+end
+
+-- While nobody may lead, K says so, as long as somebody asks.
+local function show_pause(record, value)
+    local pause, sign = pause_of(record), pause_sign(record)
+    if pause and (not value or value == sign) then
+        local most = 3 * MY_TTL
+        redis.pcall('SET', K, sign, 'PX',
+            text(pause.left > 0 and math.min(pause.left, most) or most))
+    end
+end
+
+-- Why a term can begin, for the history.
+local REASONS = {free = 'released', hold = 'hold over', held = 'expired', vacant = 'vacant'}
+
 -- Returns the state that it ends.
 local function grant(record)
-    local before = {st = record.st, id = record.id, name = record.name, tok = record.tok}
+    local before = {st = record.st, id = record.id, name = record.name, tok = record.tok,
+        at = record.at, term = record.term}
+    local certain = before.st == 'free' or before.st == 'hold' or before.st == 'held'
+    local first = before.tok == 0
     own(record, math.max(record.tok + 1, FLOOR + 1, MICROSECONDS), '')
+    begin_term(record)
     if before.st == 'held' then
-        remember('end', before, 'expired')
+        remember('end', before, 'expired', lasted(before, before.at))
     end
-    remember('begin', record, '')
+    remember('begin', record, first and 'first' or REASONS[before.st],
+        certain and not first and text(math.max(0, NOW - before.at)) or '')
     announce(record, -1)
     return before.st
 end
@@ -104,7 +152,10 @@ return run(function()
     if SEEN_VER == '' then
         try_rights(record, value)
     end
-    if record.missing and ASSUME_FRESH and not value then
+    follow_clock_of(record, 'pause', '^(%s*)(%d+)( .*)$')
+    follow_clock_of(record, 'ask', '^(%d+ )(%d+)( .*)$')
+    local wish = wish_of(record, false)
+    if record.missing and ASSUME_FRESH and not value and wish == '' then
         record.st = 'free'
     elseif not is_certain(record) then
         vacate(record)
@@ -112,8 +163,10 @@ return run(function()
         follow_clock(record)
     end
     raise_token(record)
-    if foreign ~= '' or not may_have_it(record) then
-        return answer('REFUSED', record, foreign)
+    if foreign ~= '' or wish ~= '' or not may_have_it(record) then
+        be_seen()
+        show_pause(record, value)
+        return answer('REFUSED', record, foreign, nil, wish)
     end
     local before = grant(record)
     return answer('GRANTED', record, '', before)

@@ -6,16 +6,27 @@
 --       4 name of the asker   5 ttl in ms                  6 nonce of this request
 --       7 fingerprint of the asker's command, or ''
 --       8 config-epoch under which the asker's witnesses have placed this server, or ''
+--       9 host of the asker
 --
 -- Every script answers {verdict, st, id, name, tok, ver, ident, ttl, age, hold left, value of a
--- foreign K, warning, st that a grant has ended, cmd, hold}, all of them strings, as of after what
--- it did; the st is '' where nothing was granted. A script that was refused a command answers an
--- error, and what it had done before that stays done.
+-- foreign K, warning, st that a grant has ended, cmd, hold, wish}, all of them strings, as of after
+-- what it did; the st is '' where nothing was granted, the wish where nobody has one. A script that
+-- was refused a command answers an error, and what it had done before that stays done.
+--
+-- Beside the record, in the same hash, is what an operator wishes (leaderctl writes it):
+--   pause   'at span by reason': nobody is to lead for that span, or, where it is 0, until further
+--           notice
+--   ask     'token at span by to': the term with that token is to end, and for that span nobody is
+--           to have the lease but the one called `to`, if there is a `to`
+--   cordon  a line 'at by name' for each one who is not to lead
+-- Times are the server's, in ms, and `to` and `name` are names of candidates or of their hosts. A
+-- wish gives nobody the lease: it keeps somebody from it, or has its holder end the term by itself.
+-- So no promise depends on it, and what has another form counts as nothing.
 
 local K, TERM, HISTORY = KEYS[1], KEYS[2], KEYS[3]
 local CHANNEL, SERVER_CLOCK = ARGV[1], ARGV[2] == 'server-clock'
 local ME, MY_NAME, MY_TTL, NONCE = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
-local MY_COMMAND, EPOCH = ARGV[7], ARGV[8]
+local MY_COMMAND, EPOCH, MY_HOST = ARGV[7], ARGV[8], ARGV[9]
 
 local STATES = {free = true, held = true, hold = true, vacant = true}
 local MOST_TOKEN = 9e15           -- below 2^53, from where on doubles skip numbers
@@ -92,10 +103,12 @@ local function call(command, ...)
     return reply
 end
 
--- For what a term does not depend on: a refusal becomes a warning.
+-- For what a term does not depend on: a refusal becomes a warning, and answers nothing.
 local function try(command, ...)
     local reply = redis.pcall(command, ...)
-    if is_error(reply) and warning == '' then
+    if not is_error(reply) then
+        return reply
+    elseif warning == '' then
         warning = refusal(command, reply.err)
     end
 end
@@ -146,7 +159,7 @@ end
 
 local function load_record()
     local field = call('HMGET', TERM, 'st', 'id', 'name', 'tok', 'ver', 'ident', 'ttl', 'at', 'until',
-        'hold', 'cmd', 'base')
+        'hold', 'cmd', 'base', 'term', 'pause', 'ask', 'cordon')
     local missing = true
     for i = 1, 12 do
         missing = missing and not field[i]
@@ -165,7 +178,81 @@ local function load_record()
         hold = number(field[10], MOST_TTL),
         cmd = field[11] or '',
         base = field[12] or '',
+        term = field[13] or '',
+        pause = field[14],
+        ask = field[15],
+        cordon = field[16],
     }
+end
+
+-- How many terms there have been, and when the last one began: 'number token begin', of which only
+-- the number is of use where the token is not the record's, because a script of before wrote that.
+local function term_of(record)
+    local count, of, begun = string.match(record.term, '^(%d+) (%d+) (%d+)$')
+    return number(count, MOST_TOKEN), of == text(record.tok) and number(begun, MOST_TOKEN)
+end
+
+-- What is left of a span, by this clock, which may be stepped: never more than the whole of it.
+local function left_of(span, over_at)
+    return math.max(0, math.min(span, over_at - NOW))
+end
+
+-- The parts of a wish: what is left of it, who has it, and its last word. Nothing where it is over.
+local function read_wish(at, span, by, rest, lasts)
+    span = whole_or(span, MOST_TTL, nil)
+    local left = span and left_of(span, number(at, MOST_TOKEN) + span)
+    if span and (left > 0 or lasts and span == 0) then
+        return {left = left, by = by, rest = rest}
+    end
+end
+
+local function pause_of(record)
+    if record.pause then
+        local at, span, by, reason = string.match(record.pause, '^(%d+) (%d+) (%S+) ?(.*)$')
+        return at and read_wish(at, span, by, reason, true)
+    end
+end
+
+local function is_me(name)
+    return name ~= '' and (name == MY_NAME or name == MY_HOST)
+end
+
+local function cordon_of(record)
+    for by, name in string.gmatch(record.cordon or '', '%d+ (%S+) ([^\n]+)') do
+        if is_me(name) then
+            return {left = 0, by = by, rest = ''}
+        end
+    end
+end
+
+-- Of another term than the record's it is void.
+local function ask_of(record)
+    if record.ask then
+        local token, at, span, by, to = string.match(record.ask, '^(%d+) (%d+) (%d+) (%S+) ?(.*)$')
+        return token == text(record.tok) and read_wish(at, span, by, to, false)
+    end
+end
+
+-- What is wished of the asker: 'paused left by reason', 'cordoned left by', 'step-down left by to',
+-- or ''. Who holds the lease is asked to end its term; others are only to let somebody go first.
+local function wish_of(record, holds)
+    local kind, wish = 'paused', pause_of(record)
+    if not wish then
+        kind, wish = 'cordoned', cordon_of(record)
+    end
+    if not wish then
+        kind, wish = 'step-down', ask_of(record)
+        if wish and not holds and (wish.rest == '' or is_me(wish.rest)) then
+            wish = nil
+        end
+    end
+    return wish and table.concat({kind, text(wish.left), wish.by, wish.rest}, ' ') or ''
+end
+
+-- What K has in it while nobody may lead, for whoever looks.
+local function pause_sign(record)
+    local by, reason = string.match(record.pause or '', '^%d+ %d+ (%S+) ?(.*)$')
+    return by and 'paused by ' .. by .. (reason ~= '' and ': ' .. reason or '')
 end
 
 -- Whether the record was written by this incarnation of the server, by a script of leaderwrap.
@@ -180,7 +267,7 @@ local function foreign_value(record)
     if value == '' then
         return '(empty)', value
     end
-    if not value or value == record.id or value == ME then
+    if not value or value == record.id or value == ME or value == pause_sign(record) then
         return '', value
     end
     return value, value
@@ -193,6 +280,18 @@ local function save(record)
         'hold', text(record.hold), 'cmd', record.cmd, 'base', record.base)
 end
 
+-- A term begins, with the record's token.
+local function begin_term(record)
+    record.term = table.concat({text(term_of(record) + 1), text(record.tok), text(NOW)}, ' ')
+    call('HSET', TERM, 'term', record.term)
+end
+
+-- For how long the record's term lasted, until then; '' where that is not known.
+local function lasted(record, time)
+    local _, begun = term_of(record)
+    return begun and text(math.max(0, time - begun)) or ''
+end
+
 -- The record as of now, by the asker.
 local function stamp(record, state)
     record.st, record.ver, record.ident, record.at = state, NONCE, IDENT, NOW
@@ -201,12 +300,14 @@ end
 
 -- Does all that a term depends on, or nothing: whoever may not write both keys must not leave half
 -- of a term behind. To write the token once more tries the right and changes nothing; where there
--- was no record, what it has begun goes again.
+-- was no record, what it has begun goes again, and no wish with it.
 local function own(record, token, base)
     call('HSET', TERM, 'tok', text(record.tok))
     local reply = redis.pcall('SET', K, ME, 'PX', text(MY_TTL))
     if is_error(reply) then
-        if record.missing then
+        if record.missing and (record.pause or record.ask or record.cordon) then
+            call('HDEL', TERM, 'tok')
+        elseif record.missing then
             call('DEL', TERM)
         end
         fail(refusal('SET', reply.err))
@@ -217,15 +318,16 @@ local function own(record, token, base)
     save(record)
 end
 
--- What is left of a hold by this clock, which may be stepped: never more than the whole of it.
 local function hold_left(record)
-    return math.max(0, math.min(record.hold, record.hold_until - NOW))
+    return left_of(record.hold, record.hold_until)
 end
 
-local function remember(event, record, reason)
+-- `span` is how long a term has lasted that ends, or nobody has led when one begins, in ms.
+local function remember(event, record, reason, span)
     try('XADD', HISTORY, 'MAXLEN', '~', HISTORY_LENGTH, '*', 'event', event,
         'token', text(record.tok), 'name', record.name, 'id', record.id,
-        'at', text(NOW), 'reason', reason)
+        'at', text(NOW), 'reason', reason, 'term', text((term_of(record))),
+        event == 'begin' and 'gap' or 'lasted', span)
 end
 
 -- Last of all, for it is only a hint.
@@ -234,7 +336,7 @@ local function announce(record, listeners)
         text(record.tok), text(record.ttl), text(listeners), record.name}, '|'))
 end
 
-local function answer(verdict, record, foreign, before)
+local function answer(verdict, record, foreign, before, wish)
     return {
         verdict,
         STATES[record.st] and record.st or '',
@@ -251,6 +353,7 @@ local function answer(verdict, record, foreign, before)
         before or '',
         string.sub(record.cmd, 1, 8),
         text(record.hold),
+        string.sub(wish or '', 1, 255),
     }
 end
 

@@ -1,15 +1,15 @@
 -- Ends a term whose process tree is gone. RELEASED, or NOT_HELD: the record is not that term's, or
 -- not as the term left it.
 --
--- ARGV  9 token of the term    10 ms to keep the lease closed for, or 0    11 reason, for the history
---       12 ver that the term is known to have written while it was good; it is the record's, or the
+-- ARGV  10 token of the term   11 ms to keep the lease closed for, or 0    12 reason, for the history
+--       13 ver that the term is known to have written while it was good; it is the record's, or the
 --       one that the record goes back to (see renew.lua)
 --
 -- Why the version: a renewal that the network held up until the data was lost writes a dead term
 -- again, while a later holder lives whose record was lost too. To release that would let a third in.
 
-local TOKEN, HOLD, REASON = number(ARGV[9], MOST_TOKEN), number(ARGV[10], MOST_TTL), ARGV[11]
-local VERSION = ARGV[12]
+local TOKEN, HOLD, REASON = number(ARGV[10], MOST_TOKEN), number(ARGV[11], MOST_TTL), ARGV[12]
+local VERSION = ARGV[13]
 
 -- How many wait for the news, so that they can spread their answers. Only a courtesy: -1 where the
 -- server does not say.
@@ -39,7 +39,7 @@ return run(function()
         record.hold_until, record.hold = NOW + HOLD, HOLD
     end
     save(record)
-    remember('end', record, REASON)
+    remember('end', record, REASON, lasted(record, NOW))
     announce(record, count_listeners())
     return answer('RELEASED', record, foreign)
 end)

@@ -1,16 +1,16 @@
 -- Keeps a term going that is inside its own deadline. RENEWED, or LOST: proof that somebody else
 -- has it now. Where the server lost data the record is written again: the term is as good as ever.
 --
--- ARGV  9 token of the term    10 '1': the asker is not inside a deadline of its own, but takes up a
+-- ARGV  10 token of the term   11 '1': the asker is not inside a deadline of its own, but takes up a
 --       grant whose answer was lost; only a record that is as the grant left it will do
---       11 ver that the term is known to have written while it was good, or ''
+--       12 ver that the term is known to have written while it was good, or ''
 --
 -- Where a server stands still, renewals wait in it until long after their term. What they write is
 -- known by its base: the ver that it goes back to without a gap, each renewal having found what the
 -- one before it had left. Nobody else can have had the lease in between, so that it may be released.
 
-local TOKEN, CLAIM = number(ARGV[9], MOST_TOKEN), ARGV[10] == '1'
-local KNOWN = ARGV[11]
+local TOKEN, CLAIM = number(ARGV[10], MOST_TOKEN), ARGV[11] == '1'
+local KNOWN = ARGV[12]
 
 local function is_lost(record)
     local mine = record.id == ME and record.tok == TOKEN
@@ -44,5 +44,5 @@ return run(function()
     end
     own(record, TOKEN, base_of(record))
     announce(record, -1)
-    return answer('RENEWED', record, '')
+    return answer('RENEWED', record, '', nil, wish_of(record, true))
 end)

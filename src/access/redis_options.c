@@ -1,5 +1,5 @@
 /* Where Redis is, as options and variables say. */
-#include "redis_options.h"
+#include "leaderwrap/access/redis_options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,20 +7,19 @@
 
 #include "leaderwrap/redis/file.h"
 #include "leaderwrap/redis/password.h"
-#include "option_table.h"
-#include "options.h"
+#include "tls_options.h"
 
 #define DEFAULT_REDIS "redis://127.0.0.1:6379/0"
 #define SHOWN_VALUE   80 /* of a bad value, in an error message */
 
 void redis_options_place(struct cli_place *at, struct redis_options *options)
 {
-    at[OPTION_REDIS] = cli_texts(&options->addresses);
-    at[OPTION_SENTINEL] = cli_text(&options->service);
-    at[OPTION_CLUSTER] = cli_flag(&options->cluster);
-    at[OPTION_PASSWORD_FILE] = cli_text(&options->password_file);
-    at[OPTION_SENTINEL_USER] = cli_text(&options->sentinel_user);
-    at[OPTION_SENTINEL_PASSWORD_FILE] = cli_text(&options->sentinel_password_file);
+    at[ACCESS_REDIS] = cli_texts(&options->addresses);
+    at[ACCESS_SENTINEL] = cli_text(&options->service);
+    at[ACCESS_CLUSTER] = cli_flag(&options->cluster);
+    at[ACCESS_PASSWORD_FILE] = cli_text(&options->password_file);
+    at[ACCESS_SENTINEL_USER] = cli_text(&options->sentinel_user);
+    at[ACCESS_SENTINEL_PASSWORD_FILE] = cli_text(&options->sentinel_password_file);
     tls_options_place(at, &options->tls);
 }
 
@@ -38,7 +37,7 @@ static int copy(char **to, const char *from)
 }
 
 static int set_file(char **file, const char *path, const struct cli_settings *given,
-                    enum option_id id, char *error, size_t size)
+                    enum access_option id, char *error, size_t size)
 {
     *file = file_absolute_path(path);
     if (*file == NULL)
@@ -56,7 +55,7 @@ static int set_kind(const struct redis_options *options, const struct cli_settin
                     struct redis_target *target, char *error, size_t size)
 {
     if (options->cluster && options->service != NULL) {
-        cli_complain(given, OPTION_SENTINEL, error, size,
+        cli_complain(given, ACCESS_SENTINEL, error, size,
                      "a cluster needs no sentinels: leave out one of --sentinel and --cluster");
         return EXIT_USAGE;
     }
@@ -67,7 +66,7 @@ static int set_kind(const struct redis_options *options, const struct cli_settin
         return 0;
     const char *problem = redis_check_service(options->service);
     if (problem != NULL) {
-        cli_complain(given, OPTION_SENTINEL, error, size, "the option %s", problem);
+        cli_complain(given, ACCESS_SENTINEL, error, size, "the option %s", problem);
         return EXIT_USAGE;
     }
     return copy(&target->service, options->service) == 0 ? 0 : out_of_memory(error, size);
@@ -86,7 +85,7 @@ static int set_addresses(const struct redis_options *options, const struct cli_s
     for (size_t i = 0; i < count; i++) {
         if (redis_target_add(target, list[i], problem, sizeof problem) == 0)
             continue;
-        cli_complain(given, OPTION_REDIS, error, size, "%s%s",
+        cli_complain(given, ACCESS_REDIS, error, size, "%s%s",
                      own                ? ""
                      : variable != NULL ? "REDIS_URL: "
                                         : "the usual address: ",
@@ -94,7 +93,7 @@ static int set_addresses(const struct redis_options *options, const struct cli_s
         return EXIT_USAGE;
     }
     target->password_from = !own                                          ? "REDIS_URL"
-                            : cli_source(given, OPTION_REDIS) == CLI_LINE ? "--redis"
+                            : cli_source(given, ACCESS_REDIS) == CLI_LINE ? "--redis"
                                                                           : "LEADERWRAP_REDIS";
     return 0;
 }
@@ -104,7 +103,7 @@ static int check_addresses(const struct cli_settings *given, const struct redis_
                            char *error, size_t size)
 {
     const char *problem = NULL;
-    enum option_id id = OPTION_REDIS;
+    enum access_option id = ACCESS_REDIS;
 
     if (target->kind == REDIS_SERVER && target->seed_count > 1)
         problem = "several addresses are those of sentinels, with --sentinel NAME, or of the nodes "
@@ -126,7 +125,7 @@ static int set_password(const struct redis_options *options, const struct cli_se
     const char *password = getenv("LEADERWRAP_PASSWORD");
 
     if (options->password_file != NULL)
-        return set_file(&target->password_file, options->password_file, given, OPTION_PASSWORD_FILE,
+        return set_file(&target->password_file, options->password_file, given, ACCESS_PASSWORD_FILE,
                         error, size);
     if (target->url.password != NULL || password == NULL)
         return 0;
@@ -139,7 +138,7 @@ static int set_sentinel_password(const struct redis_options *options,
                                  const struct cli_settings *given, struct redis_target *target,
                                  char *error, size_t size)
 {
-    static const unsigned ids[] = {OPTION_SENTINEL_USER, OPTION_SENTINEL_PASSWORD_FILE};
+    static const unsigned ids[] = {ACCESS_SENTINEL_USER, ACCESS_SENTINEL_PASSWORD_FILE};
 
     if (target->kind != REDIS_SENTINELS)
         return cli_refuse_given(given, ids, 2, "sentinels (--sentinel NAME)", error, size) == 0
@@ -150,14 +149,14 @@ static int set_sentinel_password(const struct redis_options *options,
         return out_of_memory(error, size);
     if (options->sentinel_password_file != NULL)
         return set_file(&target->sentinel_password_file, options->sentinel_password_file, given,
-                        OPTION_SENTINEL_PASSWORD_FILE, error, size);
+                        ACCESS_SENTINEL_PASSWORD_FILE, error, size);
     return copy(&target->sentinel_password, getenv("LEADERWRAP_SENTINEL_PASSWORD")) == 0
                ? 0
                : out_of_memory(error, size);
 }
 
-int redis_options_take(const struct redis_options *options, const struct cli_settings *given,
-                       struct redis_target *target, char *error, size_t size)
+static int take(const struct redis_options *options, const struct cli_settings *given,
+                struct redis_target *target, char *error, size_t size)
 {
     int status = set_kind(options, given, target, error, size);
 
@@ -172,4 +171,17 @@ int redis_options_take(const struct redis_options *options, const struct cli_set
     if (status == 0)
         status = tls_options_take(&options->tls, given, target, error, size);
     return status;
+}
+
+int redis_options_take(const struct redis_options *options, const struct cli_settings *given,
+                       size_t first, struct redis_target *target, char *error, size_t size)
+{
+    /* The part of the table that is ours. */
+    struct cli_table table = *given->table;
+    struct cli_settings part = {.table = &table, .places = given->places + first};
+
+    table.options += first;
+    table.count = ACCESS_COUNT;
+    memcpy(part.sources, given->sources + first, ACCESS_COUNT);
+    return take(options, &part, target, error, size);
 }

@@ -1,24 +1,15 @@
 /*
  * From the options about TLS to the part of a target that says how connections are encrypted.
  */
-#ifndef LEADERWRAP_WRAPPER_TLS_OPTIONS_H
-#define LEADERWRAP_WRAPPER_TLS_OPTIONS_H
+#ifndef LEADERWRAP_ACCESS_TLS_OPTIONS_H
+#define LEADERWRAP_ACCESS_TLS_OPTIONS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
+#include "leaderwrap/access/redis_options.h"
 #include "leaderwrap/cli/place.h"
 #include "leaderwrap/cli/settings.h"
 #include "leaderwrap/redis/target.h"
-
-/* What the options say. Borrowed from argv and the environment. */
-struct tls_options {
-    const char *cacert;
-    const char *cert;
-    const char *key_file;
-    const char *server_name;
-    bool insecure;
-};
 
 /* Says where the values of these options go. */
 void tls_options_place(struct cli_place *at, struct tls_options *options);

@@ -6,25 +6,23 @@
 
 #include "leaderwrap/redis/file.h"
 #include "leaderwrap/redis/tls.h"
-#include "option_table.h"
-#include "options.h"
 
 void tls_options_place(struct cli_place *at, struct tls_options *options)
 {
-    at[OPTION_CACERT] = cli_text(&options->cacert);
-    at[OPTION_CERT] = cli_text(&options->cert);
-    at[OPTION_KEY_FILE] = cli_text(&options->key_file);
-    at[OPTION_TLS_SERVER_NAME] = cli_text(&options->server_name);
-    at[OPTION_TLS_INSECURE] = cli_flag(&options->insecure);
+    at[ACCESS_CACERT] = cli_text(&options->cacert);
+    at[ACCESS_CERT] = cli_text(&options->cert);
+    at[ACCESS_KEY_FILE] = cli_text(&options->key_file);
+    at[ACCESS_TLS_SERVER_NAME] = cli_text(&options->server_name);
+    at[ACCESS_TLS_INSECURE] = cli_flag(&options->insecure);
 }
 
 /* What makes no sense, without TLS or without another option. */
 static int check_given(const struct tls_options *options, const struct cli_settings *given,
                        const struct redis_target *target, char *error, size_t size)
 {
-    static const unsigned ids[] = {OPTION_CACERT, OPTION_CERT, OPTION_KEY_FILE,
-                                   OPTION_TLS_SERVER_NAME, OPTION_TLS_INSECURE};
-    static const unsigned only_cert[] = {OPTION_KEY_FILE};
+    static const unsigned ids[] = {ACCESS_CACERT, ACCESS_CERT, ACCESS_KEY_FILE,
+                                   ACCESS_TLS_SERVER_NAME, ACCESS_TLS_INSECURE};
+    static const unsigned only_cert[] = {ACCESS_KEY_FILE};
     size_t count = options->insecure ? 5 : 4;
 
     if (!target->url.is_tls)
@@ -41,7 +39,7 @@ static int check_name(const struct tls_options *options, const struct cli_settin
     if (options->server_name == NULL ||
         (options->server_name[0] != '\0' && strlen(options->server_name) < 254))
         return 0;
-    cli_complain(given, OPTION_TLS_SERVER_NAME, error, size, "the name is %s",
+    cli_complain(given, ACCESS_TLS_SERVER_NAME, error, size, "the name is %s",
                  options->server_name[0] == '\0' ? "empty" : "longer than 253 bytes");
     return -1;
 }
@@ -60,7 +58,7 @@ static int copy_text(char **to, const char *text)
 }
 
 /* What can be read once only is of no use at the next connect. */
-static int check_path(const char *path, const struct cli_settings *given, enum option_id id,
+static int check_path(const char *path, const struct cli_settings *given, enum access_option id,
                       char *error, size_t size)
 {
     const char *problem = path != NULL ? file_check_path(path) : NULL;
@@ -78,9 +76,9 @@ int tls_options_take(const struct tls_options *options, const struct cli_setting
 
     if (check_given(options, given, target, error, size) != 0 ||
         check_name(options, given, error, size) != 0 ||
-        check_path(options->cacert, given, OPTION_CACERT, error, size) != 0 ||
-        check_path(options->cert, given, OPTION_CERT, error, size) != 0 ||
-        check_path(options->key_file, given, OPTION_KEY_FILE, error, size) != 0)
+        check_path(options->cacert, given, ACCESS_CACERT, error, size) != 0 ||
+        check_path(options->cert, given, ACCESS_CERT, error, size) != 0 ||
+        check_path(options->key_file, given, ACCESS_KEY_FILE, error, size) != 0)
         return EXIT_USAGE;
     if (!target->url.is_tls)
         return 0;

@@ -1,0 +1,399 @@
+/* Files as they are, and one stream of documents. */
+#include "serve.h"
+
+#include <arpa/inet.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "json.h"
+#include "leaderwrap/base/clock.h"
+#include "leaderwrap/base/loop.h"
+#include "leaderwrap/http/http.h"
+#include "page.h"
+#include "read.h"
+#include "session.h"
+
+#define EVERY_MS    1000
+#define ALIVE_EVERY 10 /* rounds in which nothing was new */
+#define LEASES_MOST 200
+#define TERMS_MOST  200 /* of a lease */
+#define DAY_MS      (INT64_C(24) * 3600 * 1000)
+#define HOST_SIZE   264
+
+/* Nothing from elsewhere, nothing written into the page, nobody around it. */
+#define HEADERS                                                                                    \
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "           \
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"          \
+    "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
+
+/* What the thread works with; the loop's does not touch it meanwhile. */
+struct reader {
+    uv_work_t work;
+    const struct ctl_options *options;
+    struct session *session; /* NULL: not connected */
+    struct ctl_lease *lease;
+    struct ctl_term *terms;
+    /* Made by the last round; NULL: there was no memory. */
+    char *document;
+    char *substance; /* the same without what changes all the time */
+    bool failed;
+};
+
+struct serve {
+    const struct ctl_options *options;
+    uv_loop_t loop;
+    uv_timer_t timer;
+    uv_signal_t signals[2];
+    const struct http_backend *backend;
+    struct http_address address; /* which `http` borrows */
+    struct http *http;
+    struct reader reader;
+    bool is_reading;
+    bool is_ending;
+    char *last;    /* document that was published, without what changes all the time */
+    char *current; /* event of the last good one; NULL: there was none */
+    char *trouble; /* event of why there is none now; NULL: there is one */
+    int idle;      /* rounds since something was published */
+};
+
+/* ---- reading, in the thread ---- */
+
+static json_t *recent_terms(struct reader *reader)
+{
+    const struct ctl_lease *lease = reader->lease;
+    size_t count = ctl_terms(lease, reader->terms, TERMS_MOST);
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < count; i++)
+        if (reader->terms[i].to_ms == 0 || lease->now_ms - reader->terms[i].to_ms <= DAY_MS)
+            json_array_append_new(list, ctl_json_term(&reader->terms[i]));
+    return list;
+}
+
+/* Returns 0; or an exit status, with a sentence in `error`. */
+static int read_all(struct reader *reader, json_t *leases, json_int_t *at_ms, char *error,
+                    size_t size)
+{
+    struct read_keys keys = {0};
+    int status = read_keys(reader->session, &keys, error, size);
+
+    for (size_t i = 0; i < keys.count && i < LEASES_MOST && status == 0; i++) {
+        memset(reader->lease, 0, sizeof *reader->lease);
+        status =
+            read_lease(reader->session, keys.list[i], LEASE_ENTRIES, reader->lease, error, size);
+        if (status != 0)
+            break;
+        json_t *lease = ctl_json_lease(keys.list[i], reader->lease);
+        json_object_set_new(lease, "terms", recent_terms(reader));
+        json_array_append_new(leases, lease);
+        *at_ms = reader->lease->now_ms;
+    }
+    read_free(&keys);
+    return status;
+}
+
+static char *dump(const json_t *value)
+{
+    return value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+}
+
+static char *as_event(const json_t *value)
+{
+    char *text = dump(value);
+    size_t size = text != NULL ? strlen(text) + sizeof "data: \n\n" : 0;
+    char *event = text != NULL ? malloc(size) : NULL;
+
+    if (event != NULL)
+        snprintf(event, size, "data: %s\n\n", text);
+    free(text);
+    return event;
+}
+
+/* What is left of a lease shrinks all the time, and is no news. */
+static void forget_what_is_left(json_t *leases)
+{
+    json_t *lease;
+    size_t i;
+
+    json_array_foreach(leases, i, lease)(void) json_object_del(lease, "left_ms");
+}
+
+/* A connection that failed is made anew in the next round. */
+static void do_reading(uv_work_t *work)
+{
+    struct reader *reader = work->data;
+    const struct ctl_options *options = reader->options;
+    char error[LEASE_CELL_SIZE] = "";
+    json_t *leases = json_array();
+    json_int_t at_ms = clock_realtime_ms();
+    int status = 0;
+
+    if (reader->session == NULL)
+        status = session_open(&reader->session, &options->redis, NULL, options->timeout_ms, error,
+                              sizeof error);
+    if (status == 0)
+        status = read_all(reader, leases, &at_ms, error, sizeof error);
+    reader->failed = status != 0;
+    if (status != 0) {
+        session_free(reader->session);
+        reader->session = NULL;
+        json_array_clear(leases);
+    }
+    forget_what_is_left(leases);
+    json_t *document = json_pack("{so so}", "error", status != 0 ? json_string(error) : json_null(),
+                                 "leases", leases);
+    reader->substance = dump(document);
+    json_object_set_new(document, "at_ms", json_integer(at_ms));
+    reader->document = as_event(document);
+    json_decref(document);
+}
+
+/* ---- publishing ---- */
+
+/* The last good document stays, for whoever comes while there is none. */
+static void keep(struct serve *serve, char *event, bool failed)
+{
+    free(serve->trouble);
+    serve->trouble = failed ? event : NULL;
+    if (failed)
+        return;
+    free(serve->current);
+    serve->current = event;
+}
+
+static void publish(struct serve *serve)
+{
+    struct reader *reader = &serve->reader;
+    bool is_news = serve->last == NULL || strcmp(reader->substance, serve->last) != 0;
+
+    if (is_news) {
+        serve->backend->publish(serve->http, reader->document);
+        serve->idle = 0;
+    } else if (++serve->idle % ALIVE_EVERY == 0) {
+        serve->backend->publish(serve->http, "event: alive\ndata:\n\n");
+    }
+    free(serve->last);
+    serve->last = reader->substance;
+    keep(serve, reader->document, reader->failed);
+    reader->document = reader->substance = NULL;
+}
+
+static void forget(struct reader *reader)
+{
+    free(reader->document);
+    free(reader->substance);
+    reader->document = reader->substance = NULL;
+}
+
+static void end(struct serve *serve);
+
+static void on_read(uv_work_t *work, int status)
+{
+    struct reader *reader = work->data;
+    struct serve *serve = work->loop->data;
+
+    serve->is_reading = false;
+    if (status == 0 && !serve->is_ending && reader->document != NULL && reader->substance != NULL)
+        publish(serve);
+    forget(reader);
+    if (serve->is_ending)
+        end(serve);
+}
+
+static void read_now(struct serve *serve)
+{
+    serve->is_reading = serve->is_reading ||
+                        uv_queue_work(&serve->loop, &serve->reader.work, do_reading, on_read) == 0;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct serve *serve = timer->data;
+
+    if (serve->backend->count_streams(serve->http) > 0)
+        read_now(serve);
+}
+
+/* ---- answering ---- */
+
+/* "", or a colon and digits. */
+static bool is_port(const char *text)
+{
+    return text[0] == '\0' ||
+           (text[0] == ':' && strspn(text + 1, "0123456789") == strlen(text + 1));
+}
+
+bool serve_knows_host(const char *host)
+{
+    bool has_brackets = host[0] == '[';
+    size_t length = strcspn(host + has_brackets, has_brackets ? "]" : ":");
+    const char *rest = host + has_brackets + length;
+    char name[HOST_SIZE];
+    struct in6_addr number;
+
+    if (has_brackets && *rest++ != ']')
+        return false;
+    snprintf(name, sizeof name, "%.*s", (int)length, host + has_brackets);
+    if (!is_port(rest))
+        return false;
+    if (has_brackets)
+        return inet_pton(AF_INET6, name, &number) == 1;
+    return strcasecmp(name, "localhost") == 0 || inet_pton(AF_INET, name, &number) == 1;
+}
+
+static void answer_file(struct http_answer *answer, const char *type, const char *text)
+{
+    answer->body = strdup(text);
+    answer->status = answer->body != NULL ? 200 : 500;
+    answer->type = type;
+}
+
+static const char *or_empty(const char *text)
+{
+    return text != NULL ? text : "";
+}
+
+/* The first events are what is known already; what is new follows at once, and not in a second. */
+static void answer_stream(struct serve *serve, struct http_answer *answer)
+{
+    answer->status = 200;
+    answer->type = "text/event-stream";
+    answer->is_stream = true;
+    if (asprintf(&answer->body, ": hello\n\n%s%s", or_empty(serve->current),
+                 or_empty(serve->trouble)) < 0)
+        *answer = (struct http_answer){.status = 500};
+    read_now(serve);
+}
+
+static void on_request(void *context, const struct http_request *request,
+                       struct http_answer *answer)
+{
+    struct serve *serve = context;
+    const char *path = request->path;
+
+    answer->headers = HEADERS;
+    if (!serve_knows_host(request->host))
+        answer->status = 421;
+    else if (strcmp(path, "/") == 0)
+        answer_file(answer, "text/html; charset=utf-8", page_index_html);
+    else if (strcmp(path, "/app.js") == 0)
+        answer_file(answer, "text/javascript; charset=utf-8", page_app_js);
+    else if (strcmp(path, "/style.css") == 0)
+        answer_file(answer, "text/css; charset=utf-8", page_style_css);
+    else if (strcmp(path, "/events") == 0)
+        answer_stream(serve, answer);
+}
+
+/* ---- running ---- */
+
+/* What the thread is at has to be over first. */
+static void end(struct serve *serve)
+{
+    serve->is_ending = true;
+    if (!serve->is_reading)
+        uv_stop(&serve->loop);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    (void)number;
+    end(signal->loop->data);
+}
+
+static int listen_to(struct serve *serve, char *error, size_t size)
+{
+    const char *listen = serve->options->listen;
+    const struct http_config config = {.loop = &serve->loop,
+                                       .address = &serve->address,
+                                       .on_request = on_request,
+                                       .context = serve};
+    const char *problem = http_address_parse(&serve->address, listen);
+
+    if (problem != NULL) {
+        snprintf(error, size, "--listen %.100s: %s", listen, problem);
+        return EXIT_USAGE;
+    }
+    serve->backend = http_load("serve", error, size);
+    if (serve->backend == NULL)
+        return EXIT_OWN_FAILURE;
+    int result = serve->backend->open(&serve->http, &config);
+    if (result == 0)
+        return 0;
+    snprintf(error, size, "cannot listen on --listen %.100s: %s%s", listen, strerror(-result),
+             result == -EADDRINUSE ? "; choose another port, or end what listens there" : "");
+    return EXIT_OWN_FAILURE;
+}
+
+static int start(struct serve *serve, char *error, size_t size)
+{
+    const int numbers[2] = {SIGINT, SIGTERM};
+    int status = listen_to(serve, error, size);
+    int result = 0;
+
+    for (int i = 0; i < 2 && result == 0; i++)
+        result = uv_signal_start(&serve->signals[i], on_signal, numbers[i]);
+    if (result == 0)
+        result = uv_timer_start(&serve->timer, on_timer, 0, EVERY_MS);
+    if (status == 0 && result != 0) {
+        snprintf(error, size, "cannot start: %s", strerror(-result));
+        return EXIT_OWN_FAILURE;
+    }
+    return status;
+}
+
+static void close_all(struct serve *serve, int status)
+{
+    if (serve->http != NULL)
+        serve->backend->close(serve->http);
+    for (int i = 0; i < 2; i++)
+        uv_close((uv_handle_t *)&serve->signals[i], NULL);
+    uv_close((uv_handle_t *)&serve->timer, NULL);
+    loop_finish(&serve->loop, status);
+    session_free(serve->reader.session);
+    free(serve->reader.lease);
+    free(serve->reader.terms);
+    free(serve->last);
+    free(serve->current);
+    free(serve->trouble);
+}
+
+static int run(struct serve *serve, char *error, size_t size)
+{
+    int status = start(serve, error, size);
+
+    if (status == 0) {
+        printf("http://%s/\n", serve->options->listen);
+        fflush(stdout);
+        uv_run(&serve->loop, UV_RUN_DEFAULT);
+    }
+    return status;
+}
+
+int serve_run(const struct ctl_options *options, char *error, size_t size)
+{
+    struct serve serve = {.options = options};
+
+    serve.reader.options = options;
+    serve.reader.work.data = &serve.reader;
+    serve.reader.lease = calloc(1, sizeof *serve.reader.lease);
+    serve.reader.terms = calloc(TERMS_MOST, sizeof *serve.reader.terms);
+    int result = uv_loop_init(&serve.loop);
+    if (result != 0 || serve.reader.lease == NULL || serve.reader.terms == NULL) {
+        snprintf(error, size, "cannot start: out of memory");
+        free(serve.reader.lease);
+        free(serve.reader.terms);
+        return EXIT_OWN_FAILURE;
+    }
+    serve.loop.data = &serve;
+    serve.timer.data = &serve;
+    uv_timer_init(&serve.loop, &serve.timer);
+    for (int i = 0; i < 2; i++)
+        uv_signal_init(&serve.loop, &serve.signals[i]);
+    int status = run(&serve, error, size);
+    close_all(&serve, status);
+    return status;
+}
