@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "chain.h"
+
 #define LIFE_S 60
 
 static time_t end_s;
@@ -38,12 +40,10 @@ static void idle(void)
 /* A process that replaces itself as fast as it can, with `away` each time in a new session. */
 static void run_chain(bool away)
 {
-    while (now_s() < end_s) {
-        if (fork() > 0)
-            _exit(0);
-        if (away)
-            setsid();
-    }
+    struct chain chain = {0};
+
+    while (now_s() < end_s)
+        chain_next(&chain, away);
     _exit(0);
 }
 

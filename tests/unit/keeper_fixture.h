@@ -34,6 +34,8 @@
 #include "leaderwrap/keeper/keeper.h"
 #include "leaderwrap/keeper/protocol.h"
 
+#include "../helpers/chain.h"
+
 /* How long a test waits for what must come. Generous: the machine may be slow. */
 #define PATIENCE_MS 30000
 
@@ -174,12 +176,10 @@ static inline void daemonise(void (*body)(void))
 /* A process that replaces itself as fast as it can, each time in a session of its own. */
 static inline void run_chain(void)
 {
-    for (;;) {
-        pid_t pid = fork();
-        if (pid > 0)
-            _exit(0);
-        setsid();
-    }
+    struct chain chain = {0};
+
+    for (;;)
+        chain_next(&chain, true);
 }
 
 /* A command that only KILL ends. */
