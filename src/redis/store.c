@@ -428,6 +428,11 @@ const char *store_where(const struct store *store)
     return connection_hop(store->connection)->where;
 }
 
+const struct route_hop *store_hop(const struct store *store)
+{
+    return connection_hop(store->connection);
+}
+
 static void start_plain(struct store *store, uint64_t number, int argc, const char *const *argv,
                         int reply_type)
 {

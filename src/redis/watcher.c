@@ -16,6 +16,8 @@
 #include "leaderwrap/base/noise.h"
 #include "leaderwrap/redis/connection.h"
 #include "leaderwrap/redis/store.h"
+#include "place.h"
+#include "route.h"
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
@@ -214,6 +216,30 @@ void watcher_stop(struct watcher *watcher)
     watcher->subscribed = false;
     uv_timer_stop(&watcher->timer);
     connection_close(watcher->connection);
+}
+
+static bool is_at(const struct watcher *watcher, const struct place *place)
+{
+    const struct route_hop *own = connection_hop(watcher->connection);
+    struct place there;
+
+    return place_set(&there, own->host, strlen(own->host), own->port, strlen(own->port)) == 0 &&
+           place_is_same(&there, place);
+}
+
+void watcher_follow(struct watcher *watcher, const struct route_hop *hop)
+{
+    struct place place;
+
+    if (place_set(&place, hop->host, strlen(hop->host), hop->port, strlen(hop->port)) != 0)
+        return;
+    if (watcher->state == WATCHER_ASLEEP || is_at(watcher, &place))
+        return;
+    connection_close(watcher->connection);
+    connection_moved(watcher->connection, &place);
+    watcher->backoff_ms = BACKOFF_MIN_MS;
+    watcher->subscribed = false;
+    connect_now(watcher);
 }
 
 static void on_freed(uv_handle_t *handle)

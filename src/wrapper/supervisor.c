@@ -248,6 +248,8 @@ static void on_open(void *context)
 {
     struct supervisor *supervisor = context;
 
+    if (redis_target_has_witnesses(&supervisor->config->options->redis))
+        watcher_follow(supervisor->watcher, store_hop(supervisor->store));
     status_opened(&supervisor->status);
     feed_kind(supervisor, EVENT_OPENED);
 }

@@ -15,6 +15,7 @@ from pair import (
     STUBBORN_TREE,
     record,
     start_in_manner,
+    wait_subscribed,
     wait_tree,
     wait_until_ns,
 )
@@ -41,6 +42,18 @@ def test_a_leader_outlasts_the_death_of_its_master(arena):
     pair = start(arena, cluster, PATIENT)
     pair.redis.kill()
     goes_on(pair, cluster, pair.redis)
+
+
+def test_a_follower_listens_where_the_lease_is(arena):
+    """The old master lives on, and answers whatever pings it."""
+    cluster = arena.cluster()
+    pair = start(arena, cluster, PATIENT)
+    old = pair.redis
+    wait_subscribed(old)
+    new = cluster.fail_over(KEY, None)
+    wait_subscribed(new)
+    wait_subscribed(old, 0)
+    goes_on(pair, cluster, old)
 
 
 @pytest.mark.parametrize("how", [None, "FORCE", "TAKEOVER"])

@@ -21,6 +21,7 @@
 #define STORE_KEY_SIZE 544
 
 struct store;
+struct route_hop;
 
 struct store_callbacks {
     void (*on_open)(void *context); /* requests may be sent */
@@ -88,8 +89,11 @@ void store_poll(struct store *store, uint64_t poll);
  * nobody is called. */
 void store_ask_replicas(struct store *store);
 
-/* Where the server is that the connection goes to, while it is open; for people. */
+/* Where the connection goes to, while it is open; the first for people, the second as
+ * connection_hop.
+ */
 const char *store_where(const struct store *store);
+const struct route_hop *store_hop(const struct store *store);
 
 /* Deletes the keys (of the scratch key of --check). The answer is LEASE_RELEASED or
  * LEASE_FAILED. */

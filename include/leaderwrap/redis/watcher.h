@@ -14,6 +14,7 @@
 #include "leaderwrap/redis/target.h"
 
 struct watcher;
+struct route_hop;
 
 struct watcher_config {
     uv_loop_t *loop;
@@ -32,6 +33,11 @@ int watcher_new(struct watcher **out, const struct watcher_config *config);
 /* Begins to listen, or stops and closes the connection. Repeating either does nothing. */
 void watcher_start(struct watcher *watcher);
 void watcher_stop(struct watcher *watcher);
+
+/* The lease is where `hop` (redis/route.h) leads to: whoever listens anywhere else goes there at
+ * once. A master that was replaced goes on to answer pings, and is silent about the lease. Of a
+ * target without witnesses there is one way, and nobody has to be told. */
+void watcher_follow(struct watcher *watcher, const struct route_hop *hop);
 
 /* Stops and frees; the memory goes when the loop has run the close callbacks. NULL is fine. */
 void watcher_free(struct watcher *watcher);
