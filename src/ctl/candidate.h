@@ -25,6 +25,10 @@ struct ctl_candidate {
     int64_t seen_ms;  /* when it asked last, by the server's clock */
     int64_t since_ms; /* since when it runs, by its own; 0: not told */
     int64_t retry_ms; /* how often it asks at least; 0: not told */
+    /* The pause that it says is lost. */
+    int64_t lost_ms; /* since when, by its own clock; 0: there is none */
+    char lost_by[LEASE_BY_SIZE];
+    char lost_reason[LEASE_WISH_SIZE];
 };
 
 /* Reads one field of the hash. Returns whether it is one. */

@@ -178,6 +178,7 @@ static void print_lease(const char *key, const struct ctl_lease *lease)
     if (lease->foreign[0] != '\0')
         print_line("foreign", lease->foreign);
     print_wish("paused", &lease->pause, "; until `leaderctl resume`");
+    print_wish("lost", &lease->lost_pause, "; a pause that the server forgot");
     print_wish("asked", &lease->ask, "");
     for (size_t i = 0; i < lease->cordon_count; i++)
         print_wish("cordoned", &lease->cordons[i], "; until `leaderctl uncordon`");

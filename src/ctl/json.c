@@ -36,6 +36,14 @@ static json_t *wish_json(const struct ctl_wish *wish, const char *text_name)
                      json_known(wish->left_ms, wish->left_ms != 0));
 }
 
+static json_t *lost_json(const struct ctl_wish *lost)
+{
+    if (!lost->there)
+        return json_null();
+    return json_pack("{so so sI}", "by", json_text(lost->by), "reason", json_text(lost->text),
+                     "lost_ms", (json_int_t)lost->at_ms);
+}
+
 static json_t *cordons_json(const struct ctl_lease *lease)
 {
     json_t *list = json_array();
@@ -74,7 +82,7 @@ json_t *ctl_json_lease(const char *key, const struct ctl_lease *lease)
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, json_string(warnings[i]));
     return json_pack(
-        "{so ss so so so so so sI so sI so so so so so so so}", "key", json_text(key), "state",
+        "{so ss so so so so so sI so sI so so so so so so so so}", "key", json_text(key), "state",
         ctl_state_word(lease->state), "leader", has_leader ? json_text(lease->name) : json_null(),
         "id", has_leader ? json_text(lease->id) : json_null(), "term",
         json_known(lease->number, lease->number != 0), "token", json_token(lease->token),
@@ -83,8 +91,9 @@ json_t *ctl_json_lease(const char *key, const struct ctl_lease *lease)
         json_known(lease->renewed_ms, lease->renewed_ms != 0), "left_ms",
         (json_int_t)lease->left_ms, "foreign",
         lease->foreign[0] != '\0' ? json_text(lease->foreign) : json_null(), "warnings", list,
-        "paused", wish_json(&lease->pause, "reason"), "asked", wish_json(&lease->ask, "to"),
-        "cordoned", cordons_json(lease), "candidates", candidates_json(lease), "last_success_ms",
+        "paused", wish_json(&lease->pause, "reason"), "pause_lost", lost_json(&lease->lost_pause),
+        "asked", wish_json(&lease->ask, "to"), "cordoned", cordons_json(lease), "candidates",
+        candidates_json(lease), "last_success_ms",
         json_known(lease->last_success_ms, lease->last_success_ms != 0));
 }
 

@@ -273,6 +273,9 @@ size_t ctl_warnings(const struct ctl_lease *lease, const char *warnings[LEASE_WA
                             "for one TTL before it leads";
     if (lease->state == CTL_LED && lease->key_is_missing)
         warnings[count++] = "the key is gone while its lease is held: a DEL or an eviction";
+    if (lease->lost_pause.there)
+        warnings[count++] = "the server has lost a pause with its data: pause again where it still "
+                            "matters";
     count += warn_of_candidates(lease, warnings + count);
     return count;
 }

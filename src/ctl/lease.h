@@ -61,7 +61,8 @@ struct ctl_lease {
     char foreign[LEASE_CELL_SIZE]; /* what K has in it that is nobody's of the record */
     bool key_is_missing;           /* there is no K */
     struct ctl_wish pause;
-    struct ctl_wish ask; /* that the present term ends */
+    struct ctl_wish lost_pause; /* that the server forgot, as candidates say: at_ms is when */
+    struct ctl_wish ask;        /* that the present term ends */
     size_t cordon_count;
     struct ctl_wish cordons[LEASE_CORDONS];
     bool candidates_are_known; /* or else they may not be read */

@@ -85,6 +85,22 @@ static void read_candidates(const redisReply *reply, struct ctl_lease *lease)
     }
 }
 
+/* A pause that came afterwards makes up for it. */
+static void find_lost_pause(struct ctl_lease *lease)
+{
+    struct ctl_wish *lost = &lease->lost_pause;
+
+    for (size_t i = 0; i < lease->candidate_count && !lease->pause.there; i++) {
+        const struct ctl_candidate *candidate = &lease->candidates[i];
+        if (candidate->lost_ms <= lost->at_ms)
+            continue;
+        lost->there = true;
+        lost->at_ms = candidate->lost_ms;
+        ctl_copy(lost->by, candidate->lost_by);
+        ctl_copy(lost->text, candidate->lost_reason);
+    }
+}
+
 static void forget_leader(struct ctl_lease *lease)
 {
     size_t kept = 0;
@@ -113,6 +129,7 @@ int read_lease_reply(void *context, const redisReply *reply)
     read_candidates(reply->element[4], lease);
     ctl_judge(lease, fields,
               value->type == REDIS_REPLY_ERROR ? "(cannot be read)" : text_of(value));
+    find_lost_pause(lease);
     forget_leader(lease);
     return 0;
 }

@@ -50,6 +50,7 @@ struct connection {
     struct request *first;
     struct request **last;
     struct handshake handshake;
+    bool may_not_be_named; /* the server has refused it */
     enum lease_failure late_failure;
     char late_why[WHY_SIZE];
 };
@@ -182,10 +183,29 @@ int connection_send(struct connection *connection, int argc, const char *const *
     return error;
 }
 
+static void on_named(void *context, const redisReply *reply)
+{
+    struct connection *connection = context;
+
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+        connection->may_not_be_named = true;
+}
+
+/* https://redis.io/docs/latest/commands/client-setname/ In front of the first request, which waits
+ * for no answer to it. */
+static void introduce(struct connection *connection)
+{
+    const char *const argv[] = {"CLIENT", "SETNAME", connection->config.client_name};
+
+    if (argv[2] != NULL && !connection->may_not_be_named)
+        (void)connection_send(connection, 3, argv, NULL, on_named, connection);
+}
+
 /* The owner may do anything then. */
 static void become_open(struct connection *connection)
 {
     connection->state = CONNECTION_OPEN;
+    introduce(connection);
     connection->config.callbacks.on_open(connection->config.context);
 }
 

@@ -390,6 +390,11 @@ void store_send(struct store *store, const struct lease_request *request)
     send_script(sent, is_sent_whole(store, sent));
 }
 
+void store_tell(struct store *store, const char *about)
+{
+    store->config.about = about;
+}
+
 void store_poll(struct store *store, uint64_t poll)
 {
     if (store->witnesses != NULL)
@@ -568,6 +573,7 @@ int store_new(struct store **out, const struct store_config *config)
         .loop = config->loop,
         .target = config->target,
         .key = config->key,
+        .client_name = config->client,
         .timeout_ms = config->timeout_ms,
         .callbacks = {.on_open = on_open, .on_closed = on_closed},
         .context = store,

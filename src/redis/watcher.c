@@ -176,6 +176,7 @@ int watcher_new(struct watcher **out, const struct watcher_config *config)
         .loop = config->loop,
         .target = config->target,
         .key = config->key,
+        .client_name = config->client,
         .timeout_ms = config->timeout_ms,
         .callbacks = {.on_open = on_open, .on_closed = on_closed, .on_message = on_message},
         .context = watcher,

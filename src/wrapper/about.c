@@ -2,6 +2,7 @@
 #include "about.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,31 +14,61 @@ static const char *base_name(const char *path)
     return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
 }
 
+/* The longest texts go first where there is no room. */
 static char *dump(json_t *about)
 {
+    static const char *const spare[] = {"command", "host", "pause_lost"};
     char *text = json_dumps(about, JSON_COMPACT | JSON_ENSURE_ASCII);
 
-    if (text != NULL && strlen(text) > ABOUT_MOST) {
+    for (size_t i = 0; i < 3 && text != NULL && strlen(text) > ABOUT_MOST; i++) {
         free(text);
-        json_object_del(about, "command");
+        json_object_del(about, spare[i]);
         text = json_dumps(about, JSON_COMPACT | JSON_ENSURE_ASCII);
     }
     return text;
 }
 
-char *about_make(const char *host, const char *command, int64_t retry_ms, int64_t since_ms)
+/* What is no UTF-8 is left out: json_object_set_new does nothing then. */
+static void add_text(json_t *object, const char *name, const char *text)
 {
-    json_t *about =
-        json_pack("{sI ss sI sI}", "pid", (json_int_t)getpid(), "version", LEADERWRAP_VERSION,
-                  "retry_ms", (json_int_t)retry_ms, "since_ms", (json_int_t)since_ms);
+    (void)json_object_set_new(object, name, json_string(text));
+}
 
-    if (about == NULL)
+static void add_pause(json_t *about, const struct pause *pause)
+{
+    json_t *lost = json_pack("{sI}", "at_ms", (json_int_t)pause->lost_ms);
+
+    add_text(lost, "by", pause->wish.by);
+    add_text(lost, "reason", pause->wish.text);
+    (void)json_object_set_new(about, "pause_lost", lost);
+}
+
+char *about_make(const struct about *about, const struct pause *pause)
+{
+    json_t *json =
+        json_pack("{sI ss sI sI}", "pid", (json_int_t)getpid(), "version", LEADERWRAP_VERSION,
+                  "retry_ms", (json_int_t)about->retry_ms, "since_ms", (json_int_t)about->since_ms);
+
+    if (json == NULL)
         return NULL;
-    /* These do nothing where the text is no UTF-8. */
-    (void)json_object_set_new(about, "host", json_string(host));
-    if (command != NULL)
-        (void)json_object_set_new(about, "command", json_string(base_name(command)));
-    char *text = dump(about);
-    json_decref(about);
+    add_text(json, "host", about->host);
+    if (about->command != NULL)
+        add_text(json, "command", base_name(about->command));
+    if (pause->lost)
+        add_pause(json, pause);
+    char *text = dump(json);
+    json_decref(json);
     return text;
+}
+
+char *about_client(const char *name)
+{
+    char *client;
+
+    if (asprintf(&client, "leaderwrap:%s", name) < 0)
+        return NULL;
+    for (char *at = client; *at != '\0'; at++)
+        if (*at <= ' ' || *at > '~')
+            *at = '_';
+    return client;
 }

@@ -6,11 +6,23 @@
 
 #include <stdint.h>
 
-#define ABOUT_MOST 240 /* bytes */
+#include "pause.h"
 
-/* Makes one line of JSON: host, pid, version, the command's first word, how often it asks at least,
- * and since when it has been there, in ms since 1970. Of `command`, which may be NULL, the base
- * name counts. Returns NULL where there is no memory; to be freed. */
-char *about_make(const char *host, const char *command, int64_t retry_ms, int64_t since_ms);
+#define ABOUT_MOST 400 /* bytes */
+
+struct about {
+    const char *host;    /* borrowed, like the next */
+    const char *command; /* its first word, of which the base name counts; NULL: there is none */
+    int64_t retry_ms;    /* how often it asks at least */
+    int64_t since_ms;    /* since when it has been there, since 1970 */
+};
+
+/* Makes one line of JSON of it, with process and version, and the `pause` where that was lost.
+ * Returns NULL where there is no memory; to be freed. */
+char *about_make(const struct about *about, const struct pause *pause);
+
+/* What the candidate's connections are called: "leaderwrap:NAME", each byte of the name that CLIENT
+ * SETNAME does not take an underscore. Returns NULL where there is no memory; to be freed. */
+char *about_client(const char *name);
 
 #endif

@@ -33,7 +33,7 @@ struct store_config candidacy_store(const struct options *options, const char *i
         .name = options->name,
         .command = options->fingerprint,
         .host = options->host,
-        .about = options->about,
+        .client = options->client,
         .ttl_ms = options->timing.ttl_ms,
         .timeout_ms = options->timing.request_timeout_ms,
         .wait_replicas = options->wait_replicas,
@@ -47,6 +47,7 @@ struct watcher_config candidacy_watcher(const struct options *options)
     return (struct watcher_config){
         .target = &options->redis,
         .key = options->key,
+        .client = options->client,
         .ping_ms = options->timing.ttl_ms / 3,
         .timeout_ms = options->timing.request_timeout_ms,
     };

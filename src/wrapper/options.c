@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "about.h"
 #include "command.h"
 #include "leaderwrap/access/redis_options.h"
 #include "leaderwrap/base/clock.h"
@@ -210,10 +209,14 @@ static int set_name(struct options *options, const struct raw *raw, char *error,
 
 static int set_about(struct options *options, char *error, size_t size)
 {
-    options->about =
-        about_make(options->host, options->command != NULL ? options->command[0] : NULL,
-                   options->timing.retry_ms, clock_realtime_ms());
-    return options->about != NULL ? 0 : out_of_memory(error, size);
+    options->about = (struct about){
+        .host = options->host,
+        .command = options->command != NULL ? options->command[0] : NULL,
+        .retry_ms = options->timing.retry_ms,
+        .since_ms = clock_realtime_ms(),
+    };
+    options->client = about_client(options->name);
+    return options->client != NULL ? 0 : out_of_memory(error, size);
 }
 
 /* Whether an option comes from the environment that another leaderwrap has made for its command. */
@@ -454,7 +457,7 @@ void options_clear(struct options *options)
 {
     free(options->key);
     free(options->name);
-    free(options->about);
+    free(options->client);
     free(options->made_counter_key);
     redis_target_clear(&options->redis);
     memset(options, 0, sizeof *options);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "about.h"
 #include "leaderwrap/access/redis_options.h"
 #include "leaderwrap/base/log.h"
 #include "leaderwrap/election/election.h"
@@ -38,7 +39,8 @@ struct options {
     char *key;
     char *name;
     char host[LEASE_NAME_MAX - 11]; /* of this machine, cut so that a colon and a pid fit behind */
-    char *about;                    /* as of about.h */
+    struct about about;
+    char *client; /* as of about_client */
     struct timing timing;
     struct redis_target redis;
     const char *counter_key;

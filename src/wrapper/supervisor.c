@@ -2,6 +2,7 @@
 #include "supervisor.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
@@ -17,6 +18,7 @@
 #include "leaderwrap/redis/watcher.h"
 #include "notify.h"
 #include "outcome.h"
+#include "pause.h"
 #include "report.h"
 #include "serving.h"
 #include "signals.h"
@@ -39,6 +41,8 @@ struct supervisor {
     uv_timer_t watchdog;
     struct waker waker;
     struct outcome outcome;
+    struct pause pause;
+    char *about; /* what the store tells of us */
     bool asked_replicas;
     bool leaving; /* all is done but a hook */
 };
@@ -266,6 +270,27 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
     feed(supervisor, &event);
 }
 
+/* Where there is no memory, what was told before stays. */
+static void introduce(struct supervisor *supervisor)
+{
+    char *about = about_make(&supervisor->config->options->about, &supervisor->pause);
+
+    if (about == NULL)
+        return;
+    store_tell(supervisor->store, about);
+    free(supervisor->about);
+    supervisor->about = about;
+}
+
+static void hear_of_pause(struct supervisor *supervisor, const struct lease_reply *reply)
+{
+    if (!pause_hear(&supervisor->pause, reply, clock_boottime_ns(), clock_realtime_ms()))
+        return;
+    if (supervisor->pause.lost)
+        pause_tell_loss(&supervisor->pause);
+    introduce(supervisor);
+}
+
 static void on_reply(void *context, const struct lease_reply *reply)
 {
     struct supervisor *supervisor = context;
@@ -273,6 +298,7 @@ static void on_reply(void *context, const struct lease_reply *reply)
 
     bool first = status_answered(&supervisor->status, reply);
     report_answer(&supervisor->report, reply, first, clock_boottime_ns());
+    hear_of_pause(supervisor, reply);
     feed(supervisor, &event);
 }
 
@@ -525,7 +551,10 @@ static int open_redis(struct supervisor *supervisor)
     watcher.on_listening = on_listening;
     watcher.on_event = on_event;
     int result = store_new(&supervisor->store, &store);
-    return result == 0 ? watcher_new(&supervisor->watcher, &watcher) : result;
+    if (result != 0)
+        return result;
+    introduce(supervisor);
+    return watcher_new(&supervisor->watcher, &watcher);
 }
 
 static int open_all(struct supervisor *supervisor)
@@ -563,6 +592,7 @@ static void close_all(struct supervisor *supervisor, int status)
         uv_close((uv_handle_t *)&supervisor->watchdog, NULL);
     notify_close(&supervisor->notify);
     serving_close(&supervisor->serving);
+    free(supervisor->about);
     loop_finish(&supervisor->loop, status);
 }
 

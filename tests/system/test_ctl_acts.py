@@ -89,6 +89,40 @@ def test_a_pause_survives_a_restart_of_redis(arena):
     wait_until(lambda: status(arena, redis)["state"] == "led")
 
 
+@pytest.mark.parametrize("how", ["restart", "FLUSHALL"])
+def test_a_pause_that_is_lost_with_the_data_is_told(arena, how):
+    redis = arena.redis()
+    workers = pair_of(arena, redis)
+    ctl(arena, redis, "pause", KEY, "--reason", "db migration")
+    paused = [worker.wait_event("waiting", wish="paused") for worker in workers]
+    assert status(arena, redis)["pause_lost"] is None
+    if how == "restart":
+        redis.restart()
+    else:
+        redis.command("FLUSHALL")
+    for worker, before in zip(workers, paused):
+        told = worker.wait_event("pause_lost", after=before)
+        assert told["reason"] == "db migration" and "@" in told["by"]
+    wait_until(lambda: status(arena, redis)["state"] == "led")
+    lost = status(arena, redis)["pause_lost"]
+    assert lost["reason"] == "db migration" and "@" in lost["by"] and lost["lost_ms"] > 0
+    text = ctl(arena, redis, "status", KEY).stdout
+    assert "\nlost      db migration, by " in text and "has lost a pause" in text
+    # Another one makes up for it.
+    marks = [worker.mark() for worker in workers]
+    ctl(arena, redis, "pause", KEY)
+    again = [
+        worker.wait_event("waiting", after=mark, wish="paused")
+        for worker, mark in zip(workers, marks)
+    ]
+    assert status(arena, redis)["pause_lost"] is None
+    ctl(arena, redis, "resume", KEY)
+    wait_until(lambda: status(arena, redis)["state"] == "led")
+    wait_until(lambda: status(arena, redis)["pause_lost"] is None)
+    for worker, before in zip(workers, again):
+        assert not worker.find("pause_lost", after=before)
+
+
 def test_a_leader_steps_down_for_whoever_comes(arena):
     redis = arena.redis()
     leader, follower = pair_of(arena, redis)
@@ -262,6 +296,18 @@ def test_all_leases_are_paused(arena):
     assert ctl(arena, redis, "cordon", "db1", "--all").stdout.count("does not lead") == 3
     for worker in workers:
         worker.wait_event("waiting", wish="cordoned")
+
+
+def test_connections_have_the_name_of_their_candidate(arena):
+    redis = arena.redis()
+    pair_of(arena, redis)
+
+    def names():
+        lines = redis.command("CLIENT", "LIST").splitlines()
+        return sorted(word[5:] for line in lines for word in line.split() if word[:5] == "name=")
+
+    wait_until(lambda: names().count("leaderwrap:db2") == 2, what="lease and events")
+    assert "leaderwrap:db1" in names()
 
 
 def test_who_stands_by_is_shown(arena):

@@ -27,6 +27,7 @@ struct fixture {
     struct redis_target target;
     struct connection *connection;
     int64_t timeout_ms;
+    const char *client_name;
     bool wants_messages;
     int opened;
     int closed;
@@ -142,6 +143,7 @@ static void make(struct fixture *f, const char *address)
         .loop = &f->loop,
         .target = &f->target,
         .timeout_ms = f->timeout_ms,
+        .client_name = f->client_name,
         .callbacks = {.on_open = on_open, .on_closed = on_closed},
         .context = f,
     };
@@ -880,6 +882,49 @@ static void unix_socket_missing(void **state)
     assert_why(f, LEASE_FAILURE_TRANSIENT, "cannot connect to redis at /nonexistent/redis.sock: ");
 }
 
+/* ---- a name for people ---- */
+
+static void a_name_is_told_in_front_of_the_first_request(void **state)
+{
+    struct fixture *f = *state;
+
+    f->client_name = "leaderwrap:db1";
+    f->ping_on_open = true;
+    f->fake.answers[0] = "+OK\r\n";
+    f->fake.answers[1] = "+PONG\r\n";
+    make_fake(f, "redis://127.0.0.1:%d");
+    connection_open(f->connection);
+    loop_until(&f->loop, has_reply, f);
+    assert_string_equal(f->reply, "5 PONG");
+    assert_int_equal(f->fake.commands, 2);
+    connection_open(f->connection);
+    f->replies = 0;
+    loop_until(&f->loop, has_reply, f);
+    assert_int_equal(f->fake.commands, 2);
+}
+
+static void a_name_that_is_refused_is_told_once(void **state)
+{
+    struct fixture *f = *state;
+
+    f->client_name = "leaderwrap:db1";
+    f->ping_on_open = true;
+    f->fake.answers[0] = "-NOPERM this user has no permissions to run 'client|setname'\r\n";
+    f->fake.answers[1] = "+PONG\r\n";
+    make_fake(f, "redis://127.0.0.1:%d");
+    connection_open(f->connection);
+    loop_until(&f->loop, has_reply, f);
+    assert_string_equal(f->reply, "5 PONG");
+    assert_int_equal(f->fake.commands, 2);
+    f->fake.answers[0] = "+PONG\r\n";
+    f->replies = 0;
+    connection_open(f->connection);
+    loop_until(&f->loop, has_reply, f);
+    assert_string_equal(f->fake.last, "PING");
+    assert_int_equal(f->fake.commands, 1);
+    assert_int_equal(f->closed, 0);
+}
+
 /* ---- being closed and freed at every moment ---- */
 
 static void close_while_connecting_is_silent(void **state)
@@ -1169,6 +1214,8 @@ int main(void)
         TEST(free_with_a_look_up_in_flight),
         TEST(unix_socket_path_too_long),
         TEST(unix_socket_missing),
+        TEST(a_name_is_told_in_front_of_the_first_request),
+        TEST(a_name_that_is_refused_is_told_once),
         TEST(close_while_connecting_is_silent),
         TEST(close_after_a_failed_open_is_silent),
         TEST(close_in_a_reply_drops_the_rest),

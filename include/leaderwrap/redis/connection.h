@@ -48,7 +48,10 @@ typedef void connection_reply_fn(void *context, const struct redisReply *reply);
 struct connection_config {
     uv_loop_t *loop;
     const struct redis_target *target; /* borrowed, must outlive the connection */
-    const char *key;    /* borrowed; of a cluster: the connection goes to the node that has it */
+    const char *key; /* borrowed; of a cluster: the connection goes to the node that has it */
+    const char
+        *client_name;   /* borrowed; as CLIENT SETNAME takes it, for CLIENT LIST. Nothing
+                           depends on it, and who is refused it asks no second time. NULL: none */
     int64_t timeout_ms; /* how long the owner waits for an answer: the kernel is not to give a peer
                            up before two of these have passed, nor before 5 s */
     struct connection_callbacks callbacks;

@@ -42,7 +42,8 @@ struct store_config {
     const char *name;
     const char *command; /* its fingerprint, up to 8 hex digits; NULL or empty: none is told */
     const char *host;    /* its host, by which it may be meant; NULL: none is told */
-    const char *about;   /* what it tells of itself while it stands by; NULL: nothing */
+    const char *client;  /* what its connection is called (connection.h); NULL: nothing */
+    const char *about;   /* as of store_tell; NULL: nothing */
     int64_t ttl_ms;
     int64_t timeout_ms; /* as connection's */
     int wait_replicas;  /* --wait-replicas; 0: a write counts as soon as the server has it */
@@ -79,6 +80,9 @@ bool store_describe(const struct store *store, struct tls_peer *peer);
  * lost before it, on_closed comes instead; neither comes for a request that was sent while not open
  * or for which there was no memory. The nonce must be fresh, 1 to 16 letters and digits. */
 void store_send(struct store *store, const struct lease_request *request);
+
+/* What the candidate tells of itself from now on while it stands by; borrowed. */
+void store_tell(struct store *store, const char *about);
 
 /* Asks all witnesses where the master is, of a target that has some. Each answer comes through
  * on_vote with the same number, which is not 0, until there is a new poll; some may never answer.

@@ -20,6 +20,7 @@ struct watcher_config {
     uv_loop_t *loop;
     const struct redis_target *target; /* borrowed, like all that follows */
     const char *key;
+    const char *client; /* what the connection is called (connection.h); NULL: nothing */
     int64_t ping_ms;    /* from one PING to the next (ttl / 3) */
     int64_t timeout_ms; /* for the connection with its handshake, and for an answer to a PING */
     void (*on_listening)(void *context); /* subscribed (again); NULL: nobody cares */

@@ -156,6 +156,10 @@ function details(lease) {
   const article = make("article", {}, make("h2", {}, lease.key));
   for (const warning of lease.warnings) article.append(make("p", { class: "warning" }, warning));
   if (lease.foreign !== null) article.append(make("p", {}, "In the key: " + lease.foreign));
+  if (lease.pause_lost) {
+    const { by, reason } = lease.pause_lost;
+    article.append(make("p", {}, `A pause by ${by}${reason ? ": " + reason : ""} was lost`));
+  }
   for (const cordon of lease.cordoned) {
     article.append(make("p", {}, `${cordon.name} is cordoned by ${cordon.by}`));
   }
