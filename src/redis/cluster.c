@@ -219,6 +219,11 @@ static void on_open(void *context)
 {
     struct cluster *cluster = context;
 
+    if (cluster->inquiry.config.key == NULL) {
+        if (!found(cluster, &cluster->nodes[cluster->turn % cluster->count]))
+            pass_on(cluster);
+        return;
+    }
     if (cluster_ask_peers(cluster->connection, cluster->inquiry.config.key, on_peers, cluster) == 0)
         (void)cluster_ask(cluster->connection, cluster->inquiry.config.key, on_answer, cluster);
 }

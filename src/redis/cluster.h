@@ -12,7 +12,7 @@
 
 #define CLUSTER_PATIENCE_MS 300 /* for a connection and an answer */
 
-/* As route_new, for a target of a cluster, and with a key. */
+/* As route_new, for a target of a cluster. */
 int cluster_new(struct route **out, const struct route_config *config);
 
 #endif

@@ -243,7 +243,8 @@ static void begin_handshake(struct connection *connection)
 
 static bool is_message(const struct connection *connection, const redisReply *reply)
 {
-    static const char *const kinds[] = {"message", "subscribe", "unsubscribe", "pong"};
+    static const char *const kinds[] = {"message",  "subscribe",  "unsubscribe",
+                                        "pmessage", "psubscribe", "pong"};
     const redisReply *kind;
 
     if (connection->config.callbacks.on_message == NULL || connection->state != CONNECTION_OPEN ||

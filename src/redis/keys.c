@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "leaderwrap/redis/store.h"
@@ -53,7 +54,10 @@ char *store_sibling(const char *key, const char *suffix, char *buffer, size_t si
  * (https://redis.io/docs/latest/develop/interact/pubsub/). */
 char *store_channel(const char *key, int database, char *buffer, size_t size)
 {
-    store_sibling(key, "events", buffer, size);
+    if (key != NULL)
+        store_sibling(key, "events", buffer, size);
+    else
+        snprintf(buffer, size, "*:events");
     if (database != 0) {
         size_t used = strlen(buffer);
 
@@ -66,6 +70,25 @@ char *store_term_key(const char *key, char *buffer, size_t size)
 {
     store_sibling(key, "term", buffer, size);
     return buffer;
+}
+
+char *store_key_of(const char *name, const char *suffix)
+{
+    char again[STORE_KEY_SIZE];
+    size_t length = strlen(name);
+    size_t end = strlen(suffix) + 1; /* with the colon in front */
+
+    if (length <= end + 1 || length >= sizeof again || name[length - end] != ':' ||
+        strcmp(name + length - end + 1, suffix) != 0)
+        return NULL;
+    length -= end;
+    /* "{K}" where K has no hash tag, "K:" where it has one. */
+    char *key = name[length - 1] == '}' ? strndup(name + 1, length - 2) : strndup(name, length - 1);
+    if (key != NULL && store_check_key(key) == NULL &&
+        strcmp(store_sibling(key, suffix, again, sizeof again), name) == 0)
+        return key;
+    free(key);
+    return NULL;
 }
 
 /* CRC-16/XMODEM, as the specification of the cluster has it. */

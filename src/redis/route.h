@@ -69,7 +69,8 @@ typedef void route_ready_fn(void *context);
 struct route_config {
     uv_loop_t *loop;
     const struct redis_target *target; /* borrowed, must outlive the route */
-    const char *key;                   /* borrowed; of a cluster: leads to the node that has it */
+    const char *key; /* borrowed; of a cluster: leads to the node that has it, or to any one where
+                        it is NULL */
     route_ready_fn *on_ready;
     void *context;
 };

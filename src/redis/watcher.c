@@ -113,7 +113,8 @@ static void on_timer(uv_timer_t *timer)
 static void on_open(void *context)
 {
     struct watcher *watcher = context;
-    const char *const subscribe[] = {"SUBSCRIBE", watcher->channel};
+    const char *const subscribe[] = {watcher->config.key != NULL ? "SUBSCRIBE" : "PSUBSCRIBE",
+                                     watcher->channel};
 
     send_words(watcher, 2, subscribe);
 }
@@ -135,17 +136,47 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
     try_again_later(watcher);
 }
 
-static void hear(struct watcher *watcher, const redisReply *message)
+/* The key whose channel it is, for free(3); NULL where it is none. */
+static char *key_of_channel(const struct watcher *watcher, const redisReply *channel)
 {
-    const redisReply *payload = message->elements == 3 ? message->element[2] : NULL;
-    struct lease_event event;
+    const char *behind = watcher->channel + strlen("*:events"); /* ":3", or nothing */
 
-    if (payload == NULL || payload->type != REDIS_REPLY_STRING ||
-        event_parse(payload->str, payload->len, &event) != 0) {
-        log_line(LOG_LEVEL_DEBUG, "watcher", "a message on %s that is not ours", watcher->channel);
-        return;
+    if (channel->type != REDIS_REPLY_STRING || channel->len < strlen(behind) ||
+        strcmp(channel->str + channel->len - strlen(behind), behind) != 0)
+        return NULL;
+    char *name = strndup(channel->str, channel->len - strlen(behind));
+    char *key = name != NULL ? store_key_of(name, "events") : NULL;
+    free(name);
+    return key;
+}
+
+/* Returns whether it was an event. */
+static bool hear(struct watcher *watcher, const redisReply *message)
+{
+    const redisReply *payload = message->element[message->elements - 1];
+    struct lease_event event;
+    char *key;
+
+    if (payload->type != REDIS_REPLY_STRING || event_parse(payload->str, payload->len, &event) != 0)
+        return false;
+    if (watcher->config.key != NULL) {
+        watcher->config.on_event(watcher->config.context, &event);
+        return true;
     }
-    watcher->config.on_event(watcher->config.context, &event);
+    key = key_of_channel(watcher, message->element[2]);
+    if (key != NULL)
+        watcher->config.on_event_of(watcher->config.context, key, &event);
+    free(key);
+    return key != NULL;
+}
+
+/* "message", channel and text; or "pmessage", with the pattern in front of them. */
+static bool is_published(const struct watcher *watcher, const redisReply *message)
+{
+    bool all = watcher->config.key == NULL;
+
+    return strcmp(message->element[0]->str, all ? "pmessage" : "message") == 0 &&
+           message->elements == (all ? 4 : 3);
 }
 
 static void on_message(void *context, const redisReply *message)
@@ -153,7 +184,7 @@ static void on_message(void *context, const redisReply *message)
     struct watcher *watcher = context;
     const char *kind = message->element[0]->str;
 
-    if (strcmp(kind, "subscribe") == 0) {
+    if (strcmp(kind, watcher->config.key != NULL ? "subscribe" : "psubscribe") == 0) {
         uv_update_time(watcher->config.loop);
         if (!watcher->subscribed)
             watcher->subscribed_ms = uv_now(watcher->config.loop);
@@ -164,8 +195,8 @@ static void on_message(void *context, const redisReply *message)
     } else if (strcmp(kind, "pong") == 0) {
         if (watcher->state == WATCHER_PINGING)
             enter(watcher, WATCHER_LISTENING, watcher->config.ping_ms);
-    } else if (strcmp(kind, "message") == 0) {
-        hear(watcher, message);
+    } else if (!is_published(watcher, message) || !hear(watcher, message)) {
+        log_line(LOG_LEVEL_DEBUG, "watcher", "a message on %s that is not ours", watcher->channel);
     }
 }
 

@@ -34,6 +34,7 @@ struct fixture {
     struct watcher *watcher;
     int events;
     struct lease_event event;
+    char keys[64]; /* of which there were events */
     int listening;
     bool free_on_event;
     /* a store that makes the events */
@@ -222,6 +223,44 @@ static void hears_messages_and_ignores_others(void **state)
     assert_string_equal(f->event.name, "me");
     assert_int_equal(f->fake.accepted, 1);
     assert_string_equal(f->fake.last, "SUBSCRIBE {job}:events");
+}
+
+#define ALL_CONFIRMED "*3\r\n$10\r\npsubscribe\r\n$10\r\n*:events:3\r\n:1\r\n"
+#define OF(n, channel)                                                                             \
+    "*4\r\n$8\r\npmessage\r\n$10\r\n*:events:3\r\n$" #n "\r\n" channel "\r\n$19\r\n"               \
+    "1|free|i|v|1|1|0|me\r\n"
+
+static void on_event_of(void *context, const char *key, const struct lease_event *event)
+{
+    struct fixture *f = context;
+
+    snprintf(f->keys + strlen(f->keys), sizeof f->keys - strlen(f->keys), "%s ", key);
+    on_event(f, event);
+}
+
+static bool has_both_events(void *context)
+{
+    return ((struct fixture *)context)->events > 1;
+}
+
+static void without_a_key_it_hears_of_all_leases_of_its_database(void **state)
+{
+    struct fixture *f = *state;
+
+    f->config.key = NULL;
+    f->config.on_event_of = on_event_of;
+    f->target.url.database = 3;
+    f->fake.answers[0] = "+OK\r\n";
+    f->fake.answers[1] =
+        ALL_CONFIRMED OF(12, "{job}:events") OF(10, "x:events:3") OF(14, "{job}:events:3")
+            MESSAGE(19, "1|free|i|v|1|1|0|me") OF(14, "{a}b::events:4") OF(14, "{a}b::events:3");
+    watch_fake(f);
+    watcher_start(f->watcher);
+    loop_until(&f->loop, has_both_events, f);
+    assert_string_equal(f->fake.last, "PSUBSCRIBE *:events:3");
+    assert_string_equal(f->keys, "job {a}b ");
+    assert_int_equal(f->listening, 1);
+    assert_int_equal(f->fake.accepted, 1);
 }
 
 static bool has_three_commands(void *context)
@@ -647,6 +686,7 @@ int main(void)
         cmocka_unit_test(refuses_other_payloads),
         cmocka_unit_test(random_payloads_never_crash),
         TEST(hears_messages_and_ignores_others),
+        TEST(without_a_key_it_hears_of_all_leases_of_its_database),
         TEST(pings_while_it_listens),
         TEST(reconnects_when_a_ping_is_not_answered),
         TEST(reconnects_when_the_server_is_mute),

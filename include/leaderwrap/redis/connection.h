@@ -48,10 +48,11 @@ typedef void connection_reply_fn(void *context, const struct redisReply *reply);
 struct connection_config {
     uv_loop_t *loop;
     const struct redis_target *target; /* borrowed, must outlive the connection */
-    const char *key; /* borrowed; of a cluster: the connection goes to the node that has it */
-    const char
-        *client_name;   /* borrowed; as CLIENT SETNAME takes it, for CLIENT LIST. Nothing
-                           depends on it, and who is refused it asks no second time. NULL: none */
+    const char *key; /* borrowed; of a cluster: the connection goes to the node that has it, or to
+                        any one where it is NULL */
+    /* As CLIENT SETNAME takes it, for CLIENT LIST; borrowed. Nothing depends on it, and who is
+     * refused it asks no second time. NULL: none. */
+    const char *client_name;
     int64_t timeout_ms; /* how long the owner waits for an answer: the kernel is not to give a peer
                            up before two of these have passed, nor before 5 s */
     struct connection_callbacks callbacks;

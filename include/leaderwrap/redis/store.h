@@ -110,12 +110,17 @@ void store_send_ping(struct store *store, uint64_t request);
  * `buffer`. */
 char *store_sibling(const char *key, const char *suffix, char *buffer, size_t size);
 
+/* The key that what is called `name` belongs to, by its `suffix`: for free(3). NULL where it is no
+ * such name, or there is no memory. */
+char *store_key_of(const char *name, const char *suffix);
+
 /* The hash slot of a key in a cluster. */
 unsigned store_slot(const char *key);
 
 /* Write the channel {K}:events (with the number of the database behind it, where that is not 0), or
  * the key {K}:term of the record, into `buffer`, for which STORE_KEY_SIZE is enough. Where K has a
- * hash tag of its own, they are K::events and K::term. Return `buffer`. */
+ * hash tag of its own, they are K::events and K::term. Where `key` is NULL the channel is a pattern
+ * of those of all keys. Return `buffer`. */
 char *store_channel(const char *key, int database, char *buffer, size_t size);
 char *store_term_key(const char *key, char *buffer, size_t size);
 

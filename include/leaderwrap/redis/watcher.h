@@ -19,16 +19,19 @@ struct route_hop;
 struct watcher_config {
     uv_loop_t *loop;
     const struct redis_target *target; /* borrowed, like all that follows */
-    const char *key;
+    const char *key;                   /* NULL: all leases of the database are listened to */
     const char *client; /* what the connection is called (connection.h); NULL: nothing */
     int64_t ping_ms;    /* from one PING to the next (ttl / 3) */
     int64_t timeout_ms; /* for the connection with its handshake, and for an answer to a PING */
     void (*on_listening)(void *context); /* subscribed (again); NULL: nobody cares */
     void (*on_event)(void *context, const struct lease_event *event);
+    /* In place of it where `key` is NULL. */
+    void (*on_event_of)(void *context, const char *key, const struct lease_event *event);
     void *context;
 };
 
-/* Makes a watcher that sleeps. Returns 0 or -errno. Free with watcher_free. */
+/* Makes a watcher that sleeps. Without a key any node of a cluster does: each hears what is
+ * published at the others. Returns 0 or -errno. Free with watcher_free. */
 int watcher_new(struct watcher **out, const struct watcher_config *config);
 
 /* Begins to listen, or stops and closes the connection. Repeating either does nothing. */
