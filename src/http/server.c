@@ -1,22 +1,18 @@
-/* Connections, their bounds, and one request and answer for each. */
+/* Connections, their bounds, and one answer for each. */
 #include <errno.h>
-#include <http_parser.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "leaderwrap/http/http.h"
+#include "request.h"
 
-#define BACKLOG     128
-#define HEAD_SIZE   1024
-#define HOST_SIZE   262 /* a name, a colon, a port */
-#define FIELD_SIZE  5   /* enough to know "Host" from others */
-#define TARGET_MOST 1024
+#define BACKLOG   128
+#define HEAD_SIZE 1024
 
 enum stage {
     STAGE_REQUEST,
@@ -40,17 +36,8 @@ struct connection {
     enum stage stage;
     uint64_t until_ms; /* of the loop's clock */
     size_t received;
-    http_parser parser;
-    char target[TARGET_MOST];
-    size_t target_length;
-    bool target_cut;
-    char field[FIELD_SIZE]; /* the name of the header that is being read */
-    size_t field_length;
-    bool in_value;
-    char host[HOST_SIZE];
-    size_t host_length;
-    unsigned hosts; /* headers of that name */
-    bool ended;     /* the client sends no more */
+    struct request request;
+    bool ended; /* the client sends no more */
     uv_write_t write;
     uv_shutdown_t shutdown;
     char head[HEAD_SIZE];
@@ -87,6 +74,7 @@ static void on_closed(uv_handle_t *handle)
 {
     struct connection *connection = handle->data;
 
+    request_clear(&connection->request);
     free(connection->body);
     let_go(connection->http);
     free(connection);
@@ -144,28 +132,33 @@ static void arm(struct http *http)
 
 static const char *words_of(int status)
 {
-    switch (status) {
-    case 200:
-        return "OK";
-    case 400:
-        return "Bad Request";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 413:
-        return "Payload Too Large";
-    case 414:
-        return "URI Too Long";
-    case 421:
-        return "Misdirected Request";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 503:
-        return "Service Unavailable";
-    default:
-        return "Internal Server Error";
-    }
+    static const struct {
+        int status;
+        const char *words;
+    } known[] = {
+        {200, "OK"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {409, "Conflict"},
+        {413, "Payload Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {421, "Misdirected Request"},
+        {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i].status == status)
+            return known[i].words;
+    return "Internal Server Error";
 }
 
 static void on_shut(uv_shutdown_t *request, int status)
@@ -209,8 +202,18 @@ static void be_stream(struct connection *connection)
     arm(http);
 }
 
-static void send_answer(struct connection *connection, struct http_answer *answer, bool with_body)
+/* What may be asked, in an answer that has to say so. */
+static const char *allow_line(const struct connection *connection, int status)
 {
+    if (status != 405 && request_method(&connection->request) != HTTP_OPTIONS)
+        return "";
+    return connection->http->config.takes_posts ? "Allow: GET, HEAD, OPTIONS, POST\r\n"
+                                                : "Allow: GET, HEAD, OPTIONS\r\n";
+}
+
+static void send_answer(struct connection *connection, struct http_answer *answer)
+{
+    bool with_body = request_method(&connection->request) != HTTP_HEAD;
     char line[64];
     uv_buf_t buffers[2];
 
@@ -229,9 +232,7 @@ static void send_answer(struct connection *connection, struct http_answer *answe
                         "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n%s"
                         "%s%sCache-Control: no-store\r\nConnection: close\r\n\r\n",
                         answer->status, words_of(answer->status), answer->type, line,
-                        answer->status == 405 || connection->parser.method == HTTP_OPTIONS
-                            ? "Allow: GET, HEAD, OPTIONS\r\n"
-                            : "",
+                        allow_line(connection, answer->status),
                         answer->headers != NULL ? answer->headers : "");
     buffers[0] = uv_buf_init(connection->head, (unsigned)head);
     buffers[1] = uv_buf_init(connection->body, with_body ? (unsigned)length : 0);
@@ -242,33 +243,6 @@ static void send_answer(struct connection *connection, struct http_answer *answe
     connection->write.data = connection;
     if (uv_write(&connection->write, &connection->socket.stream, buffers, 2, on_written) != 0)
         drop(connection);
-}
-
-static void refuse(struct connection *connection, int status)
-{
-    struct http_answer answer = {.status = status};
-    /* Before there is a target the method is a guess. */
-    bool is_head = connection->parser.method == HTTP_HEAD && connection->target_length > 0;
-
-    send_answer(connection, &answer, !is_head);
-}
-
-/* Cuts the target down to its path. Returns NULL where it has none. */
-static const char *path_of(struct connection *connection)
-{
-    struct http_parser_url url;
-    char *target = connection->target;
-
-    target[connection->target_length] = '\0';
-    /* The server as a whole. */
-    if (strcmp(target, "*") == 0 && connection->parser.method == HTTP_OPTIONS)
-        return "*";
-    http_parser_url_init(&url);
-    if (http_parser_parse_url(target, connection->target_length, 0, &url) != 0 ||
-        (url.field_set & (1 << UF_PATH)) == 0 || target[url.field_data[UF_PATH].off] != '/')
-        return NULL;
-    target[url.field_data[UF_PATH].off + url.field_data[UF_PATH].len] = '\0';
-    return target + url.field_data[UF_PATH].off;
 }
 
 /* Where there is none, one whose client does not read makes room. */
@@ -284,104 +258,36 @@ static bool has_room_for_stream(struct http *http)
     return false;
 }
 
-static void answer(struct connection *connection)
+static void ask(struct connection *connection, struct http_answer *answer)
 {
-    unsigned method = connection->parser.method;
-    struct http_answer answer = {.status = 404};
     const struct http_config *config = &connection->http->config;
+    struct http_request request;
 
-    if (method != HTTP_GET && method != HTTP_HEAD && method != HTTP_OPTIONS) {
-        refuse(connection, 405);
-        return;
-    }
-    const char *path = path_of(connection);
-    if (path == NULL) {
-        refuse(connection, 400);
-        return;
-    }
-    connection->host[connection->hosts == 1 ? connection->host_length : 0] = '\0';
-    const struct http_request request = {.path = path, .host = connection->host};
-    if (strcmp(path, "*") == 0)
-        answer.status = 200;
+    request_tell(&connection->request, &request);
+    if (strcmp(request.path, "*") == 0)
+        answer->status = 200;
     else
-        config->on_request(config->context, &request, &answer);
-    if (answer.is_stream && !has_room_for_stream(connection->http)) {
-        free(answer.body);
-        answer = (struct http_answer){.status = 503};
+        config->on_request(config->context, &request, answer);
+    if (answer->is_stream && !has_room_for_stream(connection->http)) {
+        free(answer->body);
+        *answer = (struct http_answer){.status = 503};
     }
-    answer.is_stream = answer.is_stream && method == HTTP_GET;
-    send_answer(connection, &answer, method != HTTP_HEAD);
-}
-
-static int on_target(http_parser *parser, const char *at, size_t length)
-{
-    struct connection *connection = parser->data;
-
-    if (connection->target_length + length >= sizeof connection->target) {
-        connection->target_cut = true;
-        return 1;
-    }
-    memcpy(connection->target + connection->target_length, at, length);
-    connection->target_length += length;
-    return 0;
-}
-
-/* The name of a header may come in pieces. */
-static int on_field(http_parser *parser, const char *at, size_t length)
-{
-    struct connection *connection = parser->data;
-
-    if (connection->in_value)
-        connection->field_length = 0;
-    connection->in_value = false;
-    for (size_t i = 0; i < length && connection->field_length < FIELD_SIZE; i++)
-        connection->field[connection->field_length++] = at[i];
-    return 0;
-}
-
-/* A name that is too long is nobody's. */
-static int on_value(http_parser *parser, const char *at, size_t length)
-{
-    struct connection *connection = parser->data;
-
-    bool begins = !connection->in_value;
-
-    connection->in_value = true;
-    if (connection->field_length != 4 || strncasecmp(connection->field, "Host", 4) != 0)
-        return 0;
-    connection->hosts += begins;
-    for (size_t i = 0; i < length && connection->host_length + 1 < HOST_SIZE; i++)
-        connection->host[connection->host_length++] = at[i];
-    return 0;
-}
-
-/* The answer depends on no body: what there is of one is not waited for. */
-static int on_headers(http_parser *parser)
-{
-    const struct connection *connection = parser->data;
-
-    if (connection->stage == STAGE_REQUEST)
-        answer(parser->data);
-    return 2; /* no more is parsed */
+    answer->is_stream = answer->is_stream && request_method(&connection->request) == HTTP_GET;
 }
 
 static void take(struct connection *connection, const char *bytes, size_t length)
 {
-    static const http_parser_settings settings = {.on_url = on_target,
-                                                  .on_header_field = on_field,
-                                                  .on_header_value = on_value,
-                                                  .on_headers_complete = on_headers};
+    int status = request_take(&connection->request, bytes, length);
+    struct http_answer answer = {.status = status};
 
-    (void)http_parser_execute(&connection->parser, &settings, bytes, length);
-    if (connection->stage != STAGE_REQUEST)
+    if (status == 0)
         return;
-    if (connection->target_cut)
-        refuse(connection, 414);
-    else if (HTTP_PARSER_ERRNO(&connection->parser) == HPE_HEADER_OVERFLOW ||
-             connection->received >= HTTP_REQUEST_MOST)
-        refuse(connection, 431);
-    else if (HTTP_PARSER_ERRNO(&connection->parser) != HPE_OK)
-        refuse(connection, 400);
+    if (status == 200) {
+        answer.status = 404;
+        ask(connection, &answer);
+    }
+    request_clear(&connection->request);
+    send_answer(connection, &answer);
 }
 
 /* One for all: what was read is used up at once. */
@@ -412,6 +318,8 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
         take(connection, buffer->base, (size_t)length);
     else if (connection->received > (size_t)2 * HTTP_REQUEST_MOST)
         drop(connection);
+    /* It may have been a secret. */
+    explicit_bzero(buffer->base, (size_t)length);
 }
 
 static int init_stream(uv_loop_t *loop, union stream *stream, bool local)
@@ -442,8 +350,7 @@ static void on_connection(uv_stream_t *listener, int status)
     connection->socket.handle.data = connection;
     connection->http = http;
     http->handles++;
-    http_parser_init(&connection->parser, HTTP_REQUEST);
-    connection->parser.data = connection;
+    request_begin(&connection->request, http->config.takes_posts);
     connection->until_ms = uv_now(http->config.loop) + HTTP_PATIENCE_MS;
     append(http, connection);
     if (http->connections > HTTP_CONNECTIONS_MOST)

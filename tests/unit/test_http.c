@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "http/request.h"
 #include "leaderwrap/http/http.h"
 
 extern const struct http_backend leaderwrap_http_backend;
@@ -26,7 +27,27 @@ struct server {
     char place[80];
     unsigned asked;
     char last[256];
+    bool takes_posts;
+    /* What else the last request was. */
+    char origin[2048];
+    char authorization[2048];
+    char content_type[2048];
+    char body[HTTP_BODY_MOST + 1];
+    size_t body_length;
+    bool is_post;
 };
+
+static void note(struct server *server, const struct http_request *request)
+{
+    snprintf(server->origin, sizeof server->origin, "%s", request->origin);
+    snprintf(server->authorization, sizeof server->authorization, "%s", request->authorization);
+    snprintf(server->content_type, sizeof server->content_type, "%s", request->content_type);
+    assert_true(request->body_length <= HTTP_BODY_MOST);
+    assert_int_equal(request->body[request->body_length], '\0');
+    memcpy(server->body, request->body, request->body_length + 1);
+    server->body_length = request->body_length;
+    server->is_post = request->is_post;
+}
 
 static void answer(void *context, const struct http_request *request, struct http_answer *answer)
 {
@@ -34,6 +55,7 @@ static void answer(void *context, const struct http_request *request, struct htt
     const char *path = request->path;
 
     server->asked++;
+    note(server, request);
     snprintf(server->last, sizeof server->last, "%s", path);
     if (strcmp(path, "/yes") == 0)
         answer->status = 200;
@@ -58,6 +80,7 @@ static int open_server(struct server *server)
 {
     const struct http_config config = {.loop = &server->loop,
                                        .address = &server->address,
+                                       .takes_posts = server->takes_posts,
                                        .on_request = answer,
                                        .context = server};
 
@@ -69,11 +92,12 @@ static void turn(struct server *server)
     uv_run(&server->loop, UV_RUN_NOWAIT);
 }
 
-static int begin(void **state)
+static int begin_server(void **state, bool takes_posts)
 {
     static struct server server;
 
     memset(&server, 0, sizeof server);
+    server.takes_posts = takes_posts;
     assert_int_equal(uv_loop_init(&server.loop), 0);
     snprintf(server.path, sizeof server.path, "/tmp/lw-test-http-%d", (int)getpid());
     snprintf(server.place, sizeof server.place, "unix:%s", server.path);
@@ -81,6 +105,16 @@ static int begin(void **state)
     assert_int_equal(open_server(&server), 0);
     *state = &server;
     return 0;
+}
+
+static int begin(void **state)
+{
+    return begin_server(state, false);
+}
+
+static int begin_with_posts(void **state)
+{
+    return begin_server(state, true);
 }
 
 static int end(void **state)
@@ -265,6 +299,249 @@ static void the_host_is_told_and_headers_are_sent(void **state)
     memset(longest + head, 'a', 2000);
     memcpy(longest + head + 2000, "\r\n\r\n", 5);
     assert_int_equal(strlen(body_of(ask(server, longest))), 261);
+}
+
+/* ---- POST ---- */
+
+/* Asks with a POST of `length` bytes, after `headers`, each with its end of line. */
+static int post(struct server *server, const char *headers, const char *body, size_t length,
+                size_t piece)
+{
+    static char request[4 * HTTP_REQUEST_MOST];
+    int head = snprintf(request, sizeof request,
+                        "POST /yes?a HTTP/1.1\r\n%sContent-Length: %zu\r\n\r\n", headers, length);
+
+    assert_true((size_t)head + length < sizeof request);
+    memcpy(request + head, body, length);
+    return status_of(ask_in_pieces(server, request, (size_t)head + length, piece));
+}
+
+static void a_post_is_told_whole_however_it_comes(void **state)
+{
+    static const char headers[] = "Host: h\r\nOrigin: http://h:1\r\nauthorization: Bearer a b\r\n"
+                                  "Origins: x\r\nCONTENT-TYPE: application/json\r\nX: y\r\n";
+    static const size_t pieces[] = {SIZE_MAX, 1, 2, 7, 50};
+    struct server *server = *state;
+
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        assert_int_equal(post(server, headers, "{\"a\":1}", 7, pieces[i]), 200);
+        assert_int_equal(server->asked, i + 1);
+        assert_true(server->is_post);
+        assert_string_equal(server->last, "/yes");
+        assert_string_equal(server->origin, "http://h:1");
+        assert_string_equal(server->authorization, "Bearer a b");
+        assert_string_equal(server->content_type, "application/json");
+        assert_int_equal(server->body_length, 7);
+        assert_string_equal(server->body, "{\"a\":1}");
+    }
+    assert_int_equal(post(server, "", "", 0, SIZE_MAX), 200);
+    assert_int_equal(server->body_length, 0);
+    assert_int_equal(status_of(ask(server, "POST /no HTTP/1.1\r\n\r\n")), 503);
+    assert_true(server->is_post);
+    assert_string_equal(server->body, "");
+}
+
+static void a_post_may_come_in_chunks(void **state)
+{
+    static const char request[] = "POST /yes HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                  "3\r\nabc\r\n1;x=y\r\nd\r\n0\r\nOrigin: late\r\n\r\n";
+    struct server *server = *state;
+
+    for (size_t piece = 1; piece <= sizeof request; piece++) {
+        assert_int_equal(status_of(ask_in_pieces(server, request, strlen(request), piece)), 200);
+        assert_int_equal(server->body_length, 4);
+        assert_string_equal(server->body, "abcd");
+        /* What follows a body is not a header of weight. */
+        assert_string_equal(server->origin, "");
+    }
+}
+
+/* The status of a POST of `length` bytes in chunks of `chunk`. */
+static int post_in_chunks(struct server *server, size_t length, size_t chunk)
+{
+    static char request[64 * HTTP_BODY_MOST];
+    size_t used = (size_t)snprintf(request, sizeof request,
+                                   "POST /yes HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+
+    for (size_t at = 0; at < length; at += chunk) {
+        size_t part = length - at < chunk ? length - at : chunk;
+        used += (size_t)snprintf(request + used, sizeof request - used, "%zx\r\n%0*d\r\n", part,
+                                 (int)part, 1);
+    }
+    used += (size_t)snprintf(request + used, sizeof request - used, "0\r\n\r\n");
+    return status_of(ask_in_pieces(server, request, used, 1024));
+}
+
+static void a_body_has_a_bound(void **state)
+{
+    static char body[2 * HTTP_REQUEST_MOST];
+    struct server *server = *state;
+
+    memset(body, 'b', sizeof body);
+    assert_int_equal(post(server, "", body, HTTP_BODY_MOST, 1000), 200);
+    assert_int_equal(server->body_length, HTTP_BODY_MOST);
+    assert_int_equal(strlen(server->body), HTTP_BODY_MOST);
+    assert_int_equal(post_in_chunks(server, HTTP_BODY_MOST, 1500), 200);
+    assert_int_equal(server->body_length, HTTP_BODY_MOST);
+    assert_int_equal(post_in_chunks(server, HTTP_BODY_MOST, HTTP_BODY_MOST), 200);
+    unsigned asked = server->asked;
+    assert_int_equal(post(server, "", body, HTTP_BODY_MOST + 1, 1000), 413);
+    assert_int_equal(post(server, "", body, sizeof body, SIZE_MAX), 413);
+    /* What is announced is not waited for. */
+    assert_int_equal(status_of(ask(server, "POST /yes HTTP/1.1\r\nContent-Length: 2049\r\n\r\n")),
+                     413);
+    assert_int_equal(post_in_chunks(server, HTTP_BODY_MOST + 1, 1500), 413);
+    assert_int_equal(post_in_chunks(server, HTTP_BODY_MOST + 1, HTTP_BODY_MOST + 1), 413);
+    /* A short one may be long in what it takes to say it. */
+    assert_int_equal(post_in_chunks(server, HTTP_BODY_MOST, 1), 413);
+    assert_int_equal(server->asked, asked);
+    assert_int_equal(status_of(ask(server, "GET /yes HTTP/1.1\r\n\r\n")), 200);
+}
+
+static void a_body_may_have_any_bytes(void **state)
+{
+    static const char body[] = "a\0b\r\n\r\nGET /no HTTP/1.1\r\n\r\n\0";
+    struct server *server = *state;
+
+    assert_int_equal(post(server, "", body, sizeof body, SIZE_MAX), 200);
+    assert_int_equal(server->body_length, sizeof body);
+    assert_memory_equal(server->body, body, sizeof body);
+    assert_int_equal(post(server, "", body, sizeof body, 1), 200);
+    assert_memory_equal(server->body, body, sizeof body);
+    assert_int_equal(server->asked, 2);
+}
+
+static void a_post_without_its_end_is_not_told(void **state)
+{
+    static const char request[] = "POST /yes HTTP/1.1\r\nContent-Length: 3\r\n\r\nab";
+    struct server *server = *state;
+    char text[256];
+    int fd = dial(server);
+
+    assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
+    assert_int_equal(hear(server, fd, text, sizeof text, 10), -1);
+    shutdown(fd, SHUT_WR);
+    assert_int_equal(hear(server, fd, text, sizeof text, 10), 0);
+    close(fd);
+    assert_int_equal(server->asked, 0);
+}
+
+static void a_header_counts_once_and_whole(void **state)
+{
+    static const char *const names[] = {"Origin", "Authorization", "Content-Type"};
+    static char value[REQUEST_VALUE_SIZE + 1];
+    static char headers[4096];
+    struct server *server = *state;
+    const char *const told[] = {server->origin, server->authorization, server->content_type};
+
+    memset(value, 'v', sizeof value - 1);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        /* Too long by one byte, and then not. */
+        snprintf(headers, sizeof headers, "%s: %s\r\n", names[i], value);
+        assert_int_equal(post(server, headers, "x", 1, 1), 200);
+        assert_string_equal(told[i], "");
+        assert_int_equal(post(server, headers, "x", 1, 4096), 200);
+        assert_string_equal(told[i], "");
+        snprintf(headers, sizeof headers, "%s: %s\r\n", names[i], value + 1);
+        assert_int_equal(post(server, headers, "x", 1, 1), 200);
+        assert_string_equal(told[i], value + 1);
+        snprintf(headers, sizeof headers, "%s: a\r\nX: y\r\n%s: a\r\n", names[i], names[i]);
+        assert_int_equal(post(server, headers, "x", 1, SIZE_MAX), 200);
+        assert_string_equal(told[i], "");
+        snprintf(headers, sizeof headers, "%s:\r\n%s: a\r\n", names[i], names[i]);
+        assert_int_equal(post(server, headers, "x", 1, 1), 200);
+        assert_string_equal(told[i], "");
+        snprintf(headers, sizeof headers, "%s: a\r\n%s:\r\n", names[i], names[i]);
+        assert_int_equal(post(server, headers, "x", 1, 3), 200);
+        assert_string_equal(told[i], "");
+        snprintf(headers, sizeof headers, "%.5s: a\r\n%ss: b\r\n", names[i], names[i]);
+        assert_int_equal(post(server, headers, "x", 1, 1), 200);
+        assert_string_equal(told[i], "");
+    }
+}
+
+static void what_is_no_post_is_refused(void **state)
+{
+    static const struct {
+        const char *request;
+        int status;
+    } cases[] = {
+        {"PUT /yes HTTP/1.1\r\nContent-Length: 1\r\n\r\na", 405},
+        {"POST yes HTTP/1.1\r\n\r\n", 400},
+        {"POST * HTTP/1.1\r\n\r\n", 400},
+        {"POST /yes HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400},
+        {"POST /yes HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", 400},
+        {"POST /yes HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n", 400},
+        {"POST /yes HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\nabc", 400},
+        {"POST /yes HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 400},
+        {"POST /yes HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", 400},
+    };
+    static const char with_nul[] = "POST /yes HTTP/1.1\r\nOrigin: a\0b\r\n\r\n";
+    struct server *server = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(status_of(ask(server, cases[i].request)), cases[i].status);
+    assert_int_equal(status_of(ask_in_pieces(server, with_nul, sizeof with_nul - 1, SIZE_MAX)),
+                     400);
+    assert_int_equal(server->asked, 0);
+}
+
+static void other_methods_do_not_change_with_posts(void **state)
+{
+    struct server *server = *state;
+    const char *text =
+        ask(server, "GET /text HTTP/1.1\r\nOrigin: o\r\nContent-Length: 3\r\n\r\nabc");
+
+    assert_int_equal(status_of(text), 200);
+    assert_false(server->is_post);
+    assert_string_equal(server->origin, "o");
+    assert_string_equal(server->body, "");
+    assert_int_equal(server->body_length, 0);
+    assert_int_equal(post(server, "", "abc", 3, 1), 200);
+    /* A body that is not there is not waited for, whatever its length. */
+    text = ask(server, "GET /text HTTP/1.1\r\nContent-Length: 99999\r\n\r\n");
+    assert_int_equal(status_of(text), 200);
+    assert_int_equal(server->body_length, 0);
+    text = ask(server, "OPTIONS /no HTTP/1.1\r\n\r\n");
+    assert_int_equal(status_of(text), 503);
+    assert_non_null(strstr(text, "\r\nAllow: GET, HEAD, OPTIONS, POST\r\n"));
+    text = ask(server, "DELETE /yes HTTP/1.1\r\n\r\n");
+    assert_int_equal(status_of(text), 405);
+    assert_non_null(strstr(text, "\r\nAllow: GET, HEAD, OPTIONS, POST\r\n"));
+    /* No answer to a POST is a stream. */
+    text = ask(server, "POST /stream HTTP/1.1\r\n\r\n");
+    assert_string_equal(body_of(text), "data: 0\n\n");
+    assert_int_equal(leaderwrap_http_backend.count_streams(server->http), 0);
+}
+
+static void a_post_that_nobody_takes_is_refused(void **state)
+{
+    struct server *server = *state;
+    const char *text = ask(server, "POST /yes HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc");
+
+    assert_int_equal(status_of(text), 405);
+    assert_non_null(strstr(text, "\r\nAllow: GET, HEAD, OPTIONS\r\n"));
+    assert_int_equal(server->asked, 0);
+    assert_int_equal(status_of(ask(server, "GET /yes HTTP/1.1\r\nAuthorization: a\r\n\r\n")), 200);
+    assert_string_equal(server->authorization, "a");
+}
+
+static void no_secret_stays_in_a_request(void **state)
+{
+    static const char bytes[] =
+        "POST /a HTTP/1.1\r\nAuthorization: s3cret\r\nContent-Length: 6\r\n\r\ns3cret";
+    static struct request request;
+    struct http_request told;
+
+    (void)state;
+    request_begin(&request, true);
+    assert_int_equal(request_take(&request, bytes, strlen(bytes)), 200);
+    request_tell(&request, &told);
+    assert_string_equal(told.authorization, "s3cret");
+    assert_string_equal(told.body, "s3cret");
+    request_clear(&request);
+    assert_null(memmem(&request, sizeof request, "s3cret", 6));
+    assert_int_equal(request_method(&request), HTTP_POST);
 }
 
 /* Reads what there is by now. */
@@ -496,6 +773,7 @@ static void addresses_are_read_or_refused(void **state)
 int main(void)
 {
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define WITH_POSTS(test)  cmocka_unit_test_setup_teardown(test, begin_with_posts, end)
     const struct CMUnitTest tests[] = {
         WITH_SERVER(get_head_and_options_have_one_status),
         WITH_SERVER(each_target_is_cut_to_its_path),
@@ -503,6 +781,16 @@ int main(void)
         WITH_SERVER(other_methods_and_what_is_no_request_are_refused),
         WITH_SERVER(what_is_too_long_is_refused),
         WITH_SERVER(the_host_is_told_and_headers_are_sent),
+        WITH_POSTS(a_post_is_told_whole_however_it_comes),
+        WITH_POSTS(a_post_may_come_in_chunks),
+        WITH_POSTS(a_body_has_a_bound),
+        WITH_POSTS(a_body_may_have_any_bytes),
+        WITH_POSTS(a_post_without_its_end_is_not_told),
+        WITH_POSTS(a_header_counts_once_and_whole),
+        WITH_POSTS(what_is_no_post_is_refused),
+        WITH_POSTS(other_methods_do_not_change_with_posts),
+        WITH_SERVER(a_post_that_nobody_takes_is_refused),
+        cmocka_unit_test(no_secret_stays_in_a_request),
         WITH_SERVER(a_stream_hears_what_is_published),
         WITH_SERVER(a_stream_that_nobody_reads_is_let_go),
         WITH_SERVER(streams_have_a_bound),

@@ -1,6 +1,6 @@
 /*
  * A small HTTP server on the event loop, for load balancers, probes and scrapers: each connection
- * asks once for one of a few short texts.
+ * asks once for one of a few short texts, or, where that is taken, posts a short one.
  *
  * It is a shared object of its own (leaderwrap-http.so), loaded only where it is asked for;
  * requests are parsed by http-parser. What it costs is bounded whatever its clients do:
@@ -19,6 +19,7 @@
 
 #define HTTP_CONNECTIONS_MOST 64
 #define HTTP_REQUEST_MOST     8192 /* bytes of a request, its body with it */
+#define HTTP_BODY_MOST        2048 /* bytes of a POST's body */
 #define HTTP_PATIENCE_MS      5000 /* from the connection to the end of the answer */
 #define HTTP_STREAMS_MOST     32
 #define HTTP_STREAM_QUEUE     (4U << 20) /* bytes that a stream's client may be late by */
@@ -32,10 +33,17 @@ struct http_address {
 /* Reads "127.0.0.1:8008", "[::1]:8008" or "unix:PATH". Returns NULL, or what is wrong with it. */
 const char *http_address_parse(struct http_address *address, const char *text);
 
+/* All of it is good until the answer is there. What was secret is wiped then. */
 struct http_request {
-    const char *path; /* without what follows a question mark */
-    const char *host; /* what the client calls us, with a port if it names one; "" if it does not,
-                         or twice */
+    const char *path;   /* without what follows a question mark */
+    const char *host;   /* what the client calls us, with a port if it names one; "" if it does not,
+                           or twice */
+    const char *origin; /* header Origin; "" where there is none, it comes twice, or is too long */
+    const char *authorization; /* header Authorization, likewise */
+    const char *content_type;  /* header Content-Type, likewise */
+    bool is_post;              /* or else a GET, or what is answered as one */
+    const char *body;          /* of a POST, with a NUL behind it; "" otherwise */
+    size_t body_length;
 };
 
 struct http_answer {
@@ -51,7 +59,8 @@ struct http;
 struct http_config {
     uv_loop_t *loop;
     const struct http_address *address; /* borrowed until it is closed */
-    /* Answers a GET, or as one. */
+    bool takes_posts;                   /* or else a POST is answered with 405 */
+    /* Answers a GET, or as one; and a whole POST. */
     void (*on_request)(void *context, const struct http_request *request,
                        struct http_answer *answer);
     void *context;
