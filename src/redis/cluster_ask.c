@@ -154,22 +154,21 @@ static bool is_id(const redisReply *reply)
            strspn(reply->str, "0123456789abcdef") == reply->len;
 }
 
-/* One node of an answer: its host, port and id, and more that is of no interest. */
-static int read_node(const redisReply *reply, const char *own, struct witness_peer *peer)
+int cluster_read_node(const redisReply *reply, const char *host, struct witness_peer *peer)
 {
     char port[24];
 
     if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements < 3 ||
         reply->element[1]->type != REDIS_REPLY_INTEGER || !is_id(reply->element[2]))
         return -1;
-    const redisReply *host = reply->element[0];
-    bool named = host->type == REDIS_REPLY_STRING;
-    if (!named && host->type != REDIS_REPLY_NIL)
+    const redisReply *name = reply->element[0];
+    bool named = name->type == REDIS_REPLY_STRING;
+    if (!named && name->type != REDIS_REPLY_NIL)
         return -1;
     int length = snprintf(port, sizeof port, "%lld", reply->element[1]->integer);
     memcpy(peer->id, reply->element[2]->str, WITNESS_ID_SIZE);
     /* A node whose address is not known cannot be asked, but it counts. */
-    (void)redirection_place(named ? host->str : "", named ? host->len : 0, own, port,
+    (void)redirection_place(named ? name->str : "", named ? name->len : 0, host, port,
                             (size_t)length, &peer->place);
     return 0;
 }
@@ -202,7 +201,7 @@ static int note_range(const redisReply *range, bool masters, const char *own,
     for (size_t i = first; i < end; i++) {
         struct witness_peer peer = {.has_vote = masters};
 
-        if (read_node(range->element[i], own, &peer) != 0)
+        if (cluster_read_node(range->element[i], own, &peer) != 0)
             return -1;
         if (note_node(peers, &peer) != 0 && masters)
             return -1;

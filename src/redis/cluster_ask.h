@@ -42,6 +42,9 @@ int cluster_read_owner(const struct redisReply *reply, unsigned slot, struct slo
 /* Adds the epoch to an answer that names an owner, where both have the same in mind. */
 void cluster_add_epoch(const struct slot_owner *owner, const char *host,
                        struct witness_answer *answer);
+/* Reads one node of an answer to CLUSTER SLOTS: its host (`host` where it names none), port and id.
+ * Returns 0 or -1. */
+int cluster_read_node(const struct redisReply *reply, const char *host, struct witness_peer *peer);
 /* `peers->id` is that of the node. Returns 0, or -1 for what is no answer to CLUSTER SLOTS, or has
  * more masters than there is room for. */
 int cluster_read_peers(const struct redisReply *reply, const char *host,

@@ -2,7 +2,7 @@
  * One thing that a server says, taken by itself: the first byte of the input chooses between a
  * reply (verdict_parse), the payload of an event (event_parse), the text of an error (error_class,
  * error_explain) and an answer of a sentinel or a node
- * (sentinel_ask.h, cluster_ask.h).
+ * (sentinel_ask.h, cluster_ask.h, masters.h).
  *
  * Oracle: a reply has a verdict if and only if a second, strict reader of the bytes (answers.h)
  * finds the documented answer of that script in them, with the same fields; a refused reply leaves
@@ -18,6 +18,7 @@
 #include "leaderwrap/base/duration.h"
 #include "leaderwrap/base/lease.h"
 #include "leaderwrap/redis/errors.h"
+#include "leaderwrap/redis/masters.h"
 #include "redis/cluster_ask.h"
 #include "redis/cluster_nodes.h"
 #include "redis/event.h"
@@ -293,6 +294,36 @@ static void check_nodes(const redisReply *reply)
     ORACLE(masters + peers.has_vote <= reply->elements);
 }
 
+/* Each has a slot, and each slot that is somebody's is one's of them. */
+static void check_masters(const redisReply *reply)
+{
+    static struct masters masters;
+    bool has_slot[MASTERS_MAX] = {false};
+
+    if (masters_read(reply, "own", &masters) != 0)
+        return;
+    ORACLE(reply->type == REDIS_REPLY_ARRAY);
+    ORACLE(masters.count <= MASTERS_MAX && masters.count <= reply->elements);
+    for (unsigned slot = 0; slot < MASTERS_SLOTS; slot++) {
+        const struct master *master = masters_of(&masters, slot);
+        if (master == NULL)
+            continue;
+        size_t at = (size_t)(master - masters.list);
+        ORACLE(at < masters.count);
+        has_slot[at] = true;
+    }
+    for (size_t i = 0; i < masters.count; i++) {
+        const struct master *master = &masters.list[i];
+        struct place place = {{0}};
+        memcpy(place.host, master->host, sizeof place.host);
+        memcpy(place.port, master->port, sizeof place.port);
+        ORACLE(has_slot[i] && is_id(master->id));
+        ORACLE(place.host[0] == '\0' || is_place(&place));
+        for (size_t j = 0; j < i; j++)
+            ORACLE(strcmp(master->id, masters.list[j].id) != 0);
+    }
+}
+
 static void check_owner(const redisReply *reply)
 {
     struct witness_answer answer;
@@ -343,6 +374,7 @@ static void fuzz_witness(const uint8_t *data, size_t size)
         ORACLE(epoch <= INT64_MAX && reply->elements >= 2);
     check_peers(reply);
     check_nodes(reply);
+    check_masters(reply);
     check_owner(reply);
     check_owner_epoch(reply);
     freeReplyObject(reply);
