@@ -17,6 +17,7 @@
 #include "leaderwrap/redis/store.h"
 #include "read.h"
 #include "show.h"
+#include "survey.h"
 
 #define HOST_SIZE 64
 
@@ -273,22 +274,37 @@ static int act_once(struct session *session, const struct ctl_options *options, 
 }
 
 /* The first failure of Redis ends it; where one lease is left as it was, the others are not. */
-static int act_on_all(struct session *session, const struct ctl_options *options, char *error,
-                      size_t size)
+static int act_on_each(struct survey *survey, const struct ctl_options *options,
+                       const struct read_keys *keys, char *error, size_t size)
+{
+    struct session *session;
+    int worst = 0;
+
+    for (size_t i = 0; i < keys->count; i++) {
+        int status = survey_session(survey, keys->list[i], &session, error, size);
+        if (status == 0)
+            status = act_once(session, options, keys->list[i], error, size);
+        if (error[0] != '\0')
+            return status;
+        if (status > worst)
+            worst = status;
+    }
+    return worst;
+}
+
+static int act_on_all(const struct ctl_options *options, char *error, size_t size)
 {
     struct read_keys keys = {0};
-    int worst = 0;
-    int status = read_keys(session, &keys, error, size);
+    struct survey *survey = NULL;
+    int status = survey_open(&survey, options, error, size);
 
-    for (size_t i = 0; i < keys.count && status == 0; i++) {
-        int each = act_once(session, options, keys.list[i], error, size);
-        if (error[0] != '\0')
-            status = each;
-        else if (each > worst)
-            worst = each;
-    }
+    if (status == 0)
+        status = survey_keys(survey, &keys, error, size);
+    if (status == 0)
+        status = act_on_each(survey, options, &keys, error, size);
     read_free(&keys);
-    return status != 0 ? status : worst;
+    survey_free(survey);
+    return status;
 }
 
 int act_run(const struct ctl_options *options, char *error, size_t size)
@@ -298,13 +314,14 @@ int act_run(const struct ctl_options *options, char *error, size_t size)
 
     if (status == 0 && options->command == CTL_STEP_DOWN && options->wait)
         return handover_run(options, error, size);
+    if (status == 0 && options->all)
+        return act_on_all(options, error, size);
     if (status == 0)
         status =
             session_open(&session, &options->redis, options->key, options->timeout_ms, error, size);
     if (status != 0)
         return status;
-    status = options->all ? act_on_all(session, options, error, size)
-                          : act_once(session, options, options->key, error, size);
+    status = act_once(session, options, options->key, error, size);
     session_free(session);
     return status;
 }

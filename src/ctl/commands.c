@@ -19,6 +19,7 @@
 #include "serve.h"
 #include "session.h"
 #include "show.h"
+#include "survey.h"
 #include "watch.h"
 
 #define LS_ENTRIES     20  /* of the history: enough to find when the term began */
@@ -212,11 +213,11 @@ struct listing {
     struct ctl_lease lease; /* the one that is looked at */
 };
 
-static int list_leases(struct session *session, struct listing *listing, char *error, size_t size)
+static int list_leases(struct survey *survey, struct listing *listing, char *error, size_t size)
 {
     static const char *const heading[] = {"LEASE", "STATE",   "LEADER", "TERM",
                                           "SINCE", "RENEWED", "TTL",    "CANDIDATES"};
-    int status = read_keys(session, &listing->keys, error, size);
+    int status = survey_keys(survey, &listing->keys, error, size);
 
     if (status != 0)
         return status;
@@ -227,8 +228,7 @@ static int list_leases(struct session *session, struct listing *listing, char *e
     set_cells(&listing->rows[0], heading, LS_COLUMNS);
     for (size_t i = 0; i < listing->keys.count; i++) {
         const char *key = listing->keys.list[i];
-        memset(&listing->lease, 0, sizeof listing->lease);
-        status = read_lease(session, key, LS_ENTRIES, &listing->lease, error, size);
+        status = survey_lease(survey, key, LS_ENTRIES, &listing->lease, error, size);
         if (status != 0)
             return status;
         listing->led += listing->lease.state == CTL_LED;
@@ -238,14 +238,16 @@ static int list_leases(struct session *session, struct listing *listing, char *e
     return 0;
 }
 
-static int run_ls(const struct ctl_options *options, struct session *session, char *error,
-                  size_t size)
+static int run_ls(const struct ctl_options *options, char *error, size_t size)
 {
+    struct survey *survey = NULL;
     struct listing *listing = calloc(1, sizeof *listing);
 
     if (listing == NULL)
         return out_of_memory(error, size);
-    int status = list_leases(session, listing, error, size);
+    int status = survey_open(&survey, options, error, size);
+    if (status == 0)
+        status = list_leases(survey, listing, error, size);
     if (status == 0 && options->json)
         status = print_json(json_incref(listing->json), error, size);
     else if (status == 0)
@@ -256,12 +258,8 @@ static int run_ls(const struct ctl_options *options, struct session *session, ch
     json_decref(listing->json);
     free(listing->rows);
     free(listing);
+    survey_free(survey);
     return status;
-}
-
-static bool is_nothing(const struct ctl_lease *lease)
-{
-    return lease->state == CTL_NONE && lease->foreign[0] == '\0' && lease->entry_count == 0;
 }
 
 /* Nothing has the name that was asked for. It may be that of a command, and the key the usual one
@@ -279,8 +277,8 @@ static void tell_missing(const struct ctl_options *options, struct ctl_lease *le
         session_open(&session, &options->redis, key, options->timeout_ms, ignored,
                      sizeof ignored) == 0) {
         memset(lease, 0, sizeof *lease);
-        found =
-            read_lease(session, key, 1, lease, ignored, sizeof ignored) == 0 && !is_nothing(lease);
+        found = read_lease(session, key, 1, lease, ignored, sizeof ignored) == 0 &&
+                !ctl_is_nothing(lease);
         session_free(session);
     }
     fprintf(stderr, "leaderctl: no lease \"%s\"", show_text(options->key, shown, sizeof shown));
@@ -332,7 +330,7 @@ static int run_of_lease(const struct ctl_options *options, struct session *sessi
         return out_of_memory(error, size);
     int status = read_lease(session, options->key, history ? LEASE_ENTRIES : STATUS_ENTRIES, lease,
                             error, size);
-    if (status == 0 && is_nothing(lease)) {
+    if (status == 0 && ctl_is_nothing(lease)) {
         tell_missing(options, lease);
         status = EXIT_NOBODY_LEADS;
     } else if (status == 0) {
@@ -365,13 +363,14 @@ int ctl_run(const struct ctl_options *options, char *error, size_t size)
         return flush(act_run(options, error, size), error, size);
     if (options->command == CTL_HOLDING)
         return flush(holding_run(options, error, size), error, size);
+    if (options->command == CTL_LS)
+        return flush(run_ls(options, error, size), error, size);
     int status =
         session_open(&session, &options->redis, options->key, options->timeout_ms, error, size);
 
     if (status != 0)
         return status;
-    status = options->command == CTL_LS ? run_ls(options, session, error, size)
-                                        : run_of_lease(options, session, error, size);
+    status = run_of_lease(options, session, error, size);
     session_free(session);
     return flush(status, error, size);
 }

@@ -101,6 +101,9 @@ void ctl_judge(struct ctl_lease *lease, const char *const fields[LEASE_KEPT_FIEL
 
 const char *ctl_state_word(enum ctl_state state);
 
+/* Whether nothing is left of it, or never was: no record, no foreign value, no history. */
+bool ctl_is_nothing(const struct ctl_lease *lease);
+
 /* Puts the terms of the history, newest first, into `terms`. Returns how many there are, `most` at
  * most. */
 size_t ctl_terms(const struct ctl_lease *lease, struct ctl_term *terms, size_t most);

@@ -59,7 +59,7 @@ static const struct cli_option rows[OPTION_COUNT] = {
                          .line_only = true},
     [OPTION_ALL] = {.section = "Acts",
                     .name = "all",
-                    .help = "pause, resume, cordon, uncordon: all leases of one server",
+                    .help = "pause, resume, cordon, uncordon: all leases that there are",
                     .line_only = true},
     [OPTION_FOR] = {.name = "for",
                     .argument = "TIME",
@@ -298,11 +298,6 @@ static int check_reason(const char *reason, char *error, size_t size)
 static int check(const struct ctl_options *options, const struct cli_settings *given, char *error,
                  size_t size)
 {
-    bool many = options->command == CTL_LS || options->command == CTL_SERVE || options->all;
-
-    if (many && options->redis.kind == REDIS_CLUSTER)
-        return usage(error, size,
-                     "ls, serve and --all look into one server: of a cluster, name the lease");
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
         if ((owned[i].commands >> options->command & 1) == 0 &&
             cli_refuse_given(given, &owned[i].option, 1, owned[i].owner, error, size) != 0)

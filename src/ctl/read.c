@@ -232,6 +232,13 @@ int read_keys(struct session *session, struct read_keys *keys, char *error, size
     return 0;
 }
 
+void read_drop(struct read_keys *keys, size_t at)
+{
+    free(keys->list[at]);
+    keys->count--;
+    memmove(keys->list + at, keys->list + at + 1, (keys->count - at) * sizeof *keys->list);
+}
+
 void read_free(struct read_keys *keys)
 {
     for (size_t i = 0; i < keys->count; i++)

@@ -23,8 +23,11 @@ struct read_keys {
 int read_lease(struct session *session, const char *key, size_t entries, struct ctl_lease *lease,
                char *error, size_t size);
 
-/* Finds all leases of a server. Returns as read_lease. */
+/* Finds all leases of a server, beside those that are in `keys`. Returns as read_lease. */
 int read_keys(struct session *session, struct read_keys *keys, char *error, size_t size);
+
+/* Forgets the one at `at`. */
+void read_drop(struct read_keys *keys, size_t at);
 
 void read_free(struct read_keys *keys);
 

@@ -1,27 +1,20 @@
-/* Files as they are, and one stream of documents. */
+/* Files as they are, and one stream of documents (board.h). */
 #include "serve.h"
 
 #include <arpa/inet.h>
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
-#include "json.h"
-#include "leaderwrap/base/clock.h"
+#include "board.h"
 #include "leaderwrap/base/loop.h"
 #include "leaderwrap/http/http.h"
 #include "page.h"
-#include "read.h"
-#include "session.h"
 
 #define EVERY_MS    1000
 #define ALIVE_EVERY 10 /* rounds in which nothing was new */
-#define LEASES_MOST 200
-#define TERMS_MOST  200 /* of a lease */
-#define DAY_MS      (INT64_C(24) * 3600 * 1000)
 #define HOST_SIZE   264
 
 /* Nothing from elsewhere, nothing written into the page, nobody around it. */
@@ -33,14 +26,8 @@
 /* What the thread works with; the loop's does not touch it meanwhile. */
 struct reader {
     uv_work_t work;
-    const struct ctl_options *options;
-    struct session *session; /* NULL: not connected */
-    struct ctl_lease *lease;
-    struct ctl_term *terms;
-    /* Made by the last round; NULL: there was no memory. */
-    char *document;
-    char *substance; /* the same without what changes all the time */
-    bool failed;
+    struct board *board;
+    struct board_news news; /* of the last round */
 };
 
 struct serve {
@@ -60,96 +47,21 @@ struct serve {
     int idle;      /* rounds since something was published */
 };
 
-/* ---- reading, in the thread ---- */
+/* ---- reading ---- */
 
-static json_t *recent_terms(struct reader *reader)
-{
-    const struct ctl_lease *lease = reader->lease;
-    size_t count = ctl_terms(lease, reader->terms, TERMS_MOST);
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < count; i++)
-        if (reader->terms[i].to_ms == 0 || lease->now_ms - reader->terms[i].to_ms <= DAY_MS)
-            json_array_append_new(list, ctl_json_term(&reader->terms[i]));
-    return list;
-}
-
-/* Returns 0; or an exit status, with a sentence in `error`. */
-static int read_all(struct reader *reader, json_t *leases, json_int_t *at_ms, char *error,
-                    size_t size)
-{
-    struct read_keys keys = {0};
-    int status = read_keys(reader->session, &keys, error, size);
-
-    for (size_t i = 0; i < keys.count && i < LEASES_MOST && status == 0; i++) {
-        memset(reader->lease, 0, sizeof *reader->lease);
-        status =
-            read_lease(reader->session, keys.list[i], LEASE_ENTRIES, reader->lease, error, size);
-        if (status != 0)
-            break;
-        json_t *lease = ctl_json_lease(keys.list[i], reader->lease);
-        json_object_set_new(lease, "terms", recent_terms(reader));
-        json_array_append_new(leases, lease);
-        *at_ms = reader->lease->now_ms;
-    }
-    read_free(&keys);
-    return status;
-}
-
-static char *dump(const json_t *value)
-{
-    return value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-}
-
-static char *as_event(const json_t *value)
-{
-    char *text = dump(value);
-    size_t size = text != NULL ? strlen(text) + sizeof "data: \n\n" : 0;
-    char *event = text != NULL ? malloc(size) : NULL;
-
-    if (event != NULL)
-        snprintf(event, size, "data: %s\n\n", text);
-    free(text);
-    return event;
-}
-
-/* What is left of a lease shrinks all the time, and is no news. */
-static void forget_what_is_left(json_t *leases)
-{
-    json_t *lease;
-    size_t i;
-
-    json_array_foreach(leases, i, lease)(void) json_object_del(lease, "left_ms");
-}
-
-/* A connection that failed is made anew in the next round. */
+/* In the thread. */
 static void do_reading(uv_work_t *work)
 {
     struct reader *reader = work->data;
-    const struct ctl_options *options = reader->options;
-    char error[LEASE_CELL_SIZE] = "";
-    json_t *leases = json_array();
-    json_int_t at_ms = clock_realtime_ms();
-    int status = 0;
 
-    if (reader->session == NULL)
-        status = session_open(&reader->session, &options->redis, NULL, options->timeout_ms, error,
-                              sizeof error);
-    if (status == 0)
-        status = read_all(reader, leases, &at_ms, error, sizeof error);
-    reader->failed = status != 0;
-    if (status != 0) {
-        session_free(reader->session);
-        reader->session = NULL;
-        json_array_clear(leases);
-    }
-    forget_what_is_left(leases);
-    json_t *document = json_pack("{so so}", "error", status != 0 ? json_string(error) : json_null(),
-                                 "leases", leases);
-    reader->substance = dump(document);
-    json_object_set_new(document, "at_ms", json_integer(at_ms));
-    reader->document = as_event(document);
-    json_decref(document);
+    board_read(reader->board, &reader->news);
+}
+
+static void forget(struct board_news *news)
+{
+    free(news->document);
+    free(news->substance);
+    memset(news, 0, sizeof *news);
 }
 
 /* ---- publishing ---- */
@@ -167,26 +79,19 @@ static void keep(struct serve *serve, char *event, bool failed)
 
 static void publish(struct serve *serve)
 {
-    struct reader *reader = &serve->reader;
-    bool is_news = serve->last == NULL || strcmp(reader->substance, serve->last) != 0;
+    struct board_news *news = &serve->reader.news;
+    bool is_news = serve->last == NULL || strcmp(news->substance, serve->last) != 0;
 
     if (is_news) {
-        serve->backend->publish(serve->http, reader->document);
+        serve->backend->publish(serve->http, news->document);
         serve->idle = 0;
     } else if (++serve->idle % ALIVE_EVERY == 0) {
         serve->backend->publish(serve->http, "event: alive\ndata:\n\n");
     }
     free(serve->last);
-    serve->last = reader->substance;
-    keep(serve, reader->document, reader->failed);
-    reader->document = reader->substance = NULL;
-}
-
-static void forget(struct reader *reader)
-{
-    free(reader->document);
-    free(reader->substance);
-    reader->document = reader->substance = NULL;
+    serve->last = news->substance;
+    keep(serve, news->document, news->failed);
+    news->document = news->substance = NULL;
 }
 
 static void end(struct serve *serve);
@@ -197,9 +102,10 @@ static void on_read(uv_work_t *work, int status)
     struct serve *serve = work->loop->data;
 
     serve->is_reading = false;
-    if (status == 0 && !serve->is_ending && reader->document != NULL && reader->substance != NULL)
+    if (status == 0 && !serve->is_ending && reader->news.document != NULL &&
+        reader->news.substance != NULL)
         publish(serve);
-    forget(reader);
+    forget(&reader->news);
     if (serve->is_ending)
         end(serve);
 }
@@ -353,9 +259,7 @@ static void close_all(struct serve *serve, int status)
         uv_close((uv_handle_t *)&serve->signals[i], NULL);
     uv_close((uv_handle_t *)&serve->timer, NULL);
     loop_finish(&serve->loop, status);
-    session_free(serve->reader.session);
-    free(serve->reader.lease);
-    free(serve->reader.terms);
+    board_free(serve->reader.board);
     free(serve->last);
     free(serve->current);
     free(serve->trouble);
@@ -377,15 +281,13 @@ int serve_run(const struct ctl_options *options, char *error, size_t size)
 {
     struct serve serve = {.options = options};
 
-    serve.reader.options = options;
     serve.reader.work.data = &serve.reader;
-    serve.reader.lease = calloc(1, sizeof *serve.reader.lease);
-    serve.reader.terms = calloc(TERMS_MOST, sizeof *serve.reader.terms);
-    int result = uv_loop_init(&serve.loop);
-    if (result != 0 || serve.reader.lease == NULL || serve.reader.terms == NULL) {
-        snprintf(error, size, "cannot start: out of memory");
-        free(serve.reader.lease);
-        free(serve.reader.terms);
+    int result = board_new(&serve.reader.board, options);
+    if (result == 0)
+        result = uv_loop_init(&serve.loop);
+    if (result != 0) {
+        snprintf(error, size, "cannot start: %s", strerror(-result));
+        board_free(serve.reader.board);
         return EXIT_OWN_FAILURE;
     }
     serve.loop.data = &serve;

@@ -12,6 +12,9 @@
 #include "leaderwrap/redis/connection.h"
 #include "leaderwrap/redis/errors.h"
 #include "options.h"
+#include "show.h"
+
+#define SHOWN_SIZE 160 /* of a key */
 
 struct session {
     uv_loop_t loop;
@@ -22,7 +25,8 @@ struct session {
     bool done;
     int status;
     char why[LEASE_TEXT_SIZE];
-    session_read_fn *read; /* of the question that is open */
+    char about[SHOWN_SIZE]; /* the lease, of a cluster; empty: none */
+    session_read_fn *read;  /* of the question that is open */
     void *context;
 };
 
@@ -45,6 +49,23 @@ int session_refuse(const char *text, char *error, size_t size)
 {
     error_explain(text, error, size);
     return status_of(error_class(text));
+}
+
+/* A node says so of a slot that has left it, or is about to. */
+static bool is_elsewhere(const char *text)
+{
+    return strncmp(text, "MOVED ", 6) == 0 || strncmp(text, "ASK ", 4) == 0 ||
+           strncmp(text, "TRYAGAIN ", 9) == 0;
+}
+
+static int refuse(const struct session *session, const char *text, char *error, size_t size)
+{
+    if (session->about[0] == '\0' || !is_elsewhere(text))
+        return session_refuse(text, error, size);
+    snprintf(error, size,
+             "%s: its slot is on its way to another node of the cluster; again in a moment",
+             session->about);
+    return EXIT_UNREACHABLE;
 }
 
 static void on_open(void *context)
@@ -77,7 +98,7 @@ static void on_reply(void *context, const struct redisReply *reply)
     if (reply == NULL || session->done)
         return;
     if (reply->type == REDIS_REPLY_ERROR) {
-        int status = session_refuse(reply->str, why, sizeof why);
+        int status = refuse(session, reply->str, why, sizeof why);
         end(session, status, why);
     } else if (session->read(session->context, reply) != 0) {
         end(session, EXIT_UNREACHABLE, "the server answered something that no Redis says");
@@ -120,6 +141,8 @@ int session_open(struct session **out, const struct redis_target *target, const 
     };
     session->target = target;
     session->timeout_ms = timeout_ms;
+    if (key != NULL && target->kind == REDIS_CLUSTER)
+        session_about(session, key);
     uv_timer_init(&session->loop, &session->timer);
     session->timer.data = session;
     result = connection_new(&session->connection, &config);
@@ -135,6 +158,11 @@ int session_open(struct session **out, const struct redis_target *target, const 
     else
         *out = session;
     return status;
+}
+
+void session_about(struct session *session, const char *key)
+{
+    show_text(key, session->about, sizeof session->about);
 }
 
 int session_ask(struct session *session, int argc, const char *const *argv, session_read_fn *read,

@@ -22,6 +22,11 @@ typedef int session_read_fn(void *context, const struct redisReply *reply);
 int session_open(struct session **out, const struct redis_target *target, const char *key,
                  int64_t timeout_ms, char *error, size_t size);
 
+/* What is asked from now on is about the lease of `key`, of a cluster: where the server answers
+ * that its slot is another's, that is explained. So it is from the start where a cluster was
+ * searched for a key. */
+void session_about(struct session *session, const char *key);
+
 /* Sends a command, and hands its answer to `read`. Returns 0; or an exit status, with a sentence in
  * `error`. */
 int session_ask(struct session *session, int argc, const char *const *argv, session_read_fn *read,

@@ -287,6 +287,88 @@ def test_help_and_version(arena):
     assert ctl(arena, redis, "--version").stdout.startswith("leaderctl 0.")
 
 
+def plant(server, key, state="free", name="db1", ttl_ms=600000):
+    """The record of a lease that nobody renews."""
+    seconds, micros = map(int, server.command("TIME"))
+    now_ms = seconds * 1000 + micros // 1000
+    fields = ("st", state, "name", name, "tok", 7, "ttl", ttl_ms, "at", now_ms)
+    server.command("HSET", "{%s}:term" % key, *fields)
+
+
+def plant_on_each(cluster):
+    """A lease on each master, db0 on the first. Returns their keys in that order, which is not the
+    one of their names."""
+    masters = cluster.nodes[:3]
+    keys = [cluster.key_of(node, name) for node, name in zip(masters, ("c", "a", "b"))]
+    for number, (node, key) in enumerate(zip(masters, keys)):
+        plant(node, key, name="db%d" % number)
+    return keys
+
+
+def in_cluster(arena, cluster, *words, status=0):
+    prefix = cluster.hosts[0].prefix() if cluster.hosts[0] else []
+    done = run(arena, [*cluster.options, *words], prefix)
+    assert done.returncode == status, done
+    return done
+
+
+def test_all_leases_of_a_cluster(arena):
+    cluster = arena.cluster()
+    assert in_cluster(arena, cluster, "-j", "ls", status=3).stdout == "[]\n"
+    keys = plant_on_each(cluster)
+    rows = in_cluster(arena, cluster, "ls", status=3).stdout.splitlines()[1:]
+    assert [row.split()[:2] for row in rows] == [[key, "free"] for key in sorted(keys)]
+    plant(cluster.nodes[2], keys[2], "held", "db2")
+    told = json.loads(in_cluster(arena, cluster, "--json", "ls").stdout)
+    assert [each["key"] for each in told] == sorted(keys)
+    assert [each["leader"] for each in told if each["key"] == keys[2]] == ["db2"]
+
+
+def test_a_part_of_a_cluster_is_not_taken_for_all(arena):
+    """The first node that is asked is the one that is gone; another one tells of it."""
+    cluster = arena.cluster()
+    plant_on_each(cluster)
+    first = cluster.nodes[0]
+    cluster.replica_of(first).kill()
+    first.kill()
+    done = in_cluster(arena, cluster, "ls", status=69)
+    where = "%s:%d" % (first.address, first.port)
+    assert "the leases of the master at %s cannot be read: " % where in done.stderr
+    assert done.stdout == ""
+    for node in cluster.nodes[1:3]:
+        node.kill()
+    done = in_cluster(arena, cluster, "ls", status=69)
+    assert "none of 3 nodes of the cluster tells where its masters are: " in done.stderr
+
+
+def test_a_cluster_that_is_none(arena):
+    redis = arena.redis()
+    done = run(arena, ["--cluster", "--redis", redis.url("tcp"), "ls"])
+    assert done.returncode == 77 and "cluster support disabled" in done.stderr
+    alone = arena.redis("cluster-enabled yes")
+    alone.command("CLUSTER", "ADDSLOTS", 0)
+    done = run(arena, ["--cluster", "--redis", alone.url("tcp"), "ls"])
+    assert done.returncode == 69 and "no node owns slot 1," in done.stderr
+    # It has no name, and is not to be called by its number.
+    alone.command("CONFIG", "SET", "cluster-preferred-endpoint-type", "hostname")
+    done = run(arena, ["--cluster", "--redis", alone.url("tcp"), "ls"])
+    assert done.returncode == 69 and "give another node" in done.stderr
+
+
+def test_a_lease_whose_slot_is_on_its_way(arena):
+    cluster = arena.cluster()
+    keys = plant_on_each(cluster)
+    moving = cluster.move_slot(keys[0], cluster.nodes[1])
+    assert next(moving) == "nothing has moved"
+    said = "%s: its slot is on its way to another node of the cluster; again in a moment"
+    for words in (["ls"], ["pause", "--all"], ["status", keys[0]]):
+        done = in_cluster(arena, cluster, *words, status=69)
+        assert said % keys[0] in done.stderr
+    assert list(moving)[-1] == "the slot has moved"
+    rows = in_cluster(arena, cluster, "ls", status=3).stdout.splitlines()[1:]
+    assert [row.split()[0] for row in rows] == sorted(keys)
+
+
 @pytest.mark.parametrize("kind", ["sentinels", "cluster"])
 def test_the_way_through_others(arena, kind):
     many = arena.replication() if kind == "sentinels" else arena.cluster()

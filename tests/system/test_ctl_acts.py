@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from pair import KEY, record
-from test_ctl import LEADERCTL, README, ctl, lead, run
+from test_ctl import LEADERCTL, README, ctl, in_cluster, lead, plant_on_each, run
 from tests.lib import wait_until
 
 TERM = "{%s}:term" % KEY
@@ -308,6 +308,21 @@ def test_connections_have_the_name_of_their_candidate(arena):
 
     wait_until(lambda: names().count("leaderwrap:db2") == 2, what="lease and events")
     assert "leaderwrap:db1" in names()
+
+
+def test_all_leases_of_a_cluster_are_paused(arena):
+    cluster = arena.cluster()
+    keys = plant_on_each(cluster)
+    done = in_cluster(arena, cluster, "--json", "pause", "--all", "--reason", "why")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["key"], each["result"]) for each in told] == [(k, "done") for k in sorted(keys)]
+    for node, key in zip(cluster.nodes, keys):
+        assert node.command("GET", key).endswith(": why")
+    done = in_cluster(arena, cluster, "cordon", "db0", "--all")
+    assert done.stdout.count("does not lead") == 3
+    assert in_cluster(arena, cluster, "resume", "--all").stdout.count(": resumed\n") == 3
+    for node, key in zip(cluster.nodes, keys):
+        assert node.command("GET", key) is None
 
 
 def test_who_stands_by_is_shown(arena):

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from pair import KEY
-from test_ctl import LEADERCTL, ctl, lead, run
+from test_ctl import LEADERCTL, ctl, lead, plant, plant_on_each
 from test_ctl_acts import stand_by
 from tests.lib import wait_until
 from tests.lib.programs import ROOT
@@ -20,31 +20,38 @@ from tests.lib.redis import free_port
 
 
 class Page:
-    """A leaderctl that serves, on a port of its own."""
+    """A leaderctl that serves, on a port of its own; on another `host` on a socket in the file
+    system."""
 
-    def __init__(self, arena, url):
+    def __init__(self, arena, *way, host=None):
         self.port = free_port()
         self.address = "127.0.0.1:%d" % self.port
-        self.process = arena.spawn(
-            [
-                LEADERCTL,
-                "--redis",
-                url,
-                "--request-timeout",
-                "1s",
-                "serve",
-                "--listen",
-                self.address,
-            ],
-        )
+        self.path = str(arena.short_folder / "page") if host else None
+        listen = "unix:" + self.path if host else self.address
+        options = [*way, "--request-timeout", "1s", "serve", "--listen", listen]
+        self.process = arena.spawn([LEADERCTL, *options], host=host)
         wait_until(self._listens)
 
     def _listens(self):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        try:
+            self.connect(1).close()
+        except OSError:
+            return False
+        return True
+
+    def connect(self, timeout):
+        """An HTTPConnection."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        if self.path is None:
+            connection.connect()
+        else:
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.settimeout(timeout)
+            connection.sock.connect(self.path)
+        return connection
 
     def get(self, path, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = self.connect(30)
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         return answer.status, dict(answer.getheaders()), answer.read().decode()
@@ -55,7 +62,7 @@ class Events:
 
     def __init__(self, page):
         self.documents = []
-        self._connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=60)
+        self._connection = page.connect(60)
         self._connection.request("GET", "/events")
         self._answer = self._connection.getresponse()
         assert self._answer.getheader("Content-Type") == "text/event-stream"
@@ -86,7 +93,7 @@ def test_a_take_over_is_seen(arena):
     redis = arena.redis()
     leader = lead(arena, redis, "db1")
     follower = stand_by(arena, redis, "db2")
-    page = Page(arena, redis.url())
+    page = Page(arena, "--redis", redis.url())
     events = Events(page)
     _, first = events.wait(lambda document: leader_in(document) == "db1")
     (lease,) = first["leases"]
@@ -107,7 +114,7 @@ def test_a_take_over_is_seen(arena):
 def test_redis_may_go_and_come_back(arena):
     redis = arena.redis("appendonly yes", "appendfsync always")
     lead(arena, redis, "db1")
-    page = Page(arena, redis.url())
+    page = Page(arena, "--redis", redis.url())
     events = Events(page)
     events.wait(lambda document: leader_in(document) == "db1")
     redis.stop()
@@ -125,9 +132,56 @@ def test_redis_may_go_and_come_back(arena):
     events.close()
 
 
+def keys_in(document):
+    return [each["key"] for each in document["leases"]]
+
+
+def test_leases_of_a_cluster_are_shown(arena):
+    cluster = arena.cluster()
+    keys = plant_on_each(cluster)
+    page = Page(arena, *cluster.options, host=cluster.hosts[0])
+    events = Events(page)
+    events.wait(lambda document: keys_in(document) == sorted(keys))
+    plant(cluster.nodes[1], cluster.key_of(cluster.nodes[1], "new"))
+    events.wait(lambda document: len(document["leases"]) == 4)
+    # Another node takes over; it is found without a word from anybody.
+    cluster.nodes[0].kill()
+    _, told = events.wait(lambda document: document["error"] is not None)
+    assert told["leases"] == []
+    cluster.wait_owner(keys[0], cluster.nodes[0])
+    seen = len(events.documents)
+    wait_until(lambda: any(len(each["leases"]) == 4 for _, each in events.documents[seen:]))
+    events.close()
+
+
+def calls(redis, command):
+    """How often the server was asked that."""
+    stats = redis.info("commandstats").get("cmdstat_" + command, "calls=0,")
+    return int(str(stats).split("calls=")[1].split(",")[0])
+
+
+def test_a_large_redis_is_not_searched_all_the_time(arena):
+    redis = arena.redis()
+    fill = "for i = 1, 400000 do redis.call('SET', 'other:' .. i, 1) end"
+    redis.command("EVAL", fill, 0)
+    plant(redis, "gone")
+    plant(redis, "there")
+    page = Page(arena, "--redis", redis.url())
+    events = Events(page)
+    events.wait(lambda document: keys_in(document) == ["gone", "there"])
+    searched = calls(redis, "scan")
+    # What is known is read all the same; what is there no more is no longer shown.
+    plant(redis, "there", "held", "db2")
+    events.wait(lambda document: leader_in(document, "there") == "db2")
+    redis.command("DEL", "{gone}:term")
+    events.wait(lambda document: keys_in(document) == ["there"])
+    assert calls(redis, "scan") == searched
+    events.close()
+
+
 def test_only_files_of_its_own_are_shown(arena):
     redis = arena.redis()
-    page = Page(arena, redis.url())
+    page = Page(arena, "--redis", redis.url())
     for path, kind in (("/", "html"), ("/app.js", "javascript"), ("/style.css", "css")):
         status, headers, text = page.get(path)
         assert status == 200 and kind in headers["Content-Type"] and len(text) > 500
@@ -151,7 +205,7 @@ def test_only_files_of_its_own_are_shown(arena):
     ],
 )
 def test_a_name_that_is_not_its_own_is_refused(arena, host, status):
-    page = Page(arena, "redis://127.0.0.1:%d" % free_port())
+    page = Page(arena, "--redis", "redis://127.0.0.1:%d" % free_port())
     assert page.get("/", Host=host)[0] == status
     assert page.get("/events", Host="evil.example")[0] == 421
 
@@ -159,7 +213,7 @@ def test_a_name_that_is_not_its_own_is_refused(arena, host, status):
 def test_slow_clients_hold_nobody_up(arena):
     redis = arena.redis()
     lead(arena, redis, "db1")
-    page = Page(arena, redis.url())
+    page = Page(arena, "--redis", redis.url())
     silent = []
     for _ in range(100):
         client = socket.create_connection(("127.0.0.1", page.port))
@@ -181,8 +235,6 @@ def test_what_cannot_be_served(arena):
         assert "choose another port" in done.stderr
     assert "numeric address" in ctl(arena, redis, "serve", "--listen", "x", status=64).stderr
     assert "--listen is for serve" in ctl(arena, redis, "ls", "--listen", "x", status=64).stderr
-    done = run(arena, ["--cluster", "--redis", redis.url("tcp"), "serve"])
-    assert done.returncode == 64 and "of a cluster" in done.stderr
 
 
 def has_browser():
@@ -202,7 +254,7 @@ def test_a_browser_draws_it(arena):
     hostile = "<img src=x onerror=document.title='owned'>"
     leader = lead(arena, redis, hostile)
     follower = stand_by(arena, redis, "db2")
-    page = Page(arena, redis.url())
+    page = Page(arena, "--redis", redis.url())
     script = ROOT / "tests" / "helpers" / "page.js"
     browser = arena.spawn(
         ["node", script, shutil.which("chromium"), "http://%s/" % page.address],

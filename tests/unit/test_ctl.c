@@ -331,8 +331,30 @@ static void names_of_records_become_keys(void **state)
     assert_int_equal(keys.count, 2);
     assert_string_equal(keys.list[0], "b");
     assert_string_equal(keys.list[1], "{a}");
+    read_drop(&keys, 0);
+    assert_int_equal(keys.count, 1);
+    assert_string_equal(keys.list[0], "{a}");
+    read_drop(&keys, 0);
+    assert_int_equal(keys.count, 0);
+    /* What came back is found again. */
+    assert_int_equal(read_scan_reply(&keys, reply), 0);
+    assert_int_equal(keys.count, 2);
     freeReplyObject(reply);
     read_free(&keys);
+}
+
+static void a_lease_is_nothing_without_a_trace(void **state)
+{
+    static struct ctl_lease lease;
+
+    (void)state;
+    assert_true(ctl_is_nothing(&lease));
+    lease.entry_count = 1;
+    assert_false(ctl_is_nothing(&lease));
+    lease = (struct ctl_lease){.foreign = "x"};
+    assert_false(ctl_is_nothing(&lease));
+    lease = (struct ctl_lease){.state = CTL_FREE};
+    assert_false(ctl_is_nothing(&lease));
 }
 
 /* `words` has blanks between them. Returns how many there are. */
@@ -375,8 +397,6 @@ static void bad_words_are_refused(void **state)
     expect_usage("key of the lease is missing", "ctl watch");
     expect_usage("--last is for history", "ctl --last 3 ls");
     expect_usage("--last", "ctl --last 0 history a");
-    expect_usage("of a cluster, name the lease", "ctl --cluster ls");
-    expect_usage("of a cluster, name the lease", "ctl --cluster pause --all");
     expect_usage("--all is for pause, resume", "ctl status k --all");
     expect_usage("--reason is for pause", "ctl resume k --reason x");
     expect_usage("--to is for step-down", "ctl pause k --to x");
@@ -682,6 +702,7 @@ int main(void)
         cmocka_unit_test(what_may_not_be_read_is_said),
         cmocka_unit_test(what_is_no_answer_is_refused),
         cmocka_unit_test(names_of_records_become_keys),
+        cmocka_unit_test(a_lease_is_nothing_without_a_trace),
         cmocka_unit_test(bad_words_are_refused),
         cmocka_unit_test(good_words_are_taken),
         cmocka_unit_test(options_may_stand_behind_words),
