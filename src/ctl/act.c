@@ -212,24 +212,31 @@ static int status_of(const struct ctl_options *options, enum act_result result)
     return 0;
 }
 
-/* Prints what became of one lease. Returns an exit status. */
-static int tell(const struct ctl_options *options, const char *key, const struct act_answer *answer)
+char *act_describe(const struct ctl_options *options, const struct act_answer *answer, char *text,
+                   size_t size)
 {
-    char text[2 * LEASE_CELL_SIZE];
-    char shown[4 * STORE_KEY_SIZE];
-
     switch (answer->result) {
     case ACT_DONE:
-        describe_done(options, answer, text, sizeof text);
+        describe_done(options, answer, text, size);
         break;
     case ACT_NOTHING:
-        describe_nothing(options, text, sizeof text);
+        describe_nothing(options, text, size);
         break;
     case ACT_LED:
-        snprintf(text, sizeof text, "is held by %.100s: not while somebody leads%s", answer->name,
+        snprintf(text, size, "is held by %.100s: not while somebody leads%s", answer->name,
                  options->command == CTL_RELEASE ? " (step-down ends a term)" : "");
         break;
     }
+    return text;
+}
+
+/* Prints what became of one lease. Returns an exit status. */
+static int tell(const struct ctl_options *options, const char *key, const struct act_answer *answer)
+{
+    char text[ACT_TEXT_SIZE];
+    char shown[4 * STORE_KEY_SIZE];
+
+    act_describe(options, answer, text, sizeof text);
     if (options->json && print_json(key, answer, text) != 0)
         return EXIT_OWN_FAILURE;
     if (!options->json) {

@@ -11,6 +11,8 @@
 #include "options.h"
 #include "session.h"
 
+#define ACT_TEXT_SIZE (2 * LEASE_CELL_SIZE)
+
 struct redisReply;
 
 enum act_result {
@@ -32,6 +34,11 @@ char *act_by(char *buffer, size_t size);
  * status, with a sentence in `error`. */
 int act_on(struct session *session, const struct ctl_options *options, const char *key,
            struct act_answer *answer, char *error, size_t size);
+
+/* Says what became of it: "paused for 10 min; a leader ...". Returns `text`, for which
+ * ACT_TEXT_SIZE is enough. */
+char *act_describe(const struct ctl_options *options, const struct act_answer *answer, char *text,
+                   size_t size);
 
 /* Takes an answer apart (session_read_fn); the context is a struct act_answer. */
 int act_read_reply(void *context, const struct redisReply *reply);

@@ -16,8 +16,7 @@
 #define COMMANDS                                                                                   \
     "ls, status, history, watch, doctor, serve, holding, pause, resume, step-down, cordon, "       \
     "uncordon, release or rm"
-#define STEP_DOWN_MS 60000 /* for which a step-down is wished, where nothing is said */
-#define REASON_MOST  (LEASE_WISH_SIZE - 1)
+#define REASON_MOST (LEASE_WISH_SIZE - 1)
 
 enum option_id {
     OPTION_REDIS,
@@ -33,6 +32,9 @@ enum option_id {
     OPTION_FORCE,
     OPTION_YES,
     OPTION_LISTEN,
+    OPTION_ALLOW_CONTROL,
+    OPTION_TOKEN_FILE,
+    OPTION_COUNTER_KEY,
     OPTION_HELP,
     OPTION_VERSION,
     OPTION_COUNT,
@@ -90,6 +92,21 @@ static const struct cli_option rows[OPTION_COUNT] = {
                        .argument = "ADDRESS",
                        .help = "serve: 127.0.0.1:8080 if nothing is said; or unix:PATH",
                        .line_only = true},
+    [OPTION_ALLOW_CONTROL] = {.name = "allow-control",
+                              .help =
+                                  "serve: whoever has the token, which is printed at the start, "
+                                  "may pause, resume and step down from the page",
+                              .line_only = true},
+    [OPTION_TOKEN_FILE] = {.name = "token-file",
+                           .argument = "PATH",
+                           .help =
+                               "serve --allow-control: the token is the first line of that file",
+                           .line_only = true},
+    [OPTION_COUNTER_KEY] = {.name = "counter-key",
+                            .argument = "KEY",
+                            .help = "serve: shows that counter's value, as of leaderwrap without a "
+                                    "command",
+                            .line_only = true},
     [OPTION_HELP] = {.section = "More",
                      .name = "help",
                      .letter = 'h',
@@ -106,7 +123,7 @@ static const struct cli_table table = {
     .prefix = "LEADERWRAP_",
     .options = rows,
     .count = OPTION_COUNT,
-    .usage = "Usage: leaderctl ls | status KEY | history KEY | watch KEY | doctor [KEY]\n"
+    .usage = "Usage: leaderctl ls | status KEY | history KEY | watch [KEY] | doctor [KEY]\n"
              "       leaderctl serve | holding\n"
              "       leaderctl pause KEY | resume KEY | step-down KEY\n"
              "       leaderctl cordon NAME KEY | uncordon NAME KEY\n"
@@ -156,7 +173,7 @@ static const struct command {
     [CTL_LS] = {.word = "ls"},
     [CTL_STATUS] = {.word = "status", .has_key = true},
     [CTL_HISTORY] = {.word = "history", .has_key = true},
-    [CTL_WATCH] = {.word = "watch", .has_key = true},
+    [CTL_WATCH] = {.word = "watch", .may_have_key = true},
     [CTL_HOLDING] = {.word = "holding"},
     [CTL_PAUSE] = {.word = "pause", .has_key = true, .has_all = true},
     [CTL_RESUME] = {.word = "resume", .has_key = true, .has_all = true},
@@ -282,10 +299,13 @@ static const struct owned {
     {OPTION_WAIT, 1U << CTL_STEP_DOWN, "step-down"},
     {OPTION_FORCE, 1U << CTL_RELEASE, "release"},
     {OPTION_LISTEN, 1U << CTL_SERVE, "serve"},
+    {OPTION_ALLOW_CONTROL, 1U << CTL_SERVE, "serve"},
+    {OPTION_TOKEN_FILE, 1U << CTL_SERVE, "serve --allow-control"},
+    {OPTION_COUNTER_KEY, 1U << CTL_SERVE, "serve"},
     {OPTION_YES, 1U << CTL_RELEASE, "release --force"},
 };
 
-static int check_reason(const char *reason, char *error, size_t size)
+int ctl_check_reason(const char *reason, char *error, size_t size)
 {
     if (strlen(reason) > REASON_MOST)
         return usage(error, size, "--reason: at most 128 bytes");
@@ -302,8 +322,10 @@ static int check(const struct ctl_options *options, const struct cli_settings *g
         if ((owned[i].commands >> options->command & 1) == 0 &&
             cli_refuse_given(given, &owned[i].option, 1, owned[i].owner, error, size) != 0)
             return EXIT_USAGE;
-    if (options->reason != NULL && check_reason(options->reason, error, size) != 0)
+    if (options->reason != NULL && ctl_check_reason(options->reason, error, size) != 0)
         return EXIT_USAGE;
+    if (options->token_file != NULL && !options->allow_control)
+        return usage(error, size, "--token-file is for serve --allow-control");
     return options->to != NULL ? check_name("--to", options->to, error, size) : 0;
 }
 
@@ -323,6 +345,9 @@ static void place_values(struct cli_place *places, struct ctl_options *options,
     places[OPTION_FORCE] = cli_flag(&options->force);
     places[OPTION_YES] = cli_flag(&options->yes);
     places[OPTION_LISTEN] = cli_text(&options->listen);
+    places[OPTION_ALLOW_CONTROL] = cli_flag(&options->allow_control);
+    places[OPTION_TOKEN_FILE] = cli_text(&options->token_file);
+    places[OPTION_COUNTER_KEY] = cli_text(&options->counter_key);
     places[OPTION_HELP] = cli_constant(mode, CTL_HELP);
     places[OPTION_VERSION] = cli_constant(mode, CTL_VERSION);
 }
@@ -351,7 +376,7 @@ int ctl_options_parse(struct ctl_options *options, int argc, char **argv, char *
     }
     int status = take_words(options, words, count, error, size);
     if (options->command == CTL_STEP_DOWN && options->span_ms == 0)
-        options->span_ms = STEP_DOWN_MS;
+        options->span_ms = OPTIONS_STEP_DOWN_MS;
     if (status == 0 && options->command != CTL_HOLDING)
         status = redis_options_take(&redis, &given, OPTION_REDIS, &options->redis, error, size);
     return status == 0 ? check(options, &given, error, size) : status;

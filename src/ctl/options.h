@@ -15,7 +15,8 @@
 #define EXIT_NOBODY_LEADS 3
 #define EXIT_REFUSED      77 /* EX_NOPERM of sysexits.h */
 
-#define OPTIONS_LAST_MOST 100
+#define OPTIONS_LAST_MOST    100
+#define OPTIONS_STEP_DOWN_MS 60000 /* for which a step-down is wished, where nothing is said */
 
 enum ctl_command {
     CTL_LS,
@@ -40,11 +41,13 @@ enum ctl_command {
 
 struct ctl_options {
     enum ctl_command command;
-    const char *key;    /* borrowed from argv, as all texts; NULL for ls, holding and --all */
-    const char *name;   /* of cordon and uncordon */
-    const char *reason; /* of pause; NULL: none */
-    const char *to;     /* of step-down; NULL: anybody */
-    const char *listen; /* of serve */
+    const char *key;         /* borrowed from argv, as all texts; NULL for ls, holding and --all */
+    const char *name;        /* of cordon and uncordon */
+    const char *reason;      /* of pause; NULL: none */
+    const char *to;          /* of step-down; NULL: anybody */
+    const char *listen;      /* of serve, like the next */
+    const char *token_file;  /* NULL: a token is drawn */
+    const char *counter_key; /* NULL: none is shown */
     struct redis_target redis;
     int64_t timeout_ms;
     int64_t last;
@@ -55,6 +58,7 @@ struct ctl_options {
     bool wait;
     bool force;
     bool yes;
+    bool allow_control;
     int segments[OPTIONS_SEGMENTS]; /* where each begins in argv, with a word in front */
     size_t segment_count;
 };
@@ -65,6 +69,10 @@ const char *ctl_command_word(enum ctl_command command);
 /* Reads the environment, then the command line. Returns 0; or an exit status, with a sentence in
  * `error`. To be cleared in both cases. */
 int ctl_options_parse(struct ctl_options *options, int argc, char **argv, char *error, size_t size);
+
+/* Whether a pause can have that reason. Returns 0; or an exit status, with a sentence in `error`.
+ */
+int ctl_check_reason(const char *reason, char *error, size_t size);
 
 void ctl_options_clear(struct ctl_options *options);
 

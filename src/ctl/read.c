@@ -154,26 +154,6 @@ int read_lease(struct session *session, const char *key, size_t entries, struct 
                        lease, error, size);
 }
 
-/* The lease key that a record's name belongs to, or NULL; to be freed. */
-static char *key_of(const char *term)
-{
-    static const char end[] = ":term";
-    char again[STORE_KEY_SIZE];
-    size_t length = strlen(term);
-
-    if (length <= sizeof end || length >= sizeof again ||
-        strcmp(term + length - strlen(end), end) != 0)
-        return NULL;
-    length -= strlen(end);
-    /* "{K}" where K has no hash tag, "K:" where it has one. */
-    char *key = term[length - 1] == '}' ? strndup(term + 1, length - 2) : strndup(term, length - 1);
-    if (key != NULL && store_check_key(key) == NULL &&
-        strcmp(store_term_key(key, again, sizeof again), term) == 0)
-        return key;
-    free(key);
-    return NULL;
-}
-
 /* A SCAN may name a key twice. Takes `key` over. */
 static void add(struct read_keys *keys, char *key)
 {
@@ -207,7 +187,7 @@ int read_scan_reply(void *context, const redisReply *reply)
     snprintf(keys->cursor, sizeof keys->cursor, "%s", reply->element[0]->str);
     for (size_t i = 0; i < reply->element[1]->elements; i++) {
         const char *term = text_of(reply->element[1]->element[i]);
-        char *key = term != NULL ? key_of(term) : NULL;
+        char *key = term != NULL ? store_key_of(term, "term") : NULL;
         if (key != NULL)
             add(keys, key);
     }

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "board.h"
+#include "control.h"
 #include "leaderwrap/base/loop.h"
 #include "leaderwrap/http/http.h"
 #include "page.h"
@@ -27,6 +28,9 @@
 struct reader {
     uv_work_t work;
     struct board *board;
+    bool acts; /* first of all */
+    struct control_wish wish;
+    char *outcome;          /* event of what came of it; NULL: there is none */
     struct board_news news; /* of the last round */
 };
 
@@ -45,6 +49,9 @@ struct serve {
     char *current; /* event of the last good one; NULL: there was none */
     char *trouble; /* event of why there is none now; NULL: there is one */
     int idle;      /* rounds since something was published */
+    char token[CONTROL_TOKEN_SIZE];
+    bool is_wished; /* the next round is to do it: */
+    struct control_wish wish;
 };
 
 /* ---- reading ---- */
@@ -54,14 +61,18 @@ static void do_reading(uv_work_t *work)
 {
     struct reader *reader = work->data;
 
+    if (reader->acts)
+        reader->outcome = board_act(reader->board, &reader->wish);
     board_read(reader->board, &reader->news);
 }
 
-static void forget(struct board_news *news)
+static void forget(struct reader *reader)
 {
-    free(news->document);
-    free(news->substance);
-    memset(news, 0, sizeof *news);
+    free(reader->news.document);
+    free(reader->news.substance);
+    free(reader->outcome);
+    memset(&reader->news, 0, sizeof reader->news);
+    reader->outcome = NULL;
 }
 
 /* ---- publishing ---- */
@@ -82,6 +93,8 @@ static void publish(struct serve *serve)
     struct board_news *news = &serve->reader.news;
     bool is_news = serve->last == NULL || strcmp(news->substance, serve->last) != 0;
 
+    if (serve->reader.outcome != NULL)
+        serve->backend->publish(serve->http, serve->reader.outcome);
     if (is_news) {
         serve->backend->publish(serve->http, news->document);
         serve->idle = 0;
@@ -95,6 +108,7 @@ static void publish(struct serve *serve)
 }
 
 static void end(struct serve *serve);
+static void read_now(struct serve *serve);
 
 static void on_read(uv_work_t *work, int status)
 {
@@ -105,15 +119,24 @@ static void on_read(uv_work_t *work, int status)
     if (status == 0 && !serve->is_ending && reader->news.document != NULL &&
         reader->news.substance != NULL)
         publish(serve);
-    forget(&reader->news);
+    forget(reader);
     if (serve->is_ending)
         end(serve);
+    else if (serve->is_wished)
+        read_now(serve);
 }
 
 static void read_now(struct serve *serve)
 {
-    serve->is_reading = serve->is_reading ||
-                        uv_queue_work(&serve->loop, &serve->reader.work, do_reading, on_read) == 0;
+    struct reader *reader = &serve->reader;
+
+    if (serve->is_reading)
+        return;
+    reader->acts = serve->is_wished;
+    reader->wish = serve->wish;
+    serve->is_wished = false;
+    /* It fails for a missing function alone. */
+    serve->is_reading = uv_queue_work(&serve->loop, &reader->work, do_reading, on_read) == 0;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -175,6 +198,35 @@ static void answer_stream(struct serve *serve, struct http_answer *answer)
     read_now(serve);
 }
 
+static void refuse_act(struct http_answer *answer, int status, const char *why)
+{
+    answer_file(answer, "text/plain; charset=utf-8", why);
+    answer->status = status;
+    if (status == 401)
+        answer->headers = HEADERS "WWW-Authenticate: Bearer\r\n";
+}
+
+/* What comes of it is told to all streams: the one who asked knows it by its id. */
+static void answer_act(struct serve *serve, const struct http_request *request,
+                       struct http_answer *answer)
+{
+    struct control_wish wish;
+    char error[LEASE_TEXT_SIZE];
+    int status = control_judge(serve->token, request, &wish, error, sizeof error);
+
+    if (status != 0) {
+        refuse_act(answer, status, error);
+    } else if (serve->is_wished) {
+        refuse_act(answer, 503, "another act is not done yet; again in a moment");
+    } else {
+        serve->wish = wish;
+        serve->is_wished = true;
+        read_now(serve);
+        answer_file(answer, "text/plain; charset=utf-8", "it is being done");
+        answer->status = 202;
+    }
+}
+
 static void on_request(void *context, const struct http_request *request,
                        struct http_answer *answer)
 {
@@ -184,6 +236,10 @@ static void on_request(void *context, const struct http_request *request,
     answer->headers = HEADERS;
     if (!serve_knows_host(request->host))
         answer->status = 421;
+    else if (request->is_post && strcmp(path, CONTROL_PATH) == 0)
+        answer_act(serve, request, answer);
+    else if (request->is_post)
+        refuse_act(answer, 404, "nothing takes a POST there");
     else if (strcmp(path, "/") == 0)
         answer_file(answer, "text/html; charset=utf-8", page_index_html);
     else if (strcmp(path, "/app.js") == 0)
@@ -215,6 +271,7 @@ static int listen_to(struct serve *serve, char *error, size_t size)
     const char *listen = serve->options->listen;
     const struct http_config config = {.loop = &serve->loop,
                                        .address = &serve->address,
+                                       .takes_posts = serve->options->allow_control,
                                        .on_request = on_request,
                                        .context = serve};
     const char *problem = http_address_parse(&serve->address, listen);
@@ -263,14 +320,24 @@ static void close_all(struct serve *serve, int status)
     free(serve->last);
     free(serve->current);
     free(serve->trouble);
+    explicit_bzero(serve->token, sizeof serve->token);
 }
 
 static int run(struct serve *serve, char *error, size_t size)
 {
-    int status = start(serve, error, size);
+    const struct ctl_options *options = serve->options;
+    int status = 0;
 
+    if (options->allow_control)
+        status = control_take_token(options->token_file, serve->token, error, size);
+    if (status == 0)
+        status = start(serve, error, size);
     if (status == 0) {
-        printf("http://%s/\n", serve->options->listen);
+        bool drawn = options->allow_control && options->token_file == NULL;
+
+        /* What stands behind a # is sent to nobody. */
+        printf("http://%s/%s%s\n", options->listen, drawn ? "#token=" : "",
+               drawn ? serve->token : "");
         fflush(stdout);
         uv_run(&serve->loop, UV_RUN_DEFAULT);
     }

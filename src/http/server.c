@@ -137,6 +137,7 @@ static const char *words_of(int status)
         const char *words;
     } known[] = {
         {200, "OK"},
+        {202, "Accepted"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},

@@ -1,11 +1,12 @@
 // Opens the page in a headless Chromium, and prints what is on it, a JSON line whenever the leader
-// of the first lease changes. Ends when its standard input does.
+// of the first lease changes. Ends when its standard input does. With a REASON it pauses the first
+// lease by the page's own buttons, and prints what the page says of that.
 //
-// usage: node page.js CHROMIUM URL
+// usage: node page.js CHROMIUM URL [REASON]
 
 const { chromium } = require("playwright-core");
 
-const [, , program, url] = process.argv;
+const [, , program, url, reason] = process.argv;
 
 function say(event, more) {
   process.stdout.write(JSON.stringify({ event, ...more }) + "\n");
@@ -19,7 +20,7 @@ async function main() {
   });
   page.on("pageerror", (error) => say("error", { text: error.message }));
   page.on("request", (request) => {
-    if (!request.url().startsWith(url)) say("elsewhere", { text: request.url() });
+    if (!request.url().startsWith(new URL("/", url).href)) say("elsewhere", { text: request.url() });
   });
   await page.exposeFunction("told", (leader) => say("leader", { leader }));
   await page.goto(url);
@@ -33,6 +34,14 @@ async function main() {
     new MutationObserver(look).observe(document.getElementById("leases"), { childList: true });
     look();
   });
+  if (reason !== undefined) {
+    await page.getByRole("button", { name: /^Pause / }).first().click();
+    await page.getByLabel("Why").fill(reason);
+    await page.keyboard.press("Enter");
+    await page.locator("#said:not([hidden])").waitFor();
+    say("said", { text: await page.locator("#said").textContent(), address: page.url() });
+    await page.getByRole("button", { name: /^Resume / }).first().waitFor();
+  }
   process.stdin.resume();
   process.stdin.on("end", async () => {
     say("content", { title: await page.title(), bars: await page.locator("rect.bar").count(),

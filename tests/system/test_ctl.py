@@ -41,9 +41,9 @@ def ctl(arena, redis, *words, status=0, url=None, **more):
     return done
 
 
-def lead(arena, redis, name, key=KEY):
+def lead(arena, redis, name, key=KEY, url=None):
     worker = arena.worker(
-        "--assume-fresh", command=["sleep", "60"], redis=redis, name=name, key=key
+        "--assume-fresh", command=["sleep", "60"], redis=redis, name=name, key=key, url=url
     )
     worker.wait_event("elected")
     return worker
@@ -166,7 +166,7 @@ def test_what_goes_wrong(arena):
 def watching(arena, redis, *options, url=None, key=KEY):
     """A watch of the test's lease, and a function that awaits its next line."""
     watch = arena.spawn(
-        [LEADERCTL, "--redis", url or redis.url(), *options, "watch", key],
+        [LEADERCTL, "--redis", url or redis.url(), *options, "watch", *([key] if key else [])],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -195,6 +195,34 @@ def test_changes_are_told_as_they_happen(arena):
     for process, number in ((watch, signal.SIGINT), (other, signal.SIGTERM)):
         process.send_signal(number)
         assert process.wait(30) == 0
+
+
+def test_changes_of_all_leases_are_told(arena):
+    redis = arena.redis("appendonly yes", "appendfsync always")
+    lead(arena, redis, "db1", key="job:b")
+    _, line = watching(arena, redis, key=None)
+    assert "  job:b  led by db1, token " in line()
+    wait_until(lambda: redis.command("PUBSUB", "NUMPAT") == 1)
+    # Those of another database, and what is no lease, are of no interest.
+    other = redis.url(db=3)
+    lead(arena, redis, "db9", key="job:z", url=other)
+    redis.command("PUBLISH", "x:events", "1|free|i|v|1|1|0|me")
+    redis.command("PUBLISH", "{x}:events", "hello")
+    worker = lead(arena, redis, "db2", key="{job}a")
+    assert "  {job}a  led by db2, token " in line()
+    worker.stop()
+    assert line().endswith("  {job}a  free, last led by db2")
+    _, line_of_other = watching(arena, redis, "--json", url=other, key=None)
+    told = json.loads(line_of_other())
+    assert (told["key"], told["state"], told["name"]) == ("job:z", "led", "db9")
+    # What happened while Redis could not be heard is told as soon as it can.
+    redis.command("DEL", "{job}a::term", "{job}a::history")
+    lost = ("st", "held", "name", "db7", "tok", "9", "at", "5")
+    redis.command("HSET", "{job:c}:term", *lost)
+    redis.restart()
+    lines = [line() for _ in range(3)]
+    assert any(each.endswith("  job:c  expired by db7, token 9") for each in lines)
+    assert any(each.endswith("  {job}a  none") for each in lines)
 
 
 def test_a_watch_that_nobody_can_read_ends(arena):

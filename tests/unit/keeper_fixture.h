@@ -34,7 +34,7 @@
 #include "leaderwrap/keeper/keeper.h"
 #include "leaderwrap/keeper/protocol.h"
 
-#include "../helpers/chain.h"
+#include "helpers/chain.h"
 
 /* How long a test waits for what must come. Generous: the machine may be slow. */
 #define PATIENCE_MS 30000

@@ -394,7 +394,11 @@ static void bad_words_are_refused(void **state)
     expect_usage("can be no lease key", "ctl status a{");
     expect_usage("--at-least is for holding", "ctl --at-least 3s ls");
     expect_usage("no further word", "ctl holding a");
-    expect_usage("key of the lease is missing", "ctl watch");
+    expect_usage("key of the lease is missing", "ctl history");
+    expect_usage("--token-file is for serve --allow-control", "ctl --token-file t serve");
+    expect_usage("--token-file is for serve --allow-control", "ctl --token-file t ls");
+    expect_usage("--allow-control is for serve", "ctl --allow-control ls");
+    expect_usage("--counter-key is for serve", "ctl --counter-key c ls");
     expect_usage("--last is for history", "ctl --last 3 ls");
     expect_usage("--last", "ctl --last 0 history a");
     expect_usage("--all is for pause, resume", "ctl status k --all");

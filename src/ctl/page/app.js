@@ -145,6 +145,130 @@ function timeline(lease) {
   return drawing;
 }
 
+/* ---- acts ---- */
+
+// What can be done to a lease, where leaderctl allows it (--allow-control).
+const ACTS = {
+  pause: { title: "Pause", means: "The leader stops its command, and nobody leads.", asks: ["reason", "span"] },
+  resume: { title: "Resume", means: "A candidate leads again.", asks: [] },
+  "step-down": { title: "Step down", means: "The leader stops its command, and another one leads.", asks: ["to"] },
+};
+const ANSWER_MS = 15000; // in which what came of an act has to be told
+
+let asked = null; // the act that the dialog is for: its name and lease
+let awaited = null; // the act that was sent: its id, and the timer
+let token = null;
+
+// The address that leaderctl printed has it, and whoever looks over a shoulder need not see it.
+function takeToken() {
+  const given = /^#token=(.+)$/.exec(location.hash);
+  if (given !== null) {
+    sessionStorage.setItem("token", given[1]);
+    history.replaceState(null, "", location.pathname);
+  }
+  token = sessionStorage.getItem("token");
+}
+
+function forgetToken() {
+  token = null;
+  sessionStorage.removeItem("token");
+}
+
+function element(name) {
+  return document.getElementById("act-" + name);
+}
+
+function actsOf(lease) {
+  if (!last.control) return [];
+  if (lease.paused !== null) return ["resume"];
+  return lease.state === "led" ? ["pause", "step-down"] : ["pause"];
+}
+
+function buttons(lease) {
+  return make("p", { class: "acts" }, ...actsOf(lease).map((act) => {
+    const button = make("button", { type: "button", "aria-label": `${ACTS[act].title} ${lease.key}` },
+      ACTS[act].title);
+    button.addEventListener("click", () => ask(act, lease));
+    return button;
+  }));
+}
+
+function ask(act, lease) {
+  const { title, means, asks } = ACTS[act];
+  asked = { act, key: lease.key };
+  element("title").textContent = `${title}: ${lease.key}`;
+  element("means").textContent = means;
+  element("do").textContent = title;
+  element("problem").textContent = "";
+  for (const name of ["reason", "span", "to"]) element(name).hidden = !asks.includes(name);
+  element("token").hidden = token !== null;
+  const names = [...new Set((lease.candidates || []).map((candidate) => candidate.name))].sort();
+  element("to").querySelector("select").replaceChildren(make("option", { value: "" }, "anybody"),
+    ...names.map((name) => make("option", { value: name }, name)));
+  document.querySelector("#act form").reset();
+  document.getElementById("act").showModal();
+}
+
+function wishOf(form) {
+  const wish = { id: Math.random().toString(36).slice(2), act: asked.act, key: asked.key };
+  if (asked.act === "pause" && form.reason.value !== "") wish.reason = form.reason.value;
+  if (asked.act === "pause" && form.span.value !== "0") wish.for_ms = Number(form.span.value);
+  if (asked.act === "step-down" && form.to.value !== "") wish.to = form.to.value;
+  return wish;
+}
+
+async function send(wish) {
+  const answer = await fetch("/act", { method: "POST", body: JSON.stringify(wish),
+    headers: { "Content-Type": "application/json", Authorization: "Bearer " + token } });
+  if (answer.status === 401) forgetToken();
+  if (answer.status !== 202) throw new Error(await answer.text());
+}
+
+async function act(event) {
+  event.preventDefault();
+  const form = event.target;
+  if (token === null) token = form.token.value;
+  const wish = wishOf(form);
+  const key = wish.key;
+  expect(wish.id, key);
+  try {
+    await send(wish);
+    sessionStorage.setItem("token", token);
+    document.getElementById("act").close();
+  } catch (error) {
+    stopAwaiting();
+    element("problem").textContent = error.message;
+    element("token").hidden = token !== null;
+  }
+}
+
+function expect(id, key) {
+  stopAwaiting();
+  awaited = { id, key, timer: setTimeout(() => {
+    tell(`${key}: nothing was heard of what came of it; look below`, true);
+    awaited = null;
+  }, ANSWER_MS) };
+}
+
+function stopAwaiting() {
+  if (awaited !== null) clearTimeout(awaited.timer);
+  awaited = null;
+}
+
+function tell(text, bad) {
+  const said = document.getElementById("said");
+  said.textContent = text;
+  said.className = bad ? "bad" : "";
+  said.hidden = false;
+}
+
+function hearOutcome(event) {
+  const outcome = JSON.parse(event.data);
+  if (awaited === null || outcome.id !== awaited.id) return;
+  tell(`${awaited.key}: ${outcome.text}`, !outcome.done);
+  stopAwaiting();
+}
+
 /* ---- one lease ---- */
 
 function standby(candidate) {
@@ -168,6 +292,7 @@ function details(lease) {
     article.append(make("ul", {}, ...lease.candidates.map(standby)));
   }
   article.append(timeline(lease));
+  if (actsOf(lease).length > 0) article.append(buttons(lease));
   return article;
 }
 
@@ -179,9 +304,21 @@ function focused() {
   return label && document.activeElement.closest("#details") ? label : null;
 }
 
+// A button that is pressed must still be there when it is let go.
+let pressed = false;
+
+function drawCounter() {
+  const place = document.getElementById("counter");
+  place.hidden = !last.counter;
+  if (!last.counter) return;
+  const value = last.counter.value === null ? "-" : last.counter.value;
+  place.replaceChildren(last.counter.key + " ", make("strong", {}, value));
+}
+
 function draw() {
-  if (last === null) return;
+  if (last === null || pressed) return;
   const kept = focused();
+  drawCounter();
   document.getElementById("leases").replaceChildren(...(last.leases.length > 0 ? last.leases.map(row) :
     [make("tr", {}, make("td", { colspan: "8", class: "empty" }, "There is no lease yet."))]));
   document.getElementById("details").replaceChildren(...last.leases.map(details));
@@ -218,10 +355,18 @@ function listen() {
     judge();
     draw();
   };
+  events.addEventListener("act", hearOutcome);
   events.addEventListener("alive", () => { heard = Date.now(); judge(); });
 }
 
 document.querySelectorAll("input[name=range]").forEach((input) => input.addEventListener("change", draw));
 window.addEventListener("resize", draw);
+window.addEventListener("pointerdown", () => { pressed = true; });
+for (const end of ["pointerup", "pointercancel", "blur"]) {
+  window.addEventListener(end, () => setTimeout(() => { pressed = false; }));
+}
+document.querySelector("#act form").addEventListener("submit", act);
+element("cancel").addEventListener("click", () => document.getElementById("act").close());
+takeToken();
 setInterval(() => { judge(); draw(); }, 1000);
 listen();
