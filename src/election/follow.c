@@ -12,6 +12,11 @@
 
 #define RELEASE_JITTER_MOST_MS 50
 #define JITTER_PER_LISTENER_NS INT64_C(50000) /* about what a server needs for one acquire */
+/* More than so many candidates do not all ask. */
+#define CROWD 20
+/* Of a span of so much for each, the first one is asked for after about as much; and the news that
+ * he has the lease reaches the others within some more. */
+#define CROWD_PER_LISTENER_NS NS_PER_MS
 
 void follow_init(struct follow *follow, int64_t now_ns)
 {
@@ -21,6 +26,7 @@ void follow_init(struct follow *follow, int64_t now_ns)
     follow->ask_at_ns = now_ns;
     follow->answered_ns = now_ns;
     follow->hints_from_ns = now_ns;
+    follow->listeners = -1;
 }
 
 void follow_from(struct election *election, int64_t ask_at_ns)
@@ -139,6 +145,25 @@ static enum follow_next give_up(struct election *election, struct election_actio
     return FOLLOW_UNREACHABLE;
 }
 
+/* What a crowd asks for at one time, when a TTL is over or the lease was released, is spread so
+ * that whoever is still to ask hears of the new leader first. Nobody else waits for that. */
+static int64_t crowd_span_ns(const struct election *election, int64_t listeners)
+{
+    int64_t most_ns = ms_to_ns(election->config.timing.ttl_ms) / 15;
+
+    return listeners <= CROWD ? 0 : min_ns((listeners - CROWD) * CROWD_PER_LISTENER_NS, most_ns);
+}
+
+/* Some time from then on, as the followers are many. */
+static int64_t in_a_crowd_ns(struct election *election, int64_t at_ns)
+{
+    int64_t span_ns = crowd_span_ns(election, election->follow.listeners);
+
+    if (span_ns == 0 || at_ns == INT64_MAX)
+        return at_ns;
+    return at_ns + (int64_t)jitter_below(&election->jitter, (uint64_t)span_ns + 1);
+}
+
 /* Now plus --retry, spread by a tenth so that candidates do not ask in step. */
 static int64_t next_retry_ns(struct election *election)
 {
@@ -161,7 +186,7 @@ static int64_t next_ask_ns(struct election *election, const struct lease_reply *
     /* A ripe observation that was refused all the same will not be granted by asking in a loop; one
      * that ripened while the request was on its way has not been tried yet. */
     if (ripe_ns > election->now_ns || !election->follow.asked_with_observation)
-        ask_ns = min_ns(ask_ns, ripe_ns);
+        ask_ns = min_ns(ask_ns, in_a_crowd_ns(election, ripe_ns));
     return min_ns(ask_ns, server_ripe_at_ns(election, &reply->record));
 }
 
@@ -288,6 +313,7 @@ void follow_note_reply(struct election *election, const struct lease_reply *repl
     struct follow *follow = &election->follow;
 
     follow->answered_ns = election->now_ns;
+    follow->put_off = false;
     if (reply->record.token > follow->floor_token)
         follow->floor_token = reply->record.token;
 }
@@ -346,6 +372,7 @@ static int64_t release_jitter_ns(struct election *election, int64_t listeners)
     most_ns = min_ns(most_ns, ms_to_ns(RELEASE_JITTER_MOST_MS));
     if (listeners >= 0 && listeners < most_ns / JITTER_PER_LISTENER_NS)
         most_ns = listeners * JITTER_PER_LISTENER_NS;
+    most_ns = max_ns(most_ns, crowd_span_ns(election, listeners));
     return (int64_t)jitter_below(&election->jitter, (uint64_t)most_ns + 1);
 }
 
@@ -361,13 +388,31 @@ static int64_t news_jitter_ns(struct election *election)
 
 /* While renewals are heard there is nothing to ask; but what is heard is not proof, and after a TTL
  * without an answer it is time for one. */
-static int64_t ask_after_push_ns(const struct election *election)
+static int64_t ask_after_push_ns(struct election *election)
 {
     int64_t retry_ns = ms_to_ns(election->config.timing.retry_ms);
     int64_t ttl_ns = ms_to_ns(election->config.timing.ttl_ms);
 
-    return min_ns(election->now_ns + retry_ns + retry_ns / 10,
+    return min_ns(in_a_crowd_ns(election, election->now_ns + retry_ns + retry_ns / 10),
                   election->follow.answered_ns + ttl_ns);
+}
+
+/* Somebody else has it now: to ask for it is in vain, and to see that there is time. But once only
+ * until there is an answer, for anybody can say so. */
+static void see_for_itself(struct election *election, const struct lease_event *push)
+{
+    struct follow *follow = &election->follow;
+    int64_t at_ns = election->now_ns + news_jitter_ns(election);
+    bool taken = push->state == LEASE_HELD && push->token > follow->floor_token;
+
+    if (!taken || follow->put_off || election->config.once) {
+        ask_sooner(follow, at_ns);
+        return;
+    }
+    follow->put_off = true;
+    follow->hinted = true;
+    follow->ask_at_ns =
+        min_ns(at_ns, follow->answered_ns + ms_to_ns(election->config.timing.ttl_ms));
 }
 
 void follow_push(struct election *election, const struct lease_event *push)
@@ -385,12 +430,14 @@ void follow_push(struct election *election, const struct lease_event *push)
         push->token > follow->used_token)
         follow->stand_back_until_ns = election->now_ns;
     observation_hear(&election->observation, push, election->now_ns);
+    if (push->listeners >= 0)
+        follow->listeners = push->listeners;
     /* A record that forgot our token is told of it before anybody can be granted a lower one. */
     if (push->state == LEASE_FREE || knows_better) {
         follow->free_hint = election->state == ELECTION_ACQUIRING;
         ask_sooner(follow, election->now_ns + release_jitter_ns(election, push->listeners));
     } else if (is_news) {
-        ask_sooner(follow, election->now_ns + news_jitter_ns(election));
+        see_for_itself(election, push);
     } else if (!follow->hinted && follow->ask_at_ns > election->now_ns) {
         /* What is ripe already has been asked about: it must not be again at each push. */
         int64_t ripe_ns = ripe_at_ns(election);

@@ -192,10 +192,14 @@ static void on_message(void *context, const redisReply *message)
         enter(watcher, WATCHER_LISTENING, watcher->config.ping_ms);
         if (watcher->config.on_listening != NULL)
             watcher->config.on_listening(watcher->config.context);
-    } else if (strcmp(kind, "pong") == 0) {
-        if (watcher->state == WATCHER_PINGING)
-            enter(watcher, WATCHER_LISTENING, watcher->config.ping_ms);
-    } else if (!is_published(watcher, message) || !hear(watcher, message)) {
+        return;
+    }
+    /* Whatever is heard, the connection works. */
+    if (watcher->state == WATCHER_LISTENING || watcher->state == WATCHER_PINGING)
+        enter(watcher, WATCHER_LISTENING, watcher->config.ping_ms);
+    if (strcmp(kind, "pong") == 0)
+        return;
+    if (!is_published(watcher, message) || !hear(watcher, message)) {
         log_line(LOG_LEVEL_DEBUG, "watcher", "a message on %s that is not ours", watcher->channel);
     }
 }

@@ -48,7 +48,7 @@ struct watcher_config candidacy_watcher(const struct options *options)
         .target = &options->redis,
         .key = options->key,
         .client = options->client,
-        .ping_ms = options->timing.ttl_ms / 3,
+        .ping_ms = options->timing.ttl_ms / 2,
         .timeout_ms = options->timing.request_timeout_ms,
     };
 }

@@ -41,8 +41,7 @@ const char *const covered_names[COVERED] = {
     [FOREIGN_LONG_REFUSED] = "refused: long foreign value, cut",
     [FOREIGN_OTHERWISE_GRANTED] = "refused: free, but a foreign value",
     [VACATED_MISSING] = "vacated: no record",
-    [VACATED_OTHER_RUN] = "vacated: other run_id",
-    [VACATED_OTHER_REPLID] = "vacated: same run_id, other replid",
+    [VACATED_OTHER_REPLID] = "vacated: other replid",
     [VACATED_OTHER_EPOCH] = "vacated: same server, other config-epoch",
     [VACATED_FREE] = "vacated: was free elsewhere",
     [VACATED_FOREIGN] = "vacated: beside a foreign value",
@@ -179,11 +178,9 @@ static void cover_vacancy(const struct met *met, const struct message *request)
     const struct record *record = &met->record;
     uint64_t incarnation = met->test->server->incarnation;
     uint64_t written = incarnation_base(record->incarnation);
-    bool same_run = written >> 32 == incarnation >> 32;
 
     cover_if(met, record->missing, VACATED_MISSING);
-    cover_if(met, !record->missing && !same_run, VACATED_OTHER_RUN);
-    cover_if(met, !record->missing && same_run && written != incarnation, VACATED_OTHER_REPLID);
+    cover_if(met, !record->missing && written != incarnation, VACATED_OTHER_REPLID);
     cover_if(met, !record->missing && written == incarnation, VACATED_OTHER_EPOCH);
     cover_if(met, record->state == LEASE_FREE, VACATED_FREE);
     cover_if(met, met->foreign, VACATED_FOREIGN);

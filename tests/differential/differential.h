@@ -86,7 +86,6 @@ enum covered {
     FOREIGN_LONG_REFUSED,
     FOREIGN_OTHERWISE_GRANTED,
     VACATED_MISSING,
-    VACATED_OTHER_RUN,
     VACATED_OTHER_REPLID,
     VACATED_OTHER_EPOCH,
     VACATED_FREE,
@@ -261,7 +260,7 @@ void model_go_to(struct test *test, int64_t us);
 /* Where anything looks at K: it is deleted if it has expired. Nothing is on a replica. */
 void model_expire(struct test *test);
 /* The server is another one now, or only its replid is. */
-void model_new_ident(struct test *test, bool same_run_id);
+void model_new_ident(struct test *test, bool same_process);
 void model_listen(struct test *test, int listeners);
 /* Executes `request`, which becomes the answer. Writes what each listener hears to heard[]. */
 void model_execute(struct test *test, struct message *request,

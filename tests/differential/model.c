@@ -58,9 +58,9 @@ void model_listen(struct test *test, int listeners)
         test->world->processes[i].subscribed = i < listeners ? test->server->instance : 0;
 }
 
-void model_new_ident(struct test *test, bool same_run_id)
+void model_new_ident(struct test *test, bool same_process)
 {
-    server_start(test->world, test->server, same_run_id);
+    server_start(test->world, test->server, same_process);
 }
 
 void model_execute(struct test *test, struct message *request, char heard[LISTENERS_MAX][TEXT_SIZE])

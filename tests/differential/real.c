@@ -22,7 +22,7 @@
 
 #define START_TRIES 30000      /* of a millisecond */
 #define DUMP        "dump.rdb" /* what a server loads and saves */
-#define DIGITS      40         /* of run_id and replid */
+#define DIGITS      40         /* of a replid */
 #define REPLICATED  "got.rdb"  /* the same, of one that gets its data from another */
 #define COMMANDS    "commands" /* its socket */
 #define SOURCE      "source"   /* that of the other one */
@@ -342,12 +342,10 @@ static void read_info(struct real *real, const char *section, const char *label,
 
 void real_ident(struct real *real, char incarnation[LEASE_INCARNATION_SIZE])
 {
-    char run_id[DIGITS + 1];
     char replid[DIGITS + 1];
 
-    read_info(real, "server", "\nrun_id:", run_id);
     read_info(real, "replication", "\nmaster_replid:", replid);
-    snprintf(incarnation, LEASE_INCARNATION_SIZE, "%s/%s", run_id, replid);
+    snprintf(incarnation, LEASE_INCARNATION_SIZE, "%s", replid);
 }
 
 /* ---- listeners ---- */

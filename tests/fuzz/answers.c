@@ -165,8 +165,7 @@ bool answer_read(const uint8_t *reply, size_t size, struct answer *answer)
     return used == size && is_one_of(answer, ANSWER_VERDICT, verdicts) &&
            is_one_of(answer, ANSWER_STATE, states) && is_one_of(answer, ANSWER_BEFORE, states) &&
            answer_is(answer, ANSWER_VERDICT, "GRANTED") != answer_is(answer, ANSWER_BEFORE, "") &&
-           answer->field[ANSWER_VERSION].length <= 16 &&
-           answer->field[ANSWER_IDENT].length <= 102 &&
+           answer->field[ANSWER_VERSION].length <= 16 && answer->field[ANSWER_IDENT].length <= 61 &&
            read_number(&answer->field[ANSWER_TOKEN], TOKEN_MOST, &answer->token) &&
            read_number(&answer->field[ANSWER_TTL], TTL_MOST, &answer->ttl_ms) &&
            read_number(&answer->field[ANSWER_AGE], MS_MOST, &answer->age_ms) &&

@@ -29,7 +29,7 @@
 
 #define KEY      "fuzz"
 #define ID       "fuzz#0123456789abcdef"
-#define IDENT    "0123456789012345678901234567890123456789/0123456789012345678901234567890123456789"
+#define IDENT    "0123456789012345678901234567890123456789"
 #define START_NS (1000 * 1000 * NS_PER_MS)
 
 /* 64 elements three times over are the most that a reply may have; hiredis takes some 64 bytes for

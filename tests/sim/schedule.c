@@ -185,6 +185,8 @@ static void random_hosts(struct world *world)
         plan->stranger_every_ns = between(world, 1, plan->ttl_ns / 4);
     plan->stranger_renews = chance(world, 500000);
     plan->stranger_guesses = chance(world, 200000);
+    if (chance(world, 200000))
+        plan->onlookers = between(world, 1, 2000);
     /* Two TTLs, a hold, a lock delay, two time-outs of a link that lost a packet, what a host
      * stands back for that was asked to go, and a second, by clocks of which none is more than 1 %
      * off. */
@@ -194,6 +196,9 @@ static void random_hosts(struct world *world)
     /* Whoever has not heard of a new epoch when he asks begins the record, and its TTL, anew. */
     if (plan->witnesses > 0)
         longest_ns += plan->ttl_ns;
+    /* In a crowd it takes a moment longer to ask. */
+    if (plan->onlookers > 0)
+        longest_ns += plan->ttl_ns / 10;
     plan->bound_ns = longest_ns + longest_ns / 100 + 1000 * NS_PER_MS;
     plan->led_from = plan->last_pause ? plan->quiet_at + plan->bound_ns : plan->quiet_at;
 }
@@ -222,7 +227,7 @@ static void reset(struct world *world, uint64_t seed, bool tracing)
     world->now = 0;
     world->tracing = tracing;
     world->over = false;
-    world->last_instance = world->last_run_id = world->last_replid = 0;
+    world->last_instance = world->last_replid = 0;
     world->last_process = 0;
     world->highest_token = 0;
     world->last_leader = 0;

@@ -166,6 +166,18 @@ static void show_pause(struct call *call)
     call->wrote = true;
 }
 
+static int64_t count_listeners(const struct call *call)
+{
+    int64_t count = call->world->plan.onlookers;
+
+    for (int i = 0; i < PROCESSES_MAX; i++) {
+        const struct process *process = &call->world->processes[i];
+        if (process->used && process->subscribed == call->server->instance)
+            count++;
+    }
+    return count;
+}
+
 static void announce(struct call *call, int64_t listeners)
 {
     struct message push = *call->message;
@@ -362,24 +374,12 @@ static void renew(struct call *call)
         fail(call);
         return;
     }
-    announce(call, -1);
+    announce(call, count_listeners(call));
     wish(call, true);
     answer(call, LEASE_RENEWED);
 }
 
 /* ---- release ---- */
-
-static int64_t count_listeners(const struct call *call)
-{
-    int64_t count = 0;
-
-    for (int i = 0; i < PROCESSES_MAX; i++) {
-        const struct process *process = &call->world->processes[i];
-        if (process->used && process->subscribed == call->server->instance)
-            count++;
-    }
-    return count;
-}
 
 static bool is_known(const struct call *call)
 {

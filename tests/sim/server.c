@@ -8,14 +8,12 @@ int64_t server_us(const struct world *world, const struct server *server)
 }
 
 /* A server process, new or the same, begins to be a master. Its data are the caller's business. */
-void server_start(struct world *world, struct server *server, bool same_run_id)
+void server_start(struct world *world, struct server *server, bool same_process)
 {
-    uint32_t run_id = same_run_id ? (uint32_t)(server->incarnation >> 32) : ++world->last_run_id;
-
-    server->incarnation = (uint64_t)run_id << 32 | ++world->last_replid;
+    server->incarnation = ++world->last_replid;
     server->up = true;
     server->detached = false;
-    if (!same_run_id) {
+    if (!same_process) {
         server->instance = ++world->last_instance;
         server->frozen_until = 0;
         server->errors_until = 0;

@@ -40,7 +40,7 @@ enum fault {
     FAULT_NEW_EPOCH,         /* the master takes one, and nothing else happens */
     FAULT_WITNESSES_DOWN,    /* some of them, or most */
     FAULT_WITNESSES_CUT,     /* a host cannot reach some of them */
-    FAULT_REPROMOTION,       /* demoted and promoted again: same run_id, other replid, older data */
+    FAULT_REPROMOTION,       /* demoted and promoted again: same process, older data */
     FAULT_NEW_REPLID,
     FAULT_SERVER_FREEZE,
     FAULT_CLIENT_PAUSE,
@@ -202,8 +202,8 @@ enum message_kind {
     MESSAGE_VOTE,
 };
 
-/* What the scripts write as the incarnation: run_id, replid, and the config-epoch of the placement,
- * as numbers of 16, 32 and 16 bits. */
+/* What the scripts write as the incarnation: replid, and the config-epoch of the placement, as
+ * numbers of 48 and 16 bits. */
 static inline uint64_t incarnation_under(uint64_t server, uint64_t config_epoch)
 {
     return server | config_epoch << 48;
@@ -325,7 +325,7 @@ struct server {
     bool up;
     bool detached;        /* its replica was promoted: nobody acknowledges its writes any more */
     uint32_t instance;    /* of the process: a new one knows none of the old connections */
-    uint64_t incarnation; /* run_id and replid */
+    uint64_t incarnation; /* replid */
     int64_t wall_us;      /* what its clock said at true time 0 */
     int64_t rate_ppm;
     int64_t frozen_until;
@@ -523,6 +523,7 @@ struct plan {
     int64_t stranger_every_ns; /* 0: there is none */
     bool stranger_renews;      /* and says nothing else */
     bool stranger_guesses;     /* nothing but what the next version might be */
+    int64_t onlookers;         /* who listen as candidates do, and are none */
     int64_t replica_lag_ns;
     int64_t quiet_at;
     bool last_pause;  /* from then on nobody is to lead for as long as it could take */
@@ -550,7 +551,6 @@ struct world {
     struct witness witnesses[WITNESSES_MAX];
     uint64_t config_epoch; /* of the master */
     uint32_t last_instance;
-    uint32_t last_run_id;
     uint32_t last_replid;
     uint32_t last_process;
     uint64_t highest_token;
@@ -634,7 +634,7 @@ void network_publish(struct world *world, const struct server *server, const str
 
 /* ---- server.c ---- */
 
-void server_start(struct world *world, struct server *server, bool same_run_id);
+void server_start(struct world *world, struct server *server, bool same_process);
 int64_t server_us(const struct world *world, const struct server *server);
 /* The data of about `lag_ns` ago; an empty server if that is before all history. */
 struct data server_data_before(const struct world *world, int64_t lag_ns);

@@ -161,7 +161,7 @@ def goes_on(redis, leader, won, child, after, renewals=2):
     assert (on_record["st"], on_record["tok"]) == ("held", str(won["token"]))
     assert on_record["id"] == redis.command("GET", KEY)
     assert on_record["id"].startswith(leader.name + "#")
-    assert on_record["ident"].startswith(redis.info()["run_id"])
+    assert on_record["ident"].startswith(redis.info("replication")["master_replid"])
 
 
 def start_pair(

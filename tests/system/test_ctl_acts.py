@@ -354,7 +354,7 @@ def test_what_an_operator_needs_to_act_is_enough(arena):
         .replace("\\\n", "")
         .split()
     )
-    acts = README.split("To act it needs\n`")[1].split("`")[0].split()
+    acts = README.replace("\n", " ").split("To act it needs `")[1].split("`")[0].split()
     redis.command("ACL", "SETUSER", "operator", "on", ">pw", *rights)
     url = redis.url(user="operator", password="pw")
     done = ctl(arena, redis, "pause", key, url=url, status=77)

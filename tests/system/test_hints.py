@@ -76,13 +76,12 @@ class Stranger:
 def forged(redis, state, ttl_ms, version=None):
     """Messages without end, each of another version or all of the same, with a token that is as
     high as any can be."""
-    run_id, replid = redis.info()["run_id"], redis.info("replication")["master_replid"]
+    replid = redis.info("replication")["master_replid"]
     number = 0
     while True:
         number += 1
-        yield "1|%s|%s/%s|%s|8999999999999999|%d|-1|somebody" % (
+        yield "1|%s|%s|%s|8999999999999999|%d|-1|somebody" % (
             state,
-            run_id,
             replid,
             version or "%016x" % number,
             ttl_ms,

@@ -269,3 +269,36 @@ def test_a_full_server_is_one_cause(arena):
         worker.wait_event("elected", after=worker.wait_event("connected"))
         causes = told(worker)
         assert len(causes) == 1 and "maxclients" in causes[0], causes
+
+
+def replid(redis):
+    return redis.info("replication")["master_replid"]
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("config", ["save 3600 1", "appendonly yes"])
+def test_a_server_that_begins_to_be_a_master_has_a_new_replication_id(arena, config):
+    """What the incarnation of a record stands on, whatever the server loads."""
+    redis = arena.redis(config, "repl-diskless-sync-delay 0")
+    seen = [replid(redis)]
+    redis.command("SET", "a", 1)
+    for _ in range(2):
+        redis.restart()
+        seen.append(replid(redis))
+    assert redis.command("GET", "a") == "1"
+    # A replica has its master's, also after a restart, and makes one of its own when promoted.
+    follow = "replicaof %s %d" % (redis.address, redis.port)
+    replica = arena.redis(config, follow)
+    wait_until(lambda: replica.info("replication")["master_link_status"] == "up")
+    # The first replica that comes makes for a new one, too.
+    seen.append(replid(redis))
+    assert replid(replica) == seen[-1]
+    replica.restart(kill=True)
+    wait_until(lambda: replica.info("replication")["master_link_status"] == "up")
+    replica.command("REPLICAOF", "NO", "ONE")
+    seen.append(replid(replica))
+    replica.command("REPLICAOF", redis.address, redis.port)
+    wait_until(lambda: replica.info("replication")["master_link_status"] == "up")
+    replica.command("REPLICAOF", "NO", "ONE")
+    seen.append(replid(replica))
+    assert len(set(seen)) == len(seen)

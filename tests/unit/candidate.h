@@ -175,13 +175,20 @@ static inline void fails(struct candidate *candidate, enum lease_failure failure
     replies(candidate, reply);
 }
 
-static inline void is_pushed(struct candidate *candidate, enum lease_state state,
-                             const char *version, int64_t listeners)
+static inline void is_pushed_of(struct candidate *candidate, enum lease_state state,
+                                const char *version, uint64_t token, int64_t listeners)
 {
-    struct lease_event push = {.state = state, .token = 7, .ttl_ms = 15000, .listeners = listeners};
+    struct lease_event push = {
+        .state = state, .token = token, .ttl_ms = 15000, .listeners = listeners};
     snprintf(push.incarnation, sizeof push.incarnation, "%s", IDENT);
     snprintf(push.version, sizeof push.version, "%s", version);
     step(candidate, (struct election_event){.kind = EVENT_PUSH, .push = &push});
+}
+
+static inline void is_pushed(struct candidate *candidate, enum lease_state state,
+                             const char *version, int64_t listeners)
+{
+    is_pushed_of(candidate, state, version, 7, listeners);
 }
 
 /* One whose link has just come up. */

@@ -288,6 +288,29 @@ static void pings_while_it_listens(void **state)
     assert_int_equal(f->fake.accepted, 1);
 }
 
+static bool has_two_commands(void *context)
+{
+    return ((struct fixture *)context)->fake.commands >= 2;
+}
+
+static void what_it_hears_takes_the_place_of_a_ping(void **state)
+{
+    struct fixture *f = *state;
+
+    f->config.ping_ms = 1000;
+    f->fake.answers[0] = CONFIRMED;
+    watch_fake(f);
+    watcher_start(f->watcher);
+    loop_wait(&f->loop, never, f, 50);
+    fake_server_say(&f->fake, MESSAGE(19, "1|free|i|v|1|1|0|me"));
+    loop_until(&f->loop, has_event, f);
+    uint64_t heard_ms = uv_now(&f->loop);
+    loop_until(&f->loop, has_two_commands, f);
+    uv_update_time(&f->loop);
+    assert_true(uv_now(&f->loop) - heard_ms >= 1000);
+    assert_string_equal(f->fake.last, "PING");
+}
+
 static void reconnects_when_a_ping_is_not_answered(void **state)
 {
     struct fixture *f = *state;
@@ -688,6 +711,7 @@ int main(void)
         TEST(hears_messages_and_ignores_others),
         TEST(without_a_key_it_hears_of_all_leases_of_its_database),
         TEST(pings_while_it_listens),
+        TEST(what_it_hears_takes_the_place_of_a_ping),
         TEST(reconnects_when_a_ping_is_not_answered),
         TEST(reconnects_when_the_server_is_mute),
         TEST(reconnects_when_it_is_cut_off),

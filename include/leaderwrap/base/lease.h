@@ -10,7 +10,7 @@
 
 #define LEASE_NAME_MAX         64                            /* bytes of --name */
 #define LEASE_ID_SIZE          (LEASE_NAME_MAX + 1 + 16 + 1) /* name '#' 16 hex digits, NUL */
-#define LEASE_INCARNATION_SIZE (40 + 1 + 40 + 1 + 20 + 1)    /* as of prelude.lua, NUL */
+#define LEASE_INCARNATION_SIZE (40 + 1 + 20 + 1)             /* as of prelude.lua, NUL */
 #define LEASE_NONCE_SIZE       (16 + 1)                      /* 16 hex digits, NUL */
 #define LEASE_COMMAND_SIZE     (8 + 1)                       /* 8 hex digits, NUL */
 #define LEASE_TEXT_SIZE        256                           /* an error text, cut to fit */

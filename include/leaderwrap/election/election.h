@@ -278,6 +278,8 @@ struct follow {
     bool fresh_in_doubt;         /* a question that assumed so got no verdict: it may run yet */
     bool asked_with_observation; /* the last acquire carried a ripe observation */
     bool free_hint;              /* a release was pushed while a request was on its way */
+    bool put_off;                /* a push has put the next question off, since the last answer */
+    int64_t listeners;           /* how many follow, as a push has said; -1: none did */
     bool watching;
     uint64_t floor_token; /* the highest token seen */
     uint64_t used_token;  /* the highest token this process has led or given up with */

@@ -1,8 +1,8 @@
 /*
  * The second connection: hears at once what others do to the lease. What it hears is a hint that
  * shortens a wait; nothing depends on it, so it looks after itself: it reconnects with capped
- * back-off (100 ms to 5 s, which only a subscription that lasted for 2 s resets) and pings, and
- * reports the same trouble at growing intervals, not at each try.
+ * back-off (100 ms to 5 s, which only a subscription that lasted for 2 s resets) and pings where it
+ * hears nothing, and reports the same trouble at growing intervals, not at each try.
  */
 #ifndef LEADERWRAP_REDIS_WATCHER_H
 #define LEADERWRAP_REDIS_WATCHER_H
@@ -21,7 +21,7 @@ struct watcher_config {
     const struct redis_target *target; /* borrowed, like all that follows */
     const char *key;                   /* NULL: all leases of the database are listened to */
     const char *client; /* what the connection is called (connection.h); NULL: nothing */
-    int64_t ping_ms;    /* from one PING to the next (ttl / 3) */
+    int64_t ping_ms; /* a PING after so long a silence; longer than from one renewal to the next */
     int64_t timeout_ms; /* for the connection with its handshake, and for an answer to a PING */
     void (*on_listening)(void *context); /* subscribed (again); NULL: nobody cares */
     void (*on_event)(void *context, const struct lease_event *event);

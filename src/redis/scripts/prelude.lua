@@ -35,9 +35,9 @@ local HISTORY_LENGTH = 1000
 
 local warning = ''
 
--- Lua's tostring() rounds to 14 digits.
+-- Lua's tostring() rounds to 14 digits. What is 0 most of the time need not be formatted.
 local function text(number)
-    return string.format('%.0f', number)
+    return number == 0 and '0' or string.format('%.0f', number)
 end
 
 -- A whole number from 0 to most; what is none counts as `otherwise`.
@@ -122,21 +122,20 @@ local function info(section)
     return type(reply) == 'string' and reply or ''
 end
 
--- The incarnation of this server, which must be a master. run_id alone would miss a demotion that
--- was followed by a promotion.
+-- The incarnation of this server, which must be a master. A process that starts as a master has a
+-- replication id of its own, whatever data it loads, and whoever becomes one makes a new one.
 local function incarnation()
-    local server, replication = info('server'), info('replication')
+    local replication = info('replication')
     local role = string.match(replication, '\nrole:(%a+)')
     if role and role ~= 'master' then
         fail('NOTMASTER this server is a replica')
     end
-    local ident = (string.match(server, '\nrun_id:(%x+)') or '') .. '/' ..
-        (string.match(replication, '\nmaster_replid:(%x+)') or '')
-    if role and #ident == 81 then
+    local ident = string.match(replication, '\nmaster_replid:(%x+)')
+    if role and ident and #ident == 40 then
         return ident
     end
     if not SERVER_CLOCK then
-        fail('NOIDENT the server hides role, run_id or master_replid in INFO')
+        fail('NOIDENT the server hides role or master_replid in INFO')
     end
     return '-'
 end
@@ -330,6 +329,13 @@ local function remember(event, record, reason, span)
         event == 'begin' and 'gap' or 'lasted', span)
 end
 
+-- How many wait for news, so that they do not all ask at one time. Only a courtesy: -1 where the
+-- server does not say.
+local function count_listeners()
+    local reply = redis.pcall('PUBSUB', 'NUMSUB', CHANNEL)
+    return type(reply) == 'table' and tonumber(reply[2]) or -1
+end
+
 -- Last of all, for it is only a hint.
 local function announce(record, listeners)
     try('PUBLISH', CHANNEL, table.concat({'1', record.st, record.ident, record.ver,
@@ -344,7 +350,7 @@ local function answer(verdict, record, foreign, before, wish)
         string.sub(record.name, 1, 64),
         text(record.tok),
         string.sub(record.ver, 1, 16),
-        string.sub(record.ident, 1, 102),
+        string.sub(record.ident, 1, 61),
         text(record.ttl),
         text(math.max(0, NOW - record.at)),
         text(hold_left(record)),

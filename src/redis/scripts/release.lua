@@ -11,13 +11,6 @@
 local TOKEN, HOLD, REASON = number(ARGV[10], MOST_TOKEN), number(ARGV[11], MOST_TTL), ARGV[12]
 local VERSION = ARGV[13]
 
--- How many wait for the news, so that they can spread their answers. Only a courtesy: -1 where the
--- server does not say.
-local function count_listeners()
-    local reply = redis.pcall('PUBSUB', 'NUMSUB', CHANNEL)
-    return type(reply) == 'table' and tonumber(reply[2]) or -1
-end
-
 local function is_known(record)
     return VERSION ~= '' and (record.ver == VERSION or record.base == VERSION)
 end

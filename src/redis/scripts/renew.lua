@@ -43,6 +43,6 @@ return run(function()
         return answer('LOST', record, foreign)
     end
     own(record, TOKEN, base_of(record))
-    announce(record, -1)
+    announce(record, count_listeners())
     return answer('RENEWED', record, '', nil, wish_of(record, true))
 end)
