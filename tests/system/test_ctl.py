@@ -340,6 +340,24 @@ def in_cluster(arena, cluster, *words, status=0):
     return done
 
 
+def test_changes_of_all_leases_of_a_cluster_are_told(arena):
+    """By any of its nodes: each hears what is published at the others."""
+    cluster = arena.cluster()
+    keys = plant_on_each(cluster)
+    watch = arena.spawn(
+        [LEADERCTL, *cluster.options, "watch"],
+        host=cluster.hosts[0],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    line = lambda: watch.stdout.readline().rstrip("\n")
+    assert [line().split()[2] for _ in keys] == sorted(keys)
+    wait_until(lambda: any(node.command("PUBSUB", "NUMPAT") == 1 for node in cluster.nodes))
+    for number, (node, key) in enumerate(zip(cluster.nodes, keys)):
+        node.command("PUBLISH", "{%s}:events" % key, "1|held|i|v|%d|1000|-1|db9" % (number + 8))
+        assert line().endswith("  %s  led by db9, token %d" % (key, number + 8))
+
+
 def test_all_leases_of_a_cluster(arena):
     cluster = arena.cluster()
     assert in_cluster(arena, cluster, "-j", "ls", status=3).stdout == "[]\n"
