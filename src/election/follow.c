@@ -439,8 +439,9 @@ void follow_push(struct election *election, const struct lease_event *push)
     } else if (is_news) {
         see_for_itself(election, push);
     } else if (!follow->hinted && follow->ask_at_ns > election->now_ns) {
-        /* What is ripe already has been asked about: it must not be again at each push. */
-        int64_t ripe_ns = ripe_at_ns(election);
+        /* What is ripe already has been asked about, and must not be again at each push; and what
+         * seems to be overtaken is worth no question of its own. */
+        int64_t ripe_ns = observation_is_overtaken(observation) ? INT64_MAX : ripe_at_ns(election);
         follow->ask_at_ns =
             min_ns(ask_after_push_ns(election), ripe_ns > election->now_ns ? ripe_ns : INT64_MAX);
     }

@@ -77,6 +77,14 @@ bool observation_see(struct observation *observation, const struct lease_record 
     return true;
 }
 
+bool observation_is_overtaken(const struct observation *observation)
+{
+    const struct observed_version *heard = &observation->heard;
+
+    return observation->seen.since_ns >= 0 && heard->since_ns > observation->seen.since_ns &&
+           !is_version(&observation->seen, heard->incarnation, heard->version);
+}
+
 int64_t observation_ripe_at_ns(const struct observation *observation, const struct timing *timing)
 {
     int64_t since_ns = observation->seen.since_ns;

@@ -43,6 +43,9 @@ void observation_hear(struct observation *observation, const struct lease_event 
 bool observation_see(struct observation *observation, const struct lease_record *record,
                      int64_t now_ns);
 
+/* Whether another version was heard of since. */
+bool observation_is_overtaken(const struct observation *observation);
+
 /* When there may be grounds to ask, according to what was seen; INT64_MAX if not by waiting. The
  * script decides; this only says when it is worth a question. */
 int64_t observation_ripe_at_ns(const struct observation *observation, const struct timing *timing);
