@@ -2,7 +2,6 @@
 #include "supervisor.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
@@ -18,7 +17,7 @@
 #include "leaderwrap/redis/watcher.h"
 #include "notify.h"
 #include "outcome.h"
-#include "pause.h"
+#include "presence.h"
 #include "report.h"
 #include "serving.h"
 #include "signals.h"
@@ -41,8 +40,7 @@ struct supervisor {
     uv_timer_t watchdog;
     struct waker waker;
     struct outcome outcome;
-    struct pause pause;
-    char *about; /* what the store tells of us */
+    struct presence presence;
     bool asked_replicas;
     bool leaving; /* all is done but a hook */
 };
@@ -270,27 +268,6 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
     feed(supervisor, &event);
 }
 
-/* Where there is no memory, what was told before stays. */
-static void introduce(struct supervisor *supervisor)
-{
-    char *about = about_make(&supervisor->config->options->about, &supervisor->pause);
-
-    if (about == NULL)
-        return;
-    store_tell(supervisor->store, about);
-    free(supervisor->about);
-    supervisor->about = about;
-}
-
-static void hear_of_pause(struct supervisor *supervisor, const struct lease_reply *reply)
-{
-    if (!pause_hear(&supervisor->pause, reply, clock_boottime_ns(), clock_realtime_ms()))
-        return;
-    if (supervisor->pause.lost)
-        pause_tell_loss(&supervisor->pause);
-    introduce(supervisor);
-}
-
 static void on_reply(void *context, const struct lease_reply *reply)
 {
     struct supervisor *supervisor = context;
@@ -298,7 +275,7 @@ static void on_reply(void *context, const struct lease_reply *reply)
 
     bool first = status_answered(&supervisor->status, reply);
     report_answer(&supervisor->report, reply, first, clock_boottime_ns());
-    hear_of_pause(supervisor, reply);
+    presence_hear(&supervisor->presence, reply, clock_boottime_ns());
     feed(supervisor, &event);
 }
 
@@ -553,7 +530,7 @@ static int open_redis(struct supervisor *supervisor)
     int result = store_new(&supervisor->store, &store);
     if (result != 0)
         return result;
-    introduce(supervisor);
+    presence_begin(&supervisor->presence, supervisor->store, &options->about);
     return watcher_new(&supervisor->watcher, &watcher);
 }
 
@@ -592,7 +569,7 @@ static void close_all(struct supervisor *supervisor, int status)
         uv_close((uv_handle_t *)&supervisor->watchdog, NULL);
     notify_close(&supervisor->notify);
     serving_close(&supervisor->serving);
-    free(supervisor->about);
+    presence_end(&supervisor->presence);
     loop_finish(&supervisor->loop, status);
 }
 
