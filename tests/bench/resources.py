@@ -184,5 +184,5 @@ def measure(stage, window_s):
         *rows("leader", "of three", 1500, [leader[0]]),
         *rate(1, "processor", "ms/min", 5),
         *rate(2, "context switches", "/min", 100),
-        *rate(3, "requests", "/min", 24),
+        *rate(3, "requests", "/min", 5),
     ]
