@@ -107,6 +107,11 @@ MUTANTS = [
     ("pushes postpone a question for ever", ELECTION + "/follow.c",
      "            min_ns(ask_after_push_ns(election), ripe_ns > election->now_ns ? ripe_ns : INT64_MAX);",
      "            ripe_ns == 0 ? 0 : election->now_ns + ms_to_ns(election->config.timing.retry_ms);"),
+    ("news of a leader put a question off each time", ELECTION + "/follow.c",
+     "    if (!taken || follow->put_off || election->config.once) {",
+     "    if (!taken || election->config.once) {",
+     "min_ns(at_ns, follow->answered_ns + ms_to_ns(election->config.timing.ttl_ms))",
+     "election->now_ns + ms_to_ns(election->config.timing.retry_ms)"),
 
     # unknown outcomes and late answers
     ("unknown outcome taken as granted", ELECTION + "/election.c",
