@@ -23,9 +23,9 @@ static const struct cli_option rows[OPTION_COUNT] = {
     [OPTION_MARGIN] = ROW(
         NULL, "margin", 0, "TIME",
         "the tree is dead this long before the lease can expire; default ttl/30, 50ms to 500ms"),
-    [OPTION_RETRY] =
-        ROW(NULL, "retry", 0, "TIME",
-            "a follower asks at least this often; default 5s, or ttl if that is shorter"),
+    [OPTION_RETRY] = ROW(
+        NULL, "retry", 0, "TIME",
+        "how often a follower asks that hears no renewals; default 5s, or ttl if that is shorter"),
     [OPTION_LOCK_DELAY] =
         ROW(NULL, "lock-delay", 0, "TIME",
             "where the last leader did not release the lease: how long the next one "

@@ -56,7 +56,7 @@ struct timing {
     int64_t request_timeout_ms; /* for a request, and for a connection with its handshake; a
                                    connection is given up at the second in a row,
                                    or sooner where time runs out */
-    int64_t retry_ms;           /* a follower asks at least this often */
+    int64_t retry_ms;           /* a follower that hears nothing asks this often */
     int64_t grace_ms;
     int64_t margin_ms;
     int64_t drift_ms;
