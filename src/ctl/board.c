@@ -54,13 +54,30 @@ static bool is_search_due(const struct board *board)
     return !board->has_keys || since_ns >= max_ns(SEARCH_EVERY_NS, SEARCH_SHARE * board->search_ns);
 }
 
-/* What was known stays where it fails. */
+static int connect_survey(struct board *board, char *error, size_t size)
+{
+    return board->survey != NULL ? 0 : survey_open(&board->survey, board->options, error, size);
+}
+
+/* After any failure. */
+static void disconnect(struct board *board)
+{
+    survey_free(board->survey);
+    board->survey = NULL;
+}
+
+/* What was known stays where it fails. A master that a cluster has got since is in no survey of
+ * before, and would take its leases out of sight. */
 static int search(struct board *board, char *error, size_t size)
 {
     struct read_keys keys = {0};
     int64_t from_ns = clock_boottime_ns();
-    int status = survey_keys(board->survey, &keys, error, size);
 
+    if (board->has_keys && board->options->redis.kind == REDIS_CLUSTER)
+        disconnect(board);
+    int status = connect_survey(board, error, size);
+    if (status == 0)
+        status = survey_keys(board->survey, &keys, error, size);
     if (status != 0) {
         read_free(&keys);
         return status;
@@ -142,18 +159,6 @@ static int read_counter(struct board *board, char *error, size_t size)
     return status == EXIT_REFUSED ? 0 : status;
 }
 
-static int connect_survey(struct board *board, char *error, size_t size)
-{
-    return board->survey != NULL ? 0 : survey_open(&board->survey, board->options, error, size);
-}
-
-/* After any failure. */
-static void disconnect(struct board *board)
-{
-    survey_free(board->survey);
-    board->survey = NULL;
-}
-
 /* Returns 0; or an exit status, with a sentence in `error`. */
 static int read_all(struct board *board, json_t *leases, json_int_t *at_ms, char *error,
                     size_t size)
@@ -186,13 +191,19 @@ static char *as_event(const char *name, const json_t *value)
     return event;
 }
 
-/* What is left of a lease shrinks all the time, and is no news. */
+/* What is left of a lease, or of a wish, shrinks all the time, and is no news. */
 static void forget_what_is_left(json_t *leases)
 {
     json_t *lease;
     size_t i;
 
-    json_array_foreach(leases, i, lease)(void) json_object_del(lease, "left_ms");
+    json_array_foreach(leases, i, lease)
+    {
+        (void)json_object_del(lease, "left_ms");
+        /* These do nothing to a null. */
+        (void)json_object_del(json_object_get(lease, "paused"), "left_ms");
+        (void)json_object_del(json_object_get(lease, "asked"), "left_ms");
+    }
 }
 
 static json_t *counter_json(const struct board *board)
@@ -211,6 +222,7 @@ static json_t *counter_json(const struct board *board)
 void board_read(struct board *board, struct board_news *news)
 {
     char error[2 * LEASE_TEXT_SIZE] = "";
+    char shown[4 * sizeof error];
     json_t *leases = json_array();
     json_int_t at_ms = clock_realtime_ms();
     int status = read_all(board, leases, &at_ms, error, sizeof error);
@@ -222,8 +234,9 @@ void board_read(struct board *board, struct board_news *news)
     }
     forget_what_is_left(leases);
     json_t *document = json_pack(
-        "{so so so sb}", "error", status != 0 ? json_string(error) : json_null(), "leases", leases,
-        "counter", counter_json(board), "control", board->options->allow_control);
+        "{so so so sb}", "error",
+        status != 0 ? json_string(show_text(error, shown, sizeof shown)) : json_null(), "leases",
+        leases, "counter", counter_json(board), "control", board->options->allow_control);
     news->substance = dump(document);
     json_object_set_new(document, "at_ms", json_integer(at_ms));
     news->document = as_event("", document);

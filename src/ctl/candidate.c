@@ -32,6 +32,7 @@ static void read_about(struct ctl_candidate *candidate, const char *text)
     candidate->retry_ms = number(json_object_get(about, "retry_ms"));
     const json_t *lost = json_object_get(about, "pause_lost");
     candidate->lost_ms = number(json_object_get(lost, "at_ms"));
+    candidate->lost_over_ms = number(json_object_get(lost, "over_ms"));
     copy(candidate->lost_by, sizeof candidate->lost_by, json_object_get(lost, "by"));
     copy(candidate->lost_reason, sizeof candidate->lost_reason, json_object_get(lost, "reason"));
     json_decref(about);

@@ -26,7 +26,8 @@ struct ctl_candidate {
     int64_t since_ms; /* since when it runs, by its own; 0: not told */
     int64_t retry_ms; /* how often it asks at least; 0: not told */
     /* The pause that it says is lost. */
-    int64_t lost_ms; /* since when, by its own clock; 0: there is none */
+    int64_t lost_ms;      /* since when, by its own clock; 0: there is none */
+    int64_t lost_over_ms; /* when it would be over; 0: never by itself */
     char lost_by[LEASE_BY_SIZE];
     char lost_reason[LEASE_WISH_SIZE];
 };

@@ -88,7 +88,8 @@ static bool is_token(const char *token, const char *authorization)
     return differs == 0;
 }
 
-/* The server may stand behind one that speaks TLS. */
+/* A server in front that speaks TLS has to hand on the name that the browser has used, a number or
+ * localhost (serve_knows_host). */
 static bool is_own_page(const struct http_request *request)
 {
     const char *origin = request->origin;
@@ -195,7 +196,9 @@ static int check_wish(struct control_wish *wish, const json_t *given, char *erro
     }
     if (wish->command == CTL_STEP_DOWN && wish->span_ms == 0)
         wish->span_ms = OPTIONS_STEP_DOWN_MS;
-    return wish->command == CTL_PAUSE && ctl_check_reason(wish->text, error, size) != 0 ? 400 : 0;
+    if (wish->command == CTL_PAUSE && ctl_check_reason(wish->text, error, size) != 0)
+        return refuse(error, size, "a reason has no control characters");
+    return 0;
 }
 
 static int read_wish(struct control_wish *wish, const json_t *given, char *error, size_t size)

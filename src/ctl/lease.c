@@ -149,7 +149,8 @@ void ctl_judge(struct ctl_lease *lease, const char *const fields[LEASE_KEPT_FIEL
 
 bool ctl_is_nothing(const struct ctl_lease *lease)
 {
-    return lease->state == CTL_NONE && lease->foreign[0] == '\0' && lease->entry_count == 0;
+    return lease->state == CTL_NONE && lease->foreign[0] == '\0' && lease->entry_count == 0 &&
+           lease->cordon_count == 0;
 }
 
 const char *ctl_state_word(enum ctl_state state)

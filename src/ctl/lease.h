@@ -101,7 +101,7 @@ void ctl_judge(struct ctl_lease *lease, const char *const fields[LEASE_KEPT_FIEL
 
 const char *ctl_state_word(enum ctl_state state);
 
-/* Whether nothing is left of it, or never was: no record, no foreign value, no history. */
+/* Whether nothing is left of it, or never was: no record, no foreign value, no history, no wish. */
 bool ctl_is_nothing(const struct ctl_lease *lease);
 
 /* Puts the terms of the history, newest first, into `terms`. Returns how many there are, `most` at

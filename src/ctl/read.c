@@ -10,6 +10,8 @@
 #include "leaderwrap/redis/store.h"
 #include "options.h"
 
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
 extern const struct script script_read;
 
 static const char *text_of(const redisReply *reply)
@@ -85,14 +87,20 @@ static void read_candidates(const redisReply *reply, struct ctl_lease *lease)
     }
 }
 
-/* A pause that came afterwards makes up for it. */
-static void find_lost_pause(struct ctl_lease *lease)
+/* After a day, or the time that it was for, it matters no more. */
+static bool is_old_news(const struct ctl_candidate *candidate, int64_t now_ms)
+{
+    return now_ms - candidate->lost_ms > DAY_MS ||
+           (candidate->lost_over_ms != 0 && now_ms > candidate->lost_over_ms);
+}
+
+void read_lost_pause(struct ctl_lease *lease)
 {
     struct ctl_wish *lost = &lease->lost_pause;
 
     for (size_t i = 0; i < lease->candidate_count && !lease->pause.there; i++) {
         const struct ctl_candidate *candidate = &lease->candidates[i];
-        if (candidate->lost_ms <= lost->at_ms)
+        if (candidate->lost_ms <= lost->at_ms || is_old_news(candidate, lease->now_ms))
             continue;
         lost->there = true;
         lost->at_ms = candidate->lost_ms;
@@ -129,7 +137,7 @@ int read_lease_reply(void *context, const redisReply *reply)
     read_candidates(reply->element[4], lease);
     ctl_judge(lease, fields,
               value->type == REDIS_REPLY_ERROR ? "(cannot be read)" : text_of(value));
-    find_lost_pause(lease);
+    read_lost_pause(lease);
     forget_leader(lease);
     return 0;
 }

@@ -31,6 +31,10 @@ void read_drop(struct read_keys *keys, size_t at);
 
 void read_free(struct read_keys *keys);
 
+/* Finds out from the candidates of `lease` whether the server has lost a pause. One that came
+ * afterwards makes up for it. Pure. */
+void read_lost_pause(struct ctl_lease *lease);
+
 struct redisReply;
 
 /* Take answers apart (session_read_fn); the contexts are a struct ctl_lease and a struct read_keys.

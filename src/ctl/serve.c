@@ -63,7 +63,8 @@ static void do_reading(uv_work_t *work)
 
     if (reader->acts)
         reader->outcome = board_act(reader->board, &reader->wish);
-    board_read(reader->board, &reader->news);
+    else
+        board_read(reader->board, &reader->news);
 }
 
 static void forget(struct reader *reader)
@@ -93,8 +94,6 @@ static void publish(struct serve *serve)
     struct board_news *news = &serve->reader.news;
     bool is_news = serve->last == NULL || strcmp(news->substance, serve->last) != 0;
 
-    if (serve->reader.outcome != NULL)
-        serve->backend->publish(serve->http, serve->reader.outcome);
     if (is_news) {
         serve->backend->publish(serve->http, news->document);
         serve->idle = 0;
@@ -115,14 +114,19 @@ static void on_read(uv_work_t *work, int status)
     struct reader *reader = work->data;
     struct serve *serve = work->loop->data;
 
+    /* What an act has changed is to be seen at once. */
+    bool again = reader->acts || serve->is_wished;
+
     serve->is_reading = false;
+    if (status == 0 && !serve->is_ending && reader->outcome != NULL)
+        serve->backend->publish(serve->http, reader->outcome);
     if (status == 0 && !serve->is_ending && reader->news.document != NULL &&
         reader->news.substance != NULL)
         publish(serve);
     forget(reader);
     if (serve->is_ending)
         end(serve);
-    else if (serve->is_wished)
+    else if (again)
         read_now(serve);
 }
 
@@ -130,7 +134,7 @@ static void read_now(struct serve *serve)
 {
     struct reader *reader = &serve->reader;
 
-    if (serve->is_reading)
+    if (serve->is_reading || serve->is_ending)
         return;
     reader->acts = serve->is_wished;
     reader->wish = serve->wish;
@@ -216,7 +220,7 @@ static void answer_act(struct serve *serve, const struct http_request *request,
 
     if (status != 0) {
         refuse_act(answer, status, error);
-    } else if (serve->is_wished) {
+    } else if (serve->is_wished || serve->is_ending) {
         refuse_act(answer, 503, "another act is not done yet; again in a moment");
     } else {
         serve->wish = wish;

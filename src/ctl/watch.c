@@ -148,6 +148,7 @@ static int look_at_each(struct watch *watch, struct survey *survey, struct read_
                         char *error, size_t size)
 {
     const struct ctl_lease *lease = &watch->lease;
+    size_t known = watch->count;
     int status = survey_keys(survey, keys, error, size);
 
     for (size_t i = 0; i < keys->count && status == 0; i++)
@@ -156,7 +157,7 @@ static int look_at_each(struct watch *watch, struct survey *survey, struct read_
             if (status == 0)
                 tell(watch, keys->list[i], lease->state, lease->name, lease->token);
         }
-    for (size_t i = 0; i < watch->count && status == 0; i++) {
+    for (size_t i = 0; i < known && status == 0; i++) {
         status = survey_lease(survey, watch->told[i].key, 1, &watch->lease, error, size);
         if (status == 0)
             tell(watch, watch->told[i].key, lease->state, lease->name, lease->token);

@@ -181,13 +181,13 @@ static int64_t next_ask_ns(struct election *election, const struct lease_reply *
 
     /* Before that is over nothing else matters. */
     if (reply->wish.kind != LEASE_WISH_NONE)
-        return min_ns(ask_ns, wish_over_at_ns(election, &reply->wish));
+        return min_ns(ask_ns, in_a_crowd_ns(election, wish_over_at_ns(election, &reply->wish)));
 
     /* A ripe observation that was refused all the same will not be granted by asking in a loop; one
      * that ripened while the request was on its way has not been tried yet. */
     if (ripe_ns > election->now_ns || !election->follow.asked_with_observation)
         ask_ns = min_ns(ask_ns, in_a_crowd_ns(election, ripe_ns));
-    return min_ns(ask_ns, server_ripe_at_ns(election, &reply->record));
+    return min_ns(ask_ns, in_a_crowd_ns(election, server_ripe_at_ns(election, &reply->record)));
 }
 
 /* A record with our id and a token that we never used: a grant whose answer was lost. One that
@@ -372,7 +372,8 @@ static int64_t release_jitter_ns(struct election *election, int64_t listeners)
     most_ns = min_ns(most_ns, ms_to_ns(RELEASE_JITTER_MOST_MS));
     if (listeners >= 0 && listeners < most_ns / JITTER_PER_LISTENER_NS)
         most_ns = listeners * JITTER_PER_LISTENER_NS;
-    most_ns = max_ns(most_ns, crowd_span_ns(election, listeners));
+    /* Where the message does not say how many they are, an earlier one may have. */
+    most_ns = max_ns(most_ns, crowd_span_ns(election, election->follow.listeners));
     return (int64_t)jitter_below(&election->jitter, (uint64_t)most_ns + 1);
 }
 
@@ -411,6 +412,7 @@ static void see_for_itself(struct election *election, const struct lease_event *
     }
     follow->put_off = true;
     follow->hinted = true;
+    at_ns = max_ns(at_ns, follow->hints_from_ns);
     follow->ask_at_ns =
         min_ns(at_ns, follow->answered_ns + ms_to_ns(election->config.timing.ttl_ms));
 }
@@ -443,7 +445,8 @@ void follow_push(struct election *election, const struct lease_event *push)
          * seems to be overtaken is worth no question of its own. */
         int64_t ripe_ns = observation_is_overtaken(observation) ? INT64_MAX : ripe_at_ns(election);
         follow->ask_at_ns =
-            min_ns(ask_after_push_ns(election), ripe_ns > election->now_ns ? ripe_ns : INT64_MAX);
+            min_ns(ask_after_push_ns(election),
+                   in_a_crowd_ns(election, ripe_ns > election->now_ns ? ripe_ns : INT64_MAX));
     }
 }
 

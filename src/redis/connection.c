@@ -187,7 +187,8 @@ static void on_named(void *context, const redisReply *reply)
 {
     struct connection *connection = context;
 
-    if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+        error_class(reply->str) == LEASE_FAILURE_CONFIGURATION)
         connection->may_not_be_named = true;
 }
 

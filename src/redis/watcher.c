@@ -41,6 +41,7 @@ struct watcher {
     int64_t backoff_ms;
     struct noise noise;
     bool no_ping;           /* the server refused it last time */
+    bool pinged;            /* and was not answered yet */
     bool subscribed;        /* on the present connection */
     uint64_t subscribed_ms; /* since then, by the loop's clock */
     char *channel;
@@ -71,6 +72,7 @@ static void try_again_later(struct watcher *watcher)
 static void connect_now(struct watcher *watcher)
 {
     enter(watcher, WATCHER_CONNECTING, watcher->config.timeout_ms);
+    watcher->pinged = false;
     connection_open(watcher->connection);
 }
 
@@ -96,6 +98,7 @@ static void on_timer(uv_timer_t *timer)
         if (watcher->no_ping)
             break;
         enter(watcher, WATCHER_PINGING, watcher->config.timeout_ms);
+        watcher->pinged = true;
         send_words(watcher, 1, ping);
         break;
     case WATCHER_WAITING:
@@ -126,13 +129,13 @@ static void on_closed(void *context, enum lease_failure failure, const char *why
 
     if (refused && noise_hear(&watcher->noise, why, clock_boottime_ns()).tell)
         log_line(LOG_LEVEL_WARNING, "watcher", "%s: %s",
-                 watcher->state == WATCHER_PINGING ? "cannot ping while listening"
-                                                   : "no events, so a release is noticed later",
+                 watcher->pinged ? "cannot ping while listening"
+                                 : "no events, so a release is noticed later",
                  why);
     else
         log_line(LOG_LEVEL_DEBUG, "watcher", "events connection: %s", why);
     /* It would be the same each time, and what is said meanwhile is missed. */
-    watcher->no_ping = refused && watcher->state == WATCHER_PINGING;
+    watcher->no_ping = refused && watcher->pinged;
     try_again_later(watcher);
 }
 
@@ -164,10 +167,11 @@ static bool hear(struct watcher *watcher, const redisReply *message)
         return true;
     }
     key = key_of_channel(watcher, message->element[2]);
-    if (key != NULL)
-        watcher->config.on_event_of(watcher->config.context, key, &event);
+    if (key == NULL)
+        return false;
+    watcher->config.on_event_of(watcher->config.context, key, &event);
     free(key);
-    return key != NULL;
+    return true;
 }
 
 /* "message", channel and text; or "pmessage", with the pattern in front of them. */
@@ -197,8 +201,10 @@ static void on_message(void *context, const redisReply *message)
     /* Whatever is heard, the connection works. */
     if (watcher->state == WATCHER_LISTENING || watcher->state == WATCHER_PINGING)
         enter(watcher, WATCHER_LISTENING, watcher->config.ping_ms);
-    if (strcmp(kind, "pong") == 0)
+    if (strcmp(kind, "pong") == 0) {
+        watcher->pinged = false;
         return;
+    }
     if (!is_published(watcher, message) || !hear(watcher, message)) {
         log_line(LOG_LEVEL_DEBUG, "watcher", "a message on %s that is not ours", watcher->channel);
     }

@@ -14,15 +14,17 @@ static const char *base_name(const char *path)
     return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
 }
 
-/* The longest texts go first where there is no room. */
+/* What can be spared goes where there is no room. */
 static char *dump(json_t *about)
 {
-    static const char *const spare[] = {"command", "host", "pause_lost"};
+    json_t *const spare_of[] = {about, json_object_get(about, "pause_lost"), about};
+    static const char *const spare[] = {"command", "reason", "host"};
     char *text = json_dumps(about, JSON_COMPACT | JSON_ENSURE_ASCII);
 
     for (size_t i = 0; i < 3 && text != NULL && strlen(text) > ABOUT_MOST; i++) {
         free(text);
-        json_object_del(about, spare[i]);
+        /* This does nothing to what is not there. */
+        (void)json_object_del(spare_of[i], spare[i]);
         text = json_dumps(about, JSON_COMPACT | JSON_ENSURE_ASCII);
     }
     return text;
@@ -38,6 +40,8 @@ static void add_pause(json_t *about, const struct pause *pause)
 {
     json_t *lost = json_pack("{sI}", "at_ms", (json_int_t)pause->lost_ms);
 
+    if (pause->over_ms != 0)
+        (void)json_object_set_new(lost, "over_ms", json_integer(pause->over_ms));
     add_text(lost, "by", pause->wish.by);
     add_text(lost, "reason", pause->wish.text);
     (void)json_object_set_new(about, "pause_lost", lost);

@@ -8,7 +8,7 @@
 
 #include "pause.h"
 
-#define ABOUT_MOST 400 /* bytes */
+#define ABOUT_MOST 600 /* bytes */
 
 struct about {
     const char *host;    /* borrowed, like the next */

@@ -14,7 +14,8 @@ static bool is_another(const struct pause *pause, const struct lease_record *rec
            (record->id[0] == '\0' || strcmp(record->incarnation, pause->incarnation) != 0);
 }
 
-static void remember(struct pause *pause, const struct lease_reply *reply, int64_t now_ns)
+static void remember(struct pause *pause, const struct lease_reply *reply, int64_t now_ns,
+                     int64_t now_ms)
 {
     const struct lease_wish *wish = &reply->wish;
 
@@ -22,6 +23,7 @@ static void remember(struct pause *pause, const struct lease_reply *reply, int64
         .heard = true,
         .wish = *wish,
         .over_ns = wish->left_ms > 0 ? now_ns + wish->left_ms * NS_PER_MS : 0,
+        .over_ms = wish->left_ms > 0 ? now_ms + wish->left_ms : 0,
     };
     memcpy(pause->incarnation, reply->record.incarnation, sizeof pause->incarnation);
     memcpy(pause->version, reply->record.version, sizeof pause->version);
@@ -35,7 +37,7 @@ bool pause_hear(struct pause *pause, const struct lease_reply *reply, int64_t no
     if (reply->verdict != LEASE_REFUSED && reply->verdict != LEASE_RENEWED)
         return false;
     if (reply->wish.kind == LEASE_WISH_PAUSED) {
-        remember(pause, reply, now_ns);
+        remember(pause, reply, now_ns, now_ms);
     } else if (pause->heard) {
         bool over = pause->over_ns != 0 && now_ns >= pause->over_ns;
 

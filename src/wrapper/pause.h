@@ -20,6 +20,7 @@ struct pause {
     int64_t lost_ms; /* since 1970 */
     struct lease_wish wish;
     int64_t over_ns; /* on CLOCK_BOOTTIME; 0: it lasts until it is taken back */
+    int64_t over_ms; /* the same since 1970 */
     /* Of the record that it stood beside. */
     char incarnation[LEASE_INCARNATION_SIZE];
     char version[LEASE_NONCE_SIZE];

@@ -105,7 +105,8 @@ MUTANTS = [
      "siphash(election->config.nonce_key, &number, sizeof number);",
      "((void)number, jitter_next(&election->jitter));"),
     ("pushes postpone a question for ever", ELECTION + "/follow.c",
-     "            min_ns(ask_after_push_ns(election), ripe_ns > election->now_ns ? ripe_ns : INT64_MAX);",
+     "            min_ns(ask_after_push_ns(election),\n"
+     "                   in_a_crowd_ns(election, ripe_ns > election->now_ns ? ripe_ns : INT64_MAX));",
      "            ripe_ns == 0 ? 0 : election->now_ns + ms_to_ns(election->config.timing.retry_ms);"),
     ("news of a leader put a question off each time", ELECTION + "/follow.c",
      "    if (!taken || follow->put_off || election->config.once) {",
@@ -316,7 +317,7 @@ MUTANTS = [
     ("a wish of another term ends this one", SIM + "/script.c",
      " || wishes->ask_token != call->record.token)", ")"),
     ("who is kept from the lease asks no more", ELECTION + "/follow.c",
-     "return min_ns(ask_ns, wish_over_at_ns(election, &reply->wish));",
+     "return min_ns(ask_ns, in_a_crowd_ns(election, wish_over_at_ns(election, &reply->wish)));",
      "return wish_over_at_ns(election, &reply->wish);"),
     ("who steps down stands back for ever", ELECTION + "/follow.c",
      "election->follow.stand_back_until_ns = election->now_ns + ms_to_ns(penalty_ms);",

@@ -181,6 +181,26 @@ def test_leases_of_a_cluster_are_shown(arena):
     events.close()
 
 
+def test_leases_of_a_master_that_came_later_are_shown(arena):
+    cluster = arena.cluster()
+    keys = plant_on_each(cluster)
+    page = Page(arena, *cluster.options, host=cluster.hosts[0])
+    events = Events(page)
+    events.wait(lambda document: keys_in(document) == sorted(keys))
+    # A replica leaves, and comes back as a master of its own.
+    new = cluster.nodes[5]
+    new.command("CLUSTER", "RESET", "SOFT")
+    first = cluster.nodes[0]
+    new.command("CLUSTER", "MEET", first.address, first.port)
+    for known in ("cluster_known_nodes:6", "cluster_state:ok"):
+        wait_until(lambda: known in new.command("CLUSTER", "INFO"))
+    for _ in cluster.move_slot(keys[0], new):
+        pass
+    plant(new, keys[0], "held", "db9")
+    events.wait(lambda document: leader_in(document, keys[0]) == "db9")
+    events.close()
+
+
 def calls(redis, command):
     """How often the server was asked that."""
     stats = redis.info("commandstats").get("cmdstat_" + command, "calls=0,")

@@ -563,6 +563,33 @@ static void a_candidate_tells_what_it_likes(void **state)
     assert_false(candidate_is_there(&candidate, 301001));
 }
 
+static void a_pause_that_was_lost_is_told_for_a_day_or_its_time(void **state)
+{
+    static const char about[] =
+        "7000 1000 {\"pause_lost\":{\"at_ms\":%lld,\"over_ms\":%lld,\"by\":\"ann\"}}";
+    const long long now_ms = 1700000000000LL;
+    const long long day_ms = 24LL * 3600 * 1000;
+    const struct {
+        long long at_ms, over_ms;
+    } told[] = {{now_ms - 1000, now_ms - 1}, {now_ms - day_ms - 1, 0}, {now_ms - 1000, now_ms + 1}};
+    struct ctl_candidate candidate;
+    char text[200];
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct ctl_lease *lease = calloc(1, sizeof *lease);
+
+        snprintf(text, sizeof text, about, told[i].at_ms, told[i].over_ms);
+        assert_true(candidate_read(&candidate, "db1#1", text));
+        lease->now_ms = now_ms;
+        lease->candidate_count = 1;
+        lease->candidates[0] = candidate;
+        read_lost_pause(lease);
+        assert_int_equal(lease->lost_pause.there, i == 2);
+        free(lease);
+    }
+}
+
 static void only_numbers_and_localhost_are_its_own_name(void **state)
 {
     static const char *const own[] = {"localhost",   "LOCALHOST:8080", "127.0.0.1",
@@ -714,6 +741,7 @@ int main(void)
         cmocka_unit_test(wishes_are_seen),
         cmocka_unit_test(candidates_that_differ_are_a_warning),
         cmocka_unit_test(a_candidate_tells_what_it_likes),
+        cmocka_unit_test(a_pause_that_was_lost_is_told_for_a_day_or_its_time),
         cmocka_unit_test(only_numbers_and_localhost_are_its_own_name),
         cmocka_unit_test(who_acts_is_one_word),
         cmocka_unit_test(an_act_is_answered_in_three_texts),

@@ -4,12 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "leaderwrap/base/clock.h"
-#include "wrapper/pause.h"
+#include "wrapper/about.h"
 
 #define NOW_NS (1000 * NS_PER_MS)
 #define NOW_MS INT64_C(1700000000000)
@@ -125,6 +126,34 @@ static void it_is_lost_until_there_is_one_again(void **state)
     assert_false(pause.lost);
 }
 
+/* A reason that takes too much room goes, and the loss is told all the same. */
+static void a_long_reason_is_spared_first(void **state)
+{
+    const struct about about = {.host = "host", .command = "/bin/job"};
+    struct pause pause = {.lost = true, .lost_ms = 5, .over_ms = 9};
+    char *text;
+
+    (void)state;
+    snprintf(pause.wish.by, sizeof pause.wish.by, "ann");
+    snprintf(pause.wish.text, sizeof pause.wish.text, "why");
+    text = about_make(&about, &pause);
+    assert_non_null(strstr(
+        text, "\"pause_lost\":{\"at_ms\":5,\"over_ms\":9,\"by\":\"ann\",\"reason\":\"why\"}"));
+    assert_non_null(strstr(text, "\"command\":\"job\""));
+    free(text);
+    /* Two bytes each, which JSON writes as six. */
+    for (size_t i = 0; i + 2 < sizeof pause.wish.text; i += 2)
+        memcpy(pause.wish.text + i, "\xD0\x96", 3);
+    for (size_t i = 0; i + 2 < sizeof pause.wish.by; i += 2)
+        memcpy(pause.wish.by + i, "\xD0\x96", 3);
+    text = about_make(&about, &pause);
+    assert_true(strlen(text) <= ABOUT_MOST);
+    assert_non_null(strstr(text, "\"at_ms\":5"));
+    assert_null(strstr(text, "\"reason\""));
+    assert_non_null(strstr(text, "\"host\":\"host\""));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +163,7 @@ int main(void)
         cmocka_unit_test(one_of_a_lease_that_was_never_led_is_taken_back),
         cmocka_unit_test(what_says_nothing_of_wishes_changes_nothing),
         cmocka_unit_test(it_is_lost_until_there_is_one_again),
+        cmocka_unit_test(a_long_reason_is_spared_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,7 +65,8 @@ struct timing {
     int64_t expire_after_ms;
     int64_t tolerated_outage_ms; /* an outage that begins when a renewal falls due is ridden out
                                     for this long */
-    int64_t worst_failover_ms;   /* from a leader's crash to the next leader's start, at worst */
+    int64_t worst_failover_ms;   /* from a leader's crash to the next leader's start, at worst; in
+                                    a crowd up to a fifteenth of the TTL more */
 };
 
 /* Points on CLOCK_BOOTTIME in nanoseconds. */

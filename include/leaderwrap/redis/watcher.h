@@ -1,8 +1,9 @@
 /*
  * The second connection: hears at once what others do to the lease. What it hears is a hint that
- * shortens a wait; nothing depends on it, so it looks after itself: it reconnects with capped
- * back-off (100 ms to 5 s, which only a subscription that lasted for 2 s resets) and pings where it
- * hears nothing, and reports the same trouble at growing intervals, not at each try.
+ * shortens a wait or spares a question; no promise depends on it, so it looks after itself: it
+ * reconnects with capped back-off (100 ms to 5 s, which only a subscription that lasted for 2 s
+ * resets) and pings where it hears nothing, and reports the same trouble at growing intervals, not
+ * at each try.
  */
 #ifndef LEADERWRAP_REDIS_WATCHER_H
 #define LEADERWRAP_REDIS_WATCHER_H

@@ -224,22 +224,38 @@ async function send(wish) {
   if (answer.status !== 202) throw new Error(await answer.text());
 }
 
+// One at a time; and what becomes of it is none of a dialog's that was opened meanwhile.
 async function act(event) {
   event.preventDefault();
   const form = event.target;
+  if (element("do").disabled) return;
   if (token === null) token = form.token.value;
   const wish = wishOf(form);
-  const key = wish.key;
-  expect(wish.id, key);
+  const dialog = asked;
+  element("do").disabled = true;
+  expect(wish.id, wish.key);
   try {
     await send(wish);
     sessionStorage.setItem("token", token);
-    document.getElementById("act").close();
+    if (asked === dialog) document.getElementById("act").close();
   } catch (error) {
     stopAwaiting();
-    element("problem").textContent = error.message;
+    // One that never worked may be what is wrong.
+    if (sessionStorage.getItem("token") === null) token = null;
+    if (asked === dialog) element("problem").textContent = error.message;
+    else tell(`${wish.key}: ${error.message}`, true);
     element("token").hidden = token !== null;
+  } finally {
+    element("do").disabled = false;
   }
+}
+
+// The button that opened it was drawn anew meanwhile.
+function refocus() {
+  const label = `${ACTS[asked.act].title} ${asked.key}`;
+  const again = [...document.querySelectorAll("#details button")]
+    .find((button) => button.getAttribute("aria-label") === label);
+  if (again) again.focus();
 }
 
 function expect(id, key) {
@@ -367,6 +383,8 @@ for (const end of ["pointerup", "pointercancel", "blur"]) {
 }
 document.querySelector("#act form").addEventListener("submit", act);
 element("cancel").addEventListener("click", () => document.getElementById("act").close());
+document.getElementById("act").addEventListener("close", refocus);
+window.addEventListener("hashchange", takeToken);
 takeToken();
 setInterval(() => { judge(); draw(); }, 1000);
 listen();
