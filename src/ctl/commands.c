@@ -269,18 +269,11 @@ static void tell_missing(const struct ctl_options *options, struct ctl_lease *le
     char key[STORE_KEY_SIZE];
     char shown[4 * STORE_KEY_SIZE];
     char ignored[LEASE_CELL_SIZE];
-    struct session *session;
-    bool found = false;
 
     snprintf(key, sizeof key, "leaderwrap:%s", options->key);
-    if (store_check_key(key) == NULL &&
-        session_open(&session, &options->redis, key, options->timeout_ms, ignored,
-                     sizeof ignored) == 0) {
-        memset(lease, 0, sizeof *lease);
-        found = read_lease(session, key, 1, lease, ignored, sizeof ignored) == 0 &&
-                !ctl_is_nothing(lease);
-        session_free(session);
-    }
+    bool found = store_check_key(key) == NULL &&
+                 read_lease_alone(options, key, 1, lease, ignored, sizeof ignored) == 0 &&
+                 !ctl_is_nothing(lease);
     fprintf(stderr, "leaderctl: no lease \"%s\"", show_text(options->key, shown, sizeof shown));
     if (found)
         fprintf(stderr, "; did you mean \"%s\"?", show_text(key, shown, sizeof shown));

@@ -8,7 +8,6 @@
 
 #include "leaderwrap/redis/script.h"
 #include "leaderwrap/redis/store.h"
-#include "options.h"
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
@@ -160,6 +159,20 @@ int read_lease(struct session *session, const char *key, size_t entries, struct 
     snprintf(count, sizeof count, "%zu", entries);
     return session_ask(session, sizeof arguments / sizeof arguments[0], arguments, read_lease_reply,
                        lease, error, size);
+}
+
+int read_lease_alone(const struct ctl_options *options, const char *key, size_t entries,
+                     struct ctl_lease *lease, char *error, size_t size)
+{
+    struct session *session;
+    int status = session_open(&session, &options->redis, key, options->timeout_ms, error, size);
+
+    if (status != 0)
+        return status;
+    memset(lease, 0, sizeof *lease);
+    status = read_lease(session, key, entries, lease, error, size);
+    session_free(session);
+    return status;
 }
 
 /* A SCAN may name a key twice. Takes `key` over. */

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "lease.h"
+#include "options.h"
 #include "session.h"
 
 /* The keys of leases, each once, sorted. Zeroed at first; to be freed with read_free. */
@@ -22,6 +23,10 @@ struct read_keys {
  * exit status, with a sentence in `error`. */
 int read_lease(struct session *session, const char *key, size_t entries, struct ctl_lease *lease,
                char *error, size_t size);
+
+/* The same of a connection that is made for it alone; `*lease` need not be zeroed. */
+int read_lease_alone(const struct ctl_options *options, const char *key, size_t entries,
+                     struct ctl_lease *lease, char *error, size_t size);
 
 /* Finds all leases of a server, beside those that are in `keys`. Returns as read_lease. */
 int read_keys(struct session *session, struct read_keys *keys, char *error, size_t size);

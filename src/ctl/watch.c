@@ -18,7 +18,6 @@
 #include "leaderwrap/redis/watcher.h"
 #include "lease.h"
 #include "read.h"
-#include "session.h"
 #include "show.h"
 #include "survey.h"
 
@@ -128,18 +127,12 @@ static void tell(struct watch *watch, const char *key, enum ctl_state state, con
 
 static int look_at_one(struct watch *watch, char *error, size_t size)
 {
-    const struct ctl_options *options = watch->options;
-    struct session *session;
-    int status =
-        session_open(&session, &options->redis, options->key, options->timeout_ms, error, size);
+    const char *key = watch->options->key;
+    const struct ctl_lease *lease = &watch->lease;
+    int status = read_lease_alone(watch->options, key, 1, &watch->lease, error, size);
 
-    if (status != 0)
-        return status;
-    memset(&watch->lease, 0, sizeof watch->lease);
-    status = read_lease(session, options->key, 1, &watch->lease, error, size);
-    session_free(session);
     if (status == 0)
-        tell(watch, options->key, watch->lease.state, watch->lease.name, watch->lease.token);
+        tell(watch, key, lease->state, lease->name, lease->token);
     return status;
 }
 

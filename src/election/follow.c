@@ -147,8 +147,9 @@ static enum follow_next give_up(struct election *election, struct election_actio
 
 /* What a crowd asks for at one time, when a TTL is over or the lease was released, is spread so
  * that whoever is still to ask hears of the new leader first. Nobody else waits for that. */
-static int64_t crowd_span_ns(const struct election *election, int64_t listeners)
+static int64_t crowd_span_ns(const struct election *election)
 {
+    int64_t listeners = election->follow.listeners;
     int64_t most_ns = ms_to_ns(election->config.timing.ttl_ms) / 15;
 
     return listeners <= CROWD ? 0 : min_ns((listeners - CROWD) * CROWD_PER_LISTENER_NS, most_ns);
@@ -157,7 +158,7 @@ static int64_t crowd_span_ns(const struct election *election, int64_t listeners)
 /* Some time from then on, as the followers are many. */
 static int64_t in_a_crowd_ns(struct election *election, int64_t at_ns)
 {
-    int64_t span_ns = crowd_span_ns(election, election->follow.listeners);
+    int64_t span_ns = crowd_span_ns(election);
 
     if (span_ns == 0 || at_ns == INT64_MAX)
         return at_ns;
@@ -373,7 +374,7 @@ static int64_t release_jitter_ns(struct election *election, int64_t listeners)
     if (listeners >= 0 && listeners < most_ns / JITTER_PER_LISTENER_NS)
         most_ns = listeners * JITTER_PER_LISTENER_NS;
     /* Where the message does not say how many they are, an earlier one may have. */
-    most_ns = max_ns(most_ns, crowd_span_ns(election, election->follow.listeners));
+    most_ns = max_ns(most_ns, crowd_span_ns(election));
     return (int64_t)jitter_below(&election->jitter, (uint64_t)most_ns + 1);
 }
 

@@ -163,12 +163,17 @@ def keys_in(document):
     return [each["key"] for each in document["leases"]]
 
 
-def test_leases_of_a_cluster_are_shown(arena):
+def watch_a_cluster(arena):
+    """A cluster with a lease on each master, their keys, and a client of its page that sees them."""
     cluster = arena.cluster()
     keys = plant_on_each(cluster)
-    page = Page(arena, *cluster.options, host=cluster.hosts[0])
-    events = Events(page)
+    events = Events(Page(arena, *cluster.options, host=cluster.hosts[0]))
     events.wait(lambda document: keys_in(document) == sorted(keys))
+    return cluster, keys, events
+
+
+def test_leases_of_a_cluster_are_shown(arena):
+    cluster, keys, events = watch_a_cluster(arena)
     plant(cluster.nodes[1], cluster.key_of(cluster.nodes[1], "new"))
     events.wait(lambda document: len(document["leases"]) == 4)
     # Another node takes over; it is found without a word from anybody.
@@ -182,11 +187,7 @@ def test_leases_of_a_cluster_are_shown(arena):
 
 
 def test_leases_of_a_master_that_came_later_are_shown(arena):
-    cluster = arena.cluster()
-    keys = plant_on_each(cluster)
-    page = Page(arena, *cluster.options, host=cluster.hosts[0])
-    events = Events(page)
-    events.wait(lambda document: keys_in(document) == sorted(keys))
+    cluster, keys, events = watch_a_cluster(arena)
     # A replica leaves, and comes back as a master of its own.
     new = cluster.nodes[5]
     new.command("CLUSTER", "RESET", "SOFT")

@@ -14,6 +14,7 @@
 #include "fake_node.h"
 #include "leaderwrap/redis/store.h"
 #include "loop_until.h"
+#include "parsed.h"
 #include "redis/cluster.h"
 #include "redis/cluster_ask.h"
 #include "redis/cluster_nodes.h"
@@ -70,18 +71,6 @@ static void a_redirection_names_a_node(void **state)
     }
 }
 
-static redisReply *reply_of(const char *text)
-{
-    redisReader *reader = redisReaderCreate();
-    void *reply = NULL;
-
-    redisReaderFeed(reader, text, strlen(text));
-    assert_int_equal(redisReaderGetReply(reader, &reply), REDIS_OK);
-    assert_non_null(reply);
-    redisReaderFree(reader);
-    return reply;
-}
-
 static void an_answer_about_the_key_names_its_owner(void **state)
 {
     static const struct {
@@ -107,7 +96,7 @@ static void an_answer_about_the_key_names_its_owner(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        redisReply *reply = reply_of(cases[i].reply);
+        redisReply *reply = parsed(cases[i].reply);
         struct witness_answer answer;
 
         cluster_read_answer(reply, "own", &answer);
@@ -143,7 +132,7 @@ static void the_epoch_is_that_of_the_owner_who_is_named(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        redisReply *nodes = reply_of(cases[i].nodes), *get = reply_of(cases[i].get);
+        redisReply *nodes = parsed(cases[i].nodes), *get = parsed(cases[i].get);
         struct witness_answer answer;
         struct slot_owner owner;
 
@@ -174,7 +163,7 @@ static void without_an_epoch_there_is_no_answer(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        redisReply *reply = reply_of(cases[i].nodes);
+        redisReply *reply = parsed(cases[i].nodes);
         struct witness_answer answer;
         struct slot_owner owner;
 
@@ -200,7 +189,7 @@ static void masters_that_own_slots_have_a_vote(void **state)
                                                "*3\r\n:20\r\n:29\r\n"
                                                "*3\r\n$1\r\na\r\n:1\r\n" ID("1");
     struct witness_peers peers = {.id = "0000000000000000000000000000000000000001"};
-    redisReply *reply = reply_of(text);
+    redisReply *reply = parsed(text);
 
     (void)state;
     assert_int_equal(cluster_read_peers(reply, "own", &peers), 0);
@@ -238,7 +227,7 @@ static void what_is_no_list_of_nodes_is_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        redisReply *reply = reply_of(texts[i]);
+        redisReply *reply = parsed(texts[i]);
 
         assert_int_equal(cluster_read_peers(reply, "own", &peers), -1);
         freeReplyObject(reply);
@@ -250,7 +239,7 @@ static void what_is_no_list_of_nodes_is_refused(void **state)
             used += (size_t)sprintf(text + used,
                                     "*3\r\n:%d\r\n:%d\r\n*3\r\n$1\r\na\r\n:%d\r\n$40\r\n%040d\r\n",
                                     i, i, i + 1, i);
-        redisReply *reply = reply_of(text);
+        redisReply *reply = parsed(text);
         assert_int_equal(cluster_read_peers(reply, "own", &peers),
                          masters == WITNESS_PEERS_MAX ? 0 : -1);
         freeReplyObject(reply);

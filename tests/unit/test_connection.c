@@ -884,19 +884,25 @@ static void unix_socket_missing(void **state)
 
 /* ---- a name for people ---- */
 
-static void a_name_is_told_in_front_of_the_first_request(void **state)
+/* Opens one with a name, to which the server answers, and asks something. */
+static void ask_under_a_name(struct fixture *f, const char *answer)
 {
-    struct fixture *f = *state;
-
     f->client_name = "leaderwrap:db1";
     f->ping_on_open = true;
-    f->fake.answers[0] = "+OK\r\n";
+    f->fake.answers[0] = answer;
     f->fake.answers[1] = "+PONG\r\n";
     make_fake(f, "redis://127.0.0.1:%d");
     connection_open(f->connection);
     loop_until(&f->loop, has_reply, f);
     assert_string_equal(f->reply, "5 PONG");
     assert_int_equal(f->fake.commands, 2);
+}
+
+static void a_name_is_told_in_front_of_the_first_request(void **state)
+{
+    struct fixture *f = *state;
+
+    ask_under_a_name(f, "+OK\r\n");
     connection_open(f->connection);
     f->replies = 0;
     loop_until(&f->loop, has_reply, f);
@@ -907,15 +913,7 @@ static void a_name_that_is_refused_is_told_once(void **state)
 {
     struct fixture *f = *state;
 
-    f->client_name = "leaderwrap:db1";
-    f->ping_on_open = true;
-    f->fake.answers[0] = "-NOPERM this user has no permissions to run 'client|setname'\r\n";
-    f->fake.answers[1] = "+PONG\r\n";
-    make_fake(f, "redis://127.0.0.1:%d");
-    connection_open(f->connection);
-    loop_until(&f->loop, has_reply, f);
-    assert_string_equal(f->reply, "5 PONG");
-    assert_int_equal(f->fake.commands, 2);
+    ask_under_a_name(f, "-NOPERM this user has no permissions to run 'client|setname'\r\n");
     f->fake.answers[0] = "+PONG\r\n";
     f->replies = 0;
     connection_open(f->connection);

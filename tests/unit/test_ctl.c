@@ -18,6 +18,7 @@
 #include "ctl/read.h"
 #include "ctl/serve.h"
 #include "ctl/show.h"
+#include "parsed.h"
 
 #define NOW 1000000
 
@@ -224,19 +225,6 @@ static void a_table_fits(void **state)
     assert_string_equal(show_row(&rows[1], 2, widths, line, sizeof line), "leaderwrap:~  db1");
     show_fit(rows, 2, 2, 3, widths);
     assert_string_equal(show_row(&rows[1], 2, widths, line, sizeof line), "leaderw~  db1");
-}
-
-/* What a server may send. Freed by the caller. */
-static redisReply *parsed(const char *text)
-{
-    redisReader *reader = redisReaderCreate();
-    void *reply = NULL;
-
-    assert_int_equal(redisReaderFeed(reader, text, strlen(text)), REDIS_OK);
-    assert_int_equal(redisReaderGetReply(reader, &reply), REDIS_OK);
-    redisReaderFree(reader);
-    assert_non_null(reply);
-    return reply;
 }
 
 #define RECORD                                                                                     \

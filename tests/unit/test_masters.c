@@ -10,18 +10,7 @@
 #include <hiredis/hiredis.h>
 
 #include "leaderwrap/redis/masters.h"
-
-static redisReply *reply_of(const char *text)
-{
-    redisReader *reader = redisReaderCreate();
-    void *reply = NULL;
-
-    redisReaderFeed(reader, text, strlen(text));
-    assert_int_equal(redisReaderGetReply(reader, &reply), REDIS_OK);
-    assert_non_null(reply);
-    redisReaderFree(reader);
-    return reply;
-}
+#include "parsed.h"
 
 #define ID(digit) "$40\r\n000000000000000000000000000000000000000" digit "\r\n"
 #define RANGE(first, last, host, port, digit)                                                      \
@@ -40,7 +29,7 @@ static void each_slot_has_a_master(void **state)
                  {12, "a", "1"},      {19, "a", "1"},   {20, "own", "3"},
                  {16383, "own", "3"}, {10, NULL, NULL}, {16384, NULL, NULL}};
     static struct masters masters;
-    redisReply *reply = reply_of(text);
+    redisReply *reply = parsed(text);
 
     (void)state;
     memset(&masters, 0x5A, sizeof masters);
@@ -62,8 +51,8 @@ static void each_slot_has_a_master(void **state)
 static void masters_may_be_none_or_nowhere(void **state)
 {
     static struct masters masters;
-    redisReply *none = reply_of("*0\r\n");
-    redisReply *nowhere = reply_of("*1\r\n" RANGE("0", "9", "$1\r\n?\r\n", "1", "1"));
+    redisReply *none = parsed("*0\r\n");
+    redisReply *nowhere = parsed("*1\r\n" RANGE("0", "9", "$1\r\n?\r\n", "1", "1"));
 
     (void)state;
     assert_int_equal(masters_read(none, "own", &masters), 0);
@@ -94,7 +83,7 @@ static void what_is_no_list_of_masters_is_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        redisReply *reply = reply_of(texts[i]);
+        redisReply *reply = parsed(texts[i]);
 
         if (masters_read(reply, "own", &masters) != -1)
             fail_msg("text %zu is taken", i);
@@ -114,7 +103,7 @@ static void more_masters_than_can_be_are_refused(void **state)
             used += (size_t)sprintf(text + used,
                                     "*3\r\n:%d\r\n:%d\r\n*3\r\n$1\r\na\r\n:%d\r\n$40\r\n%040d\r\n",
                                     i, i, i + 1, i);
-        redisReply *reply = reply_of(text);
+        redisReply *reply = parsed(text);
 
         assert_int_equal(masters_read(reply, "own", &masters), count == MASTERS_MAX ? 0 : -1);
         freeReplyObject(reply);
