@@ -17,6 +17,10 @@ START_S = 60
 OFFICIAL_BASE = "debian:trixie-slim"
 OFFICIAL_REDIS = "redis:8"
 
+# What goes from one port of a bridge to another passes: an engine that once ran here may have left
+# a chain that drops it, and adds its exceptions to that only with --iptables.
+PASS_BRIDGED = ["FORWARD", "--match", "physdev", "--physdev-is-bridged", "--jump", "ACCEPT"]
+
 
 class Skip(Exception):
     """Why something cannot be tested here."""
@@ -48,18 +52,25 @@ def succeeds(command, timeout_s=60):
     return True
 
 
+def iptables(*arguments):
+    """Whether it is there and did it."""
+    program = shutil.which("iptables", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    return program is not None and succeeds([program, "--wait", *arguments])
+
+
 class Engine:
     """The machine's running engine, or one of our own in a temporary folder.
 
-    An engine of our own leaves the machine's network and its firewall rules as they are: it makes
-    no bridge but those of the tests, and its containers reach nothing outside. Only builds do,
-    through the host's network.
+    An engine of our own makes no bridge but those of the tests, and its containers reach nothing
+    outside; only builds do, through the host's network. Of the machine's firewall it changes one
+    thing while it runs: PASS_BRIDGED.
     """
 
     def __init__(self):
         self.own = False
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lw-docker-"))
         self._daemon = None
+        self._passes = False
         self._cgroup = self.folder.name
 
     def __enter__(self):
@@ -114,6 +125,7 @@ class Engine:
                 last = (log.read_text(errors="replace").strip().splitlines() or [""])[-1]
                 raise Skip("no Docker engine can be started here: %s" % last)
             time.sleep(0.2)
+        self._passes = iptables("--insert", *PASS_BRIDGED)
 
     def _stop(self):
         if self._daemon.poll() is None:
@@ -130,6 +142,8 @@ class Engine:
             except subprocess.TimeoutExpired:
                 self._daemon.kill()
                 self._daemon.wait()
+        if self._passes:
+            iptables("--delete", *PASS_BRIDGED)
         self._unmount()
         # Docker's containers and BuildKit's had groups below ours, in each hierarchy.
         groups = [top for top, _, _ in os.walk("/sys/fs/cgroup") if "/" + self._cgroup in top]
