@@ -164,31 +164,37 @@ static redisContext *start_server(struct real *real, const char *name, int port,
     return context;
 }
 
-/* Waits until the answer to a command has `text` in it. */
-static void await(struct real *real, const char *command, const char *text)
+/* Whether the answer to a command has `text` in it. */
+static bool says(struct real *real, const char *command, const char *text)
 {
-    bool has = false;
+    redisReply *reply = real_ask(real, command);
+    bool has = strstr(reply->str, text) != NULL;
 
-    for (int i = 0; !has; i++) {
+    freeReplyObject(reply);
+    return has;
+}
+
+/* Waits until it has. Each time in vain takes the server's clock on by `step_us`. */
+static void await(struct real *real, const char *command, const char *text, int64_t step_us)
+{
+    for (int i = 0; !says(real, command, text); i++) {
         if (i == START_TRIES)
             give_up("%s does not say %s; %s/log may say why", command, text, real->directory);
+        *real->clock_us += step_us;
         usleep(1000);
-        redisReply *reply = real_ask(real, command);
-        has = strstr(reply->str, text) != NULL;
-        freeReplyObject(reply);
     }
 }
 
+/* It counts the delay from its first look at its own state, whenever that is: the clock goes on
+ * until it is over. */
 static void start_node(struct real *real)
 {
-    redisReply *reply = real_ask(real, "CLUSTER INFO");
+    int64_t began_us = *real->clock_us;
 
-    if (strstr(reply->str, "cluster_slots_assigned:0") != NULL)
+    if (says(real, "CLUSTER INFO", "cluster_slots_assigned:0"))
         real_do(real, "CLUSTER ADDSLOTSRANGE 0 16383");
-    freeReplyObject(reply);
-    *real->clock_us += NODE_DELAY_US;
-    await(real, "CLUSTER INFO", "cluster_state:ok");
-    *real->clock_us -= NODE_DELAY_US;
+    await(real, "CLUSTER INFO", "cluster_state:ok", NODE_DELAY_US / 100);
+    *real->clock_us = began_us;
 }
 
 /* Another server loads the data and hands them on. */
@@ -199,7 +205,7 @@ static void be_promoted(struct real *real)
 
     redisFree(start_server(real, SOURCE, port, DUMP, &source));
     real_do(real, "REPLICAOF 127.0.0.1 %d", port);
-    await(real, "INFO replication", "master_link_status:up");
+    await(real, "INFO replication", "master_link_status:up", 0);
     real_do(real, "REPLICAOF NO ONE");
     kill(source, SIGKILL);
     waitpid(source, NULL, 0);
