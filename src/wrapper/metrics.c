@@ -108,9 +108,10 @@ void metrics_exit(struct metrics *metrics, int exit_status, double unix_s)
 
 bool metrics_redis_is_up(const struct metrics *metrics, const struct timing *timing, int64_t now_ns)
 {
-    /* The pace of a follower has a jitter of a tenth. */
-    int64_t due_ms = timing->retry_ms + timing->retry_ms / 10 + timing->request_timeout_ms;
-    int64_t patience_ms = timing->ttl_ms > due_ms ? timing->ttl_ms : due_ms;
+    /* A follower's pace has a jitter of a tenth; one that hears the renewals asks once in a TTL. */
+    int64_t pace_ms = timing->retry_ms + timing->retry_ms / 10;
+    int64_t due_ms = timing->ttl_ms > pace_ms ? timing->ttl_ms : pace_ms;
+    int64_t patience_ms = due_ms + timing->request_timeout_ms;
 
     return metrics->answered && now_ns - metrics->answered_ns < ms_to_ns(patience_ms);
 }
@@ -216,7 +217,7 @@ static void lease(const struct text *text, const struct metrics *metrics,
             "Renewals without a useful answer.");
     renewals(text, metrics);
     gauge(text, "redis_up", metrics_redis_is_up(metrics, &view->options->timing, view->now_ns),
-          "Whether Redis has answered within the TTL.");
+          "Whether Redis has answered when it was last due to.");
 }
 
 static void command(const struct text *text, const struct metrics *metrics,

@@ -42,8 +42,8 @@ void metrics_note(struct metrics *metrics, const struct election_note *note,
 /* The command's own process ended; `exit_status` as a shell would show it. */
 void metrics_exit(struct metrics *metrics, int exit_status, double unix_s);
 
-/* Whether Redis has answered within the TTL; for a follower that asks less often, within the time
- * in which an answer was to come. */
+/* Whether Redis has answered within the TTL, or within the pace of a follower that asks less often,
+ * and the time that an answer may take. */
 bool metrics_redis_is_up(const struct metrics *metrics, const struct timing *timing,
                          int64_t now_ns);
 
