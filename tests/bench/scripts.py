@@ -9,7 +9,7 @@ SMALLEST = (
     "if redis.call('GET', KEYS[1]) == ARGV[1] then "
     "return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end"
 )
-KEYS = ("{bench}", "{bench}:term", "{bench}:history")
+KEY = "{bench}"
 ABOUT = '{"pid":4711,"version":"0.1.0","retry_ms":5000,"since_ms":1795766255096,"host":"web1"}'
 # Once for all, so that the first calls of each do not count.
 WARM = 200
@@ -24,9 +24,14 @@ def text_of(name):
     return "".join(parts)
 
 
-def common(name, nonce):
+def keys_of(key):
+    """The names of the keys of one lease, whose own is in braces."""
+    return (key, key + ":term", key + ":history")
+
+
+def arguments(key, name, nonce):
     """The arguments that all scripts have."""
-    return ("{bench}:events", "observed", name + "#1", name, 15000, nonce, "", "", "host")
+    return (key + ":events", "observed", name + "#1", name, 15000, nonce, "", "", "host")
 
 
 class Meter:
@@ -38,8 +43,11 @@ class Meter:
     def load(self, text):
         return self._stage.client.command("SCRIPT", "LOAD", text)
 
-    def call(self, sha, keys, *arguments):
-        return self._stage.client.command("EVALSHA", sha, len(keys), *keys, *arguments)
+    def call(self, sha, keys, *words):
+        return self._stage.client.command("EVALSHA", sha, len(keys), *keys, *words)
+
+    def lease(self, sha, name, nonce, *words):
+        return self.call(sha, keys_of(KEY), *arguments(KEY, name, nonce), *words)
 
     def time_us(self, count, call):
         """The mean of `count` calls."""
@@ -58,19 +66,17 @@ def measure(stage, count, rounds=5):
     smallest, acquire, renew = (
         meter.load(text) for text in (SMALLEST, text_of("acquire"), text_of("renew"))
     )
-    granted = meter.call(acquire, KEYS, *common("a", "first"), 0, "", "", 0, 0, "1", ABOUT)
+    granted = meter.lease(acquire, "a", "first", 0, "", "", 0, 0, "1", ABOUT)
     token = granted[4]
     stage.client.command("SET", "bench-smallest", "a")
     calls = (
         lambda nonce: meter.call(smallest, ("bench-smallest",), "a", 15000),
-        lambda nonce: meter.call(renew, KEYS, *common("a", nonce), token, "0", "first"),
-        lambda nonce: meter.call(
-            acquire, KEYS, *common("b", nonce), token, "i", "v", 100, 0, "0", ABOUT
-        ),
+        lambda nonce: meter.lease(renew, "a", nonce, token, "0", "first"),
+        lambda nonce: meter.lease(acquire, "b", nonce, token, "i", "v", 100, 0, "0", ABOUT),
     )
     # In turn, so that a busy machine slows all of them.
     times = [[meter.time_us(count, call) for call in calls] for _ in range(rounds)]
-    stage.client.command("DEL", *KEYS, "{bench}:candidates", "bench-smallest")
+    stage.client.command("DEL", *keys_of(KEY), KEY + ":candidates", "bench-smallest")
     smallest, renewal, refusal = zip(*times)
     return [
         Row("reference: smallest script that compares and sets, in Redis", "us", smallest),

@@ -1,5 +1,6 @@
 """What is measured, and its surroundings: programs, processes, and the end of all of them."""
 
+import contextlib
 import os
 import re
 import select
@@ -117,6 +118,15 @@ class Stage:
             with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as file:
                 print("".join(file.readlines()[-20:]), end="")
         self._close()
+
+    @contextlib.contextmanager
+    def another_redis(self, *config):
+        """A server for one measurement, with these lines in its configuration."""
+        redis = self._arena.redis(*config)
+        try:
+            yield redis
+        finally:
+            redis.kill()
 
     def arguments(self, key, ttl, *options):
         """leaderwrap's command line up to the command."""
