@@ -29,6 +29,27 @@ build_clang() {
     CC=clang step "build with clang" build_with clang
 }
 
+build_tag() {
+    local tag=$1 source=$BUILD/releases/$1
+    if [ ! -d "$source" ]; then
+        mkdir -p "$source.new" && git archive "$tag" | tar -x -C "$source.new" &&
+            mv "$source.new" "$source" || return
+    fi
+    [ -f "$source/build/build.ninja" ] ||
+        timeout 300 meson setup "$source/build" "$source" || return
+    timeout 1200 ninja -C "$source/build" leaderwrap
+}
+
+# The release before, if there was one: tests/system/test_stable.py lets it share a lease with this
+# one.
+build_release_before() {
+    local tag
+    tag=$(git describe --tags --abbrev=0 --match 'v[0-9]*' HEAD^ 2>/dev/null) || return 0
+    step "build of $tag, to share a lease with" build_tag "$tag" || return
+    LEADERWRAP_OTHER=$(readlink -f "$BUILD/releases/$tag/build/leaderwrap")
+    export LEADERWRAP_OTHER
+}
+
 # The program alone: it has to do without OpenSSL and http-parser, and to say so.
 check_without_tls() {
     local directory=$BUILD/without-tls said
