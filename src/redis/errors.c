@@ -11,7 +11,7 @@
 
 static const char advice_keys[] = "grant the keys: ACL SETUSER <user> ~KEY ~{KEY}:*";
 static const char advice_channel[] = "grant the channel: ACL SETUSER <user> &{KEY}:*";
-static const char advice_everything[] = "grant what README lists under Permissions";
+static const char advice_everything[] = "grant what doc/REDIS.md lists under Permissions";
 static const char advice_give_password[] = "give a password in the URL or with --password-file";
 static const char advice_password[] = "check the user and the password";
 static const char advice_command[] =

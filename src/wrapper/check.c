@@ -398,7 +398,7 @@ static int check_command(const struct options *options)
 const char check_unwatched[] =
     "this redis has replicas, and nobody is asked whether it still is their master: after a "
     "fail-over two may lead until the old one is gone; name its sentinels with --sentinel, or see "
-    "the README about a primary without any";
+    "doc/REDIS.md about a primary without any";
 
 /* Where the sentinels or nodes led to, and what they say of that. */
 static void print_route(const struct check *check)

@@ -58,12 +58,28 @@ check_arrows() {
     rm -rf "$copy"
 }
 
+# Where the links of the documents lead; and the same with two that lead nowhere and a file that
+# nobody links to, so that the check can fail.
+check_links() {
+    local copy
+    "$PYTHON" tests/ci/links.py || return 1
+    copy=$(mktemp -d) || return 1
+    printf '# Top\n[a](b.md#no) [b](c.md)\n' >"$copy/README.md" && echo "# B" >"$copy/b.md" || return 1
+    echo "# Alone" >"$copy/d.md" || return 1
+    if "$PYTHON" tests/ci/links.py "$copy" >"$copy/faults" || [ "$(wc -l <"$copy/faults")" -ne 3 ]; then
+        echo "three faults were not found:" && cat "$copy/faults"
+        return 1
+    fi
+    rm -rf "$copy"
+}
+
 # Checks of the text alone.
 text_checks() {
     step "clang-format" check_format
     step "shellcheck" check_shell
     step "black and pyflakes" check_python
     step "who includes whom" check_arrows
+    step "links of the documents" check_links
 }
 
 # Checks that need to know how the sources are compiled.

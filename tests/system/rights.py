@@ -1,4 +1,4 @@
-"""What README says a user of Redis needs, by the reason for it."""
+"""What doc/REDIS.md says a user of Redis needs, by the reason for it."""
 
 NEEDED = "evalsha eval info time get set del hmget hset".split()
 NEEDED_FOR_HISTORY_AND_EVENTS = "xadd publish".split()

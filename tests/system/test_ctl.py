@@ -19,7 +19,7 @@ from tests.lib.programs import ROOT, leaderwrap_binary
 from tests.lib.redis import free_port
 
 LEADERCTL = leaderwrap_binary().parent / "leaderctl"
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "doc" / "guide" / "LEADERCTL.md").read_text(encoding="utf-8")
 
 
 def run(arena, words, prefix=(), stdout=subprocess.PIPE):
@@ -273,11 +273,11 @@ def test_a_server_that_is_no_redis(arena):
 
 
 def test_what_an_operator_needs_is_enough(arena):
-    """The permissions that README lists."""
+    """The permissions that the guide lists."""
     redis = arena.redis()
     lead(arena, redis, "db1", "leaderwrap:server")
     rights = (
-        README.split("ACL SETUSER operator on >secret ")[1]
+        GUIDE.split("ACL SETUSER operator on >secret ")[1]
         .split("\n```")[0]
         .replace("\\\n", "")
         .split()

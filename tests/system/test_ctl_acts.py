@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from pair import KEY, record
-from test_ctl import LEADERCTL, README, ctl, in_cluster, lead, plant_on_each, run
+from test_ctl import GUIDE, LEADERCTL, ctl, in_cluster, lead, plant_on_each, run
 from tests.lib import wait_until
 
 TERM = "{%s}:term" % KEY
@@ -344,21 +344,21 @@ def test_who_stands_by_is_shown(arena):
 
 
 def test_what_an_operator_needs_to_act_is_enough(arena):
-    """The permissions that README lists."""
+    """The permissions that the guide lists."""
     redis = arena.redis()
     key = "leaderwrap:server"
     lead(arena, redis, "db1", key)
     rights = (
-        README.split("ACL SETUSER operator on >secret ")[1]
+        GUIDE.split("ACL SETUSER operator on >secret ")[1]
         .split("\n```")[0]
         .replace("\\\n", "")
         .split()
     )
-    acts = README.replace("\n", " ").split("To act it needs `")[1].split("`")[0].split()
+    acts = GUIDE.replace("\n", " ").split("To act it needs `")[1].split("`")[0].split()
     redis.command("ACL", "SETUSER", "operator", "on", ">pw", *rights)
     url = redis.url(user="operator", password="pw")
     done = ctl(arena, redis, "pause", key, url=url, status=77)
-    assert "grant what README lists" in done.stderr
+    assert "grant what doc/REDIS.md lists" in done.stderr
     redis.command("ACL", "SETUSER", "operator", *acts)
     for words in (
         ["cordon", "nobody", key],

@@ -40,6 +40,14 @@ def documented(heading):
     return {word for cell in cells for word in re.findall(r"`([a-z_]+)`", cell)}
 
 
+def test_each_event_says_what_to_do():
+    text = (ROOT / "doc" / "LOG.md").read_text(encoding="utf-8").partition("\n## ")[2]
+    rows = [row for row in text.splitlines() if row.startswith("| `")]
+    assert len(rows) > 40
+    for row in rows:
+        assert len(row.split("|")) == 5 and row.split("|")[3].strip(), row
+
+
 def written(pattern):
     sources = "\n".join(
         path.read_text(encoding="utf-8") for path in sorted((ROOT / "src").rglob("*.c"))

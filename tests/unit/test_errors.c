@@ -91,7 +91,7 @@ static const struct row rows[] = {
      "'xadd' command",
      LEASE_FAILURE_CONFIGURATION, "<user> +xadd"},
     {"ERR The user executing the script can't run this command or subcommand",
-     LEASE_FAILURE_CONFIGURATION, "README lists under Permissions"},
+     LEASE_FAILURE_CONFIGURATION, "doc/REDIS.md lists under Permissions"},
 };
 
 static void classifies(void **state)

@@ -1,5 +1,6 @@
 /*
- * What becomes of each signal: one table for all processes of leaderwrap, which README shows.
+ * What becomes of each signal: one table for all processes of leaderwrap, the one that
+ * doc/OPTIONS.md shows.
  *
  * Nothing that leaderwrap does itself (writing its log to a full file, its own use of the
  * processor) may end a term. What a person or a manager sends and is not for leaderwrap is passed
