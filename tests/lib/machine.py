@@ -25,7 +25,7 @@ def obstacle():
     if not os.path.exists(SYSTEMD):
         return "there is no systemd"
     namespaces = ["--mount", "--pid", "--fork", "--cgroup", "--uts", "--ipc"]
-    mount = "mount -t cgroup2 cgroup2 /mnt && mkdir /mnt/lw-try-$$ && rmdir /mnt/lw-try-$$"
+    mount = "mount -t cgroup2 cgroup2 /mnt && rmdir $(mktemp -d /mnt/lw-try-XXXXXX)"
     done = subprocess.run(
         ["unshare", *namespaces, "sh", "-c", mount], capture_output=True, text=True, check=False
     )
