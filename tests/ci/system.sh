@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # System tests: whole programs against real Redis servers.
 
+SYSTEMD_TESTS=(tests/systemd/test_*.py)
+
 # run_system_tests BUILD [PYTEST ARGUMENT]...
 run_system_tests() {
     local binary
@@ -27,4 +29,10 @@ smoke_tests_valkey() {
 valgrind_election() {
     LEADERWRAP_VALGRIND=1 step "one election under valgrind" \
         run_system_tests plain -m valgrind
+}
+
+# The units of examples/systemd, on machines with a systemd of their own. On the plain build: what
+# sanitizers need is not what the hardening allows.
+systemd_units() {
+    step "the units of examples/systemd, a real systemd" run_system_tests plain "${SYSTEMD_TESTS[@]}"
 }

@@ -38,7 +38,9 @@ def seconds(span):
 
 
 def statuses(name):
-    return {int(word) for word in setting("leaderwrap@.service", name).split()}
+    """The numbers; names of signals are left out."""
+    words = setting("leaderwrap@.service", name).split()
+    return {int(word) for word in words if word.isdigit()}
 
 
 def variables(name):
