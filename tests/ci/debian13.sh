@@ -63,13 +63,20 @@ exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=
     LEADERWRAP_BUILD=/tmp/build PYTHONDONTWRITEBYTECODE=1 \
     /tmp/leaderwrap/tests/run --only smoke'
 
-run_debian13() {
+# Makes it, or prints why it cannot be had.
+debian13_need() {
     local obstacle
     obstacle=$(debian13_obstacle)
     if [ -z "$obstacle" ] && ! debian13_make; then
         obstacle="no Debian 13 could be fetched; $(tail -n 1 "$SCRATCH/debootstrap" |
             sed 's,https\{0,1\}://[^ ]*,<mirror>,g')"
     fi
+    echo "$obstacle"
+}
+
+run_debian13() {
+    local obstacle
+    obstacle=$(debian13_need)
     if [ -n "$obstacle" ]; then
         echo "$obstacle" >"$SKIP"
         return
@@ -79,20 +86,20 @@ run_debian13() {
     take_counts "" "$SCRATCH/inside"
 }
 
-# Two runs at once would get in each other's way.
-locked_debian13() {
+# Runs "$@" while nobody else uses the root: two at once would get in each other's way.
+with_debian13() {
     if [ "$(id -u)" -ne 0 ]; then
-        run_debian13
+        "$@"
         return
     fi
     mkdir -p "$debian13_cache" || return
     exec 9>"$debian13_cache/lock" && flock -w 1500 9 || return
     local status=0
-    run_debian13 || status=$?
+    "$@" || status=$?
     exec 9>&-
     return $status
 }
 
 debian13() {
-    step "build and smoke tests in Debian 13" locked_debian13
+    step "build and smoke tests in Debian 13" with_debian13 run_debian13
 }

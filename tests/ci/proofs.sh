@@ -43,6 +43,11 @@ docker_lab() {
     step "the lab, on a Docker engine" run_proof docker
 }
 
+# Debian packages and the RPM: built, installed, used, upgraded, removed.
+packaging() {
+    step "Debian packages and an RPM" run_proof packaging
+}
+
 differential() {
     step "differential test, ${REDIS_SERVER:-redis-server}" run_proof differential "$@"
 }

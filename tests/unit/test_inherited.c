@@ -117,6 +117,7 @@ static int strays(void)
 {
     struct inherited inherited;
 
+    disposition_set(RESERVED, false); /* make, for one, starts programs with it ignored */
     CHECK(inherited_capture(&inherited) == 0);
     disposition_ignore_strays();
     for (int number = 1; number < NSIG; number++) {
