@@ -161,7 +161,7 @@ ALL = set(range(1, 65)) - ({32, 33, 64} if os.environ.get("LEADERWRAP_VALGRIND")
 
 
 def numbers_in(cell):
-    """The signals that a cell of README's table names."""
+    """The signals that a cell of the table names."""
     found = set()
     for word in re.findall(r"\d+ to \d+|[A-Z][A-Z0-9]+|\d+", re.sub(r"\(.*?\)", "", cell)):
         if word[0].isalpha():
@@ -173,8 +173,8 @@ def numbers_in(cell):
 
 
 def table():
-    """README's table of signals: what it says, and the signals that it says it of."""
-    text = (pathlib.Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    """The table of signals in doc/OPTIONS.md: what it says, and the signals that it says it of."""
+    text = (pathlib.Path(__file__).parents[2] / "doc" / "OPTIONS.md").read_text(encoding="utf-8")
     section = text.partition("## Signals\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| ([A-Z].*?) \| (.*?) \|$", section, re.MULTILINE)
     return {what: numbers_in(cell) for cell, what in rows}
