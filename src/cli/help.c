@@ -7,6 +7,7 @@
 
 #define HELP_INDENT 26
 #define HELP_WIDTH  96
+#define HELP_SIZE   512 /* of the text of one option */
 
 /* Prints `text` from HELP_INDENT on, in lines that end before HELP_WIDTH. */
 static void print_wrapped(const char *text, int column, FILE *stream)
@@ -25,6 +26,21 @@ static void print_wrapped(const char *text, int column, FILE *stream)
     fputc('\n', stream);
 }
 
+const char *cli_default(const struct cli_option *option)
+{
+    return option->fallback != NULL ? option->fallback : option->initial;
+}
+
+static void print_meaning(const struct cli_option *option, int column, FILE *stream)
+{
+    char text[HELP_SIZE];
+    const char *value = cli_default(option);
+
+    snprintf(text, sizeof text, "%s%s%s", option->help, value != NULL ? "; default " : "",
+             value != NULL ? value : "");
+    print_wrapped(text, column, stream);
+}
+
 static void print_option(const struct cli_option *option, FILE *stream)
 {
     int used = option->letter != 0 ? fprintf(stream, "  -%c, ", option->letter)
@@ -37,12 +53,25 @@ static void print_option(const struct cli_option *option, FILE *stream)
         fputc('\n', stream);
         used = 0;
     }
-    print_wrapped(option->help, used, stream);
+    print_meaning(option, used, stream);
+}
+
+static void print_command(const struct cli_command *command, FILE *stream)
+{
+    int used = fprintf(stream, "  %s", command->word);
+
+    if (command->arguments != NULL)
+        used += fprintf(stream, " %s", command->arguments);
+    print_wrapped(command->help, used, stream);
 }
 
 int cli_print_help(const struct cli_table *table, FILE *stream)
 {
     fputs(table->usage, stream);
+    if (table->command_count > 0)
+        fputs("\nCommands:\n", stream);
+    for (size_t i = 0; i < table->command_count; i++)
+        print_command(&table->commands[i], stream);
     for (size_t i = 0; i < table->count; i++) {
         if (table->options[i].section != NULL)
             fprintf(stream, "\n%s:\n", table->options[i].section);

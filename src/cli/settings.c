@@ -10,17 +10,31 @@
 #include "near.h"
 #include "value.h"
 
+/* What the program has wrong in its table. */
+static void check_row(const struct cli_option *option, const struct cli_place *place)
+{
+    enum cli_kind kind = option->value.kind;
+
+    CHECK(option->name != NULL && option->help != NULL);
+    CHECK(kind != CLI_NOTHING && kind == place->kind);
+    CHECK((option->argument == NULL) == (kind == CLI_FLAG || kind == CLI_CONSTANT));
+    CHECK((option->value.words != NULL) == (kind == CLI_WORD || kind == CLI_EITHER));
+    CHECK(option->line_only || kind != CLI_CONSTANT);
+    CHECK(option->initial == NULL || (option->argument != NULL && kind != CLI_TEXTS));
+}
+
 void cli_begin(struct cli_settings *settings, const struct cli_table *table,
                const struct cli_place *places)
 {
-    CHECK(table->count <= CLI_OPTIONS_MOST);
+    char problem[256];
+
+    CHECK(table->count <= CLI_OPTIONS_MOST && table->command_count <= CLI_COMMANDS_MOST);
     for (size_t i = 0; i < table->count; i++) {
         const struct cli_option *option = &table->options[i];
-        enum cli_kind kind = places[i].kind;
 
-        CHECK(option->name != NULL && option->help != NULL && kind != CLI_NOWHERE);
-        CHECK((option->argument == NULL) == (kind == CLI_FLAG || kind == CLI_CONSTANT));
-        CHECK(option->line_only || kind != CLI_CONSTANT);
+        check_row(option, &places[i]);
+        CHECK(option->initial == NULL ||
+              cli_store(option, &places[i], option->initial, problem, sizeof problem) == 0);
     }
     *settings = (struct cli_settings){.table = table, .places = places};
 }

@@ -44,17 +44,6 @@ static bool read_flag(const char *text, bool *flag)
     return false;
 }
 
-static bool read_either(const char *text, const char *const words[2], bool *flag)
-{
-    for (int i = 0; i < 2; i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *flag = i == 1;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool read_word(const char *text, const struct cli_word *words, unsigned *word)
 {
     for (; words->word != NULL; words++) {
@@ -66,46 +55,46 @@ static bool read_word(const char *text, const struct cli_word *words, unsigned *
     return false;
 }
 
-static bool read_number(const char *text, const struct cli_place *place, int64_t *number)
+static bool read_number(const char *text, const struct cli_value *rule, int64_t *number)
 {
     int64_t value = 0;
 
     if (*text == '\0')
         return false;
     for (; *text != '\0'; text++) {
-        if (!isdigit((unsigned char)*text) || value > place->rule.range.most)
+        if (!isdigit((unsigned char)*text) || value > rule->most)
             return false;
         value = value * 10 + (*text - '0');
     }
     *number = value;
-    return value >= place->rule.range.least && value <= place->rule.range.most;
+    return value >= rule->least && value <= rule->most;
 }
 
 /* Returns NULL, or what is wrong. */
-static const char *read_duration(const char *text, const struct cli_place *place, int64_t *ms)
+static const char *read_duration(const char *text, const struct cli_value *rule, int64_t *ms)
 {
     int64_t value = INT64_MAX;
 
-    if (place->rule.duration.forever && strcmp(text, "forever") == 0) {
+    if (rule->forever && strcmp(text, "forever") == 0) {
         *ms = value;
         return NULL;
     }
     const char *problem = duration_parse(text, &value);
-    if (problem == NULL && place->rule.duration.positive && value == 0)
+    if (problem == NULL && rule->above_0 && value == 0)
         problem = "is too short: it must be longer than 0";
     if (problem == NULL)
         *ms = value;
     return problem;
 }
 
-static const char *store_number(const char *text, const struct cli_place *place, char *problem,
-                                size_t size)
+static const char *store_number(const char *text, const struct cli_value *rule,
+                                const struct cli_place *place, char *problem, size_t size)
 {
     int64_t number;
 
-    if (!read_number(text, place, &number)) {
-        snprintf(problem, size, "is no number from %" PRId64 " to %" PRId64,
-                 place->rule.range.least, place->rule.range.most);
+    if (!read_number(text, rule, &number)) {
+        snprintf(problem, size, "is no number from %" PRId32 " to %" PRId32, rule->least,
+                 rule->most);
         return problem;
     }
     if (place->kind == CLI_COUNT)
@@ -127,29 +116,33 @@ static const char *add_text(const char *text, struct cli_texts *texts)
 static const char *store_text(const struct cli_option *option, const struct cli_place *place,
                               const char *value, char *problem, size_t size)
 {
+    const struct cli_value *rule = &option->value;
+    unsigned word = 0;
     bool fits = false;
 
-    switch (place->kind) {
+    switch (rule->kind) {
     case CLI_TEXT:
         *place->to.text = value;
         return NULL;
     case CLI_TEXTS:
         return add_text(value, place->to.texts);
     case CLI_DURATION:
-        return read_duration(value, place, place->to.ms);
+        return read_duration(value, rule, place->to.ms);
     case CLI_FLAG:
         return read_flag(value, place->to.flag) ? NULL : "is neither 1 nor 0";
     case CLI_COUNT:
     case CLI_NUMBER:
-        return store_number(value, place, problem, size);
+        return store_number(value, rule, place, problem, size);
     case CLI_EITHER:
-        fits = read_either(value, place->rule.either, place->to.flag);
+        fits = read_word(value, rule->words, &word);
+        if (fits)
+            *place->to.flag = word != 0;
         break;
     case CLI_WORD:
-        fits = read_word(value, place->rule.words, place->to.word);
+        fits = read_word(value, rule->words, place->to.word);
         break;
     case CLI_CONSTANT: /* has no values */
-    case CLI_NOWHERE:
+    case CLI_NOTHING:
         break;
     }
     snprintf(problem, size, "is none of %s", option->argument != NULL ? option->argument : "");
@@ -162,7 +155,7 @@ int cli_store(const struct cli_option *option, const struct cli_place *place, co
     char space[96], shown[SHOWN_VALUE + 8];
 
     if (value == NULL && place->kind == CLI_CONSTANT) {
-        *place->to.word = place->rule.constant;
+        *place->to.word = place->constant;
         return 0;
     }
     if (value == NULL) {

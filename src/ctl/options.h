@@ -9,33 +9,14 @@
 #include <stdint.h>
 
 #include "leaderwrap/access/redis_options.h"
+#include "option_table.h"
 
 /* Exit statuses beside those of redis_options.h. */
 #define EXIT_NOT_DONE     1
 #define EXIT_NOBODY_LEADS 3
 #define EXIT_REFUSED      77 /* EX_NOPERM of sysexits.h */
 
-#define OPTIONS_LAST_MOST    100
 #define OPTIONS_STEP_DOWN_MS 60000 /* for which a step-down is wished, where nothing is said */
-
-enum ctl_command {
-    CTL_LS,
-    CTL_STATUS,
-    CTL_HISTORY,
-    CTL_WATCH,
-    CTL_HOLDING,
-    CTL_PAUSE,
-    CTL_RESUME,
-    CTL_STEP_DOWN,
-    CTL_CORDON,
-    CTL_UNCORDON,
-    CTL_RELEASE,
-    CTL_RM,
-    CTL_DOCTOR,
-    CTL_SERVE,
-    CTL_HELP,
-    CTL_VERSION,
-};
 
 #define OPTIONS_SEGMENTS 5 /* of a command line: options, word, options, word, ... */
 

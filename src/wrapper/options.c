@@ -16,19 +16,10 @@
 #include "leaderwrap/redis/store.h"
 #include "option_table.h"
 
-#define DEFAULT_TTL_MS  15000
-#define DEFAULT_HOLD_MS 30000
+#define DEFAULT_HOLD_MS 30000 /* with --once and without --wait */
 
-/* Of hooks and health checks, as Docker's. */
-#define DEFAULT_COMPANION_MS   30000
-#define DEFAULT_HEALTH_RETRIES 3
-
-#define DEFAULT_COUNTER_KEY "global_counter"
-#define COUNTER_LEASE_KEY   "leaderwrap:counter"
-#define COUNT_MOST          1000000
-#define STATUS_MOST         255
-#define REPLICAS_MOST       100
-#define COUNT_OF(array)     (sizeof(array) / sizeof(array)[0])
+#define COUNTER_LEASE_KEY "leaderwrap:counter"
+#define COUNT_OF(array)   (sizeof(array) / sizeof(array)[0])
 
 #define SHOWN_VALUE 80 /* of a bad value, in an error message */
 
@@ -41,61 +32,48 @@ struct raw {
     struct timing_request timing;
 };
 
-static const struct cli_word restart_words[] = {
-    {"no", RESTART_NO}, {"on-failure", RESTART_ON_FAILURE}, {"always", RESTART_ALWAYS}, {NULL, 0}};
-
-static const struct cli_word level_words[] = {{"error", LOG_LEVEL_ERROR},
-                                              {"warning", LOG_LEVEL_WARNING},
-                                              {"warn", LOG_LEVEL_WARNING}, /* as many call it */
-                                              {"info", LOG_LEVEL_INFO},
-                                              {"debug", LOG_LEVEL_DEBUG},
-                                              {NULL, 0}};
-
-static const struct cli_word format_words[] = {
-    {"text", LOG_FORMAT_TEXT}, {"json", LOG_FORMAT_JSON}, {"logfmt", LOG_FORMAT_LOGFMT}, {NULL, 0}};
-
-/* Says where each option's value goes, and what it may be. */
+/* Says where each option's value goes. */
 static void place_values(struct cli_place *at, struct options *options, struct raw *raw)
 {
     at[OPTION_KEY] = cli_text(&raw->key);
     at[OPTION_NAME] = cli_text(&raw->name);
-    at[OPTION_TTL] = cli_duration_above_0(&raw->timing.ttl_ms);
-    at[OPTION_RENEW] = cli_duration_above_0(&raw->timing.renew_ms);
+    at[OPTION_TTL] = cli_duration(&raw->timing.ttl_ms);
+    at[OPTION_RENEW] = cli_duration(&raw->timing.renew_ms);
     at[OPTION_GRACE] = cli_duration(&raw->timing.grace_ms);
     at[OPTION_MARGIN] = cli_duration(&raw->timing.margin_ms);
-    at[OPTION_RETRY] = cli_duration_above_0(&raw->timing.retry_ms);
+    at[OPTION_RETRY] = cli_duration(&raw->timing.retry_ms);
     at[OPTION_LOCK_DELAY] = cli_duration(&options->lock_delay_ms);
 
-    at[OPTION_ON_LOST] = cli_either(&options->exit_on_lost, "wait", "exit");
-    at[OPTION_RESTART] = cli_word(&options->restart, restart_words);
-    at[OPTION_MAX_RESTARTS] = cli_count(&options->max_restarts, 1, COUNT_MOST);
-    at[OPTION_PENALTY] = cli_duration_above_0(&options->penalty_ms);
+    at[OPTION_ON_LOST] = cli_either(&options->exit_on_lost);
+    at[OPTION_RESTART] = cli_word(&options->restart);
+    at[OPTION_MAX_RESTARTS] = cli_count(&options->max_restarts);
+    at[OPTION_PENALTY] = cli_duration(&options->penalty_ms);
     at[OPTION_HEALTH_CMD] = cli_text(&options->health_cmd);
-    at[OPTION_HEALTH_INTERVAL] = cli_duration_above_0(&options->health.interval_ms);
-    at[OPTION_HEALTH_TIMEOUT] = cli_duration_above_0(&options->health.timeout_ms);
-    at[OPTION_HEALTH_RETRIES] = cli_count(&options->health.retries, 1, COUNT_MOST);
+    at[OPTION_HEALTH_INTERVAL] = cli_duration(&options->health.interval_ms);
+    at[OPTION_HEALTH_TIMEOUT] = cli_duration(&options->health.timeout_ms);
+    at[OPTION_HEALTH_RETRIES] = cli_count(&options->health.retries);
     at[OPTION_HEALTH_START_PERIOD] = cli_duration(&options->health.start_period_ms);
     at[OPTION_ON_ACQUIRE] = cli_text(&options->hooks[HOOK_ACQUIRE]);
     at[OPTION_ON_LOSE] = cli_text(&options->hooks[HOOK_LOSE]);
-    at[OPTION_HOOK_TIMEOUT] = cli_duration_above_0(&options->hook_timeout_ms);
-    at[OPTION_STOP_TO] = cli_either(&options->stop_main_only, "group", "main");
+    at[OPTION_HOOK_TIMEOUT] = cli_duration(&options->hook_timeout_ms);
+    at[OPTION_STOP_TO] = cli_either(&options->stop_main_only);
     at[OPTION_NO_RELEASE] = cli_flag(&options->no_release);
     at[OPTION_COUNTER_KEY] = cli_text(&options->counter_key);
 
     at[OPTION_ONCE] = cli_flag(&options->once);
-    at[OPTION_WAIT] = cli_duration_or_forever(&options->wait_ms);
+    at[OPTION_WAIT] = cli_duration(&options->wait_ms);
     at[OPTION_HOLD] = cli_duration(&options->hold_ms);
     at[OPTION_MAX_RUNTIME] = cli_duration(&options->max_runtime_ms);
-    at[OPTION_CONFLICT_EXIT_CODE] = cli_number(&options->conflict_exit_code, 0, STATUS_MOST);
+    at[OPTION_CONFLICT_EXIT_CODE] = cli_number(&options->conflict_exit_code);
 
     redis_options_place(at + OPTION_REDIS, &raw->redis);
-    at[OPTION_REQUEST_TIMEOUT] = cli_duration_above_0(&raw->timing.request_timeout_ms);
-    at[OPTION_WAIT_REPLICAS] = cli_number(&options->wait_replicas, 1, REPLICAS_MOST);
-    at[OPTION_TAKEOVER] = cli_either(&options->server_clock, "observed", "server-clock");
+    at[OPTION_REQUEST_TIMEOUT] = cli_duration(&raw->timing.request_timeout_ms);
+    at[OPTION_WAIT_REPLICAS] = cli_number(&options->wait_replicas);
+    at[OPTION_TAKEOVER] = cli_either(&options->server_clock);
     at[OPTION_ASSUME_FRESH] = cli_flag(&options->assume_fresh);
 
-    at[OPTION_LOG_FORMAT] = cli_word(&options->log_format, format_words);
-    at[OPTION_LOG_LEVEL] = cli_word(&options->log_level, level_words);
+    at[OPTION_LOG_FORMAT] = cli_word(&options->log_format);
+    at[OPTION_LOG_LEVEL] = cli_word(&options->log_level);
     at[OPTION_HTTP] = cli_text(&options->http);
     at[OPTION_METRICS_FILE] = cli_text(&options->metrics_file);
     at[OPTION_LEASE_PAGE] = cli_flag(&options->lease_page);
@@ -399,19 +377,12 @@ static int derive_timing(struct options *options, const struct raw *raw, char *e
 
 int options_parse(struct options *options, int argc, char **argv, char *error, size_t error_size)
 {
-    struct raw raw = {.timing = timing_request_of(DEFAULT_TTL_MS)};
+    struct raw raw = {.timing = timing_request_of(0)};
     struct cli_place places[OPTION_COUNT] = {0};
     int status = 0;
 
     memset(options, 0, sizeof *options);
-    options->log_level = LOG_LEVEL_INFO;
-    options->counter_key = DEFAULT_COUNTER_KEY;
-    options->conflict_exit_code = EXIT_CONFLICT;
     options->penalty_ms = -1;
-    options->hook_timeout_ms = DEFAULT_COMPANION_MS;
-    options->health = (struct health_config){.interval_ms = DEFAULT_COMPANION_MS,
-                                             .timeout_ms = DEFAULT_COMPANION_MS,
-                                             .retries = DEFAULT_HEALTH_RETRIES};
     place_values(places, options, &raw);
     cli_begin(&raw.given, &options_table, places);
     if (cli_read_environment(&raw.given, error, error_size) != 0)

@@ -18,7 +18,6 @@
 #include "leaderwrap/redis/target.h"
 
 /* Further exit statuses of leaderwrap's own (sysexits.h, and timeout(1) for 12x). */
-#define EXIT_CONFLICT       75
 #define EXIT_LEASE_LOST     79
 #define EXIT_MAX_RUNTIME    124
 #define EXIT_NOT_EXECUTABLE 126

@@ -9,7 +9,6 @@ import pytest
 
 from rights import NEEDED, NEEDED_FOR_HISTORY_AND_EVENTS, NEEDED_TO_LISTEN, RIGHTS, granted
 from tests.lib import wait_until
-from tests.lib.programs import ROOT
 from tests.lib.redis import free_port
 
 LONG = "x" * 10_000
@@ -236,35 +235,11 @@ def help_text(arena):
     return done.stdout
 
 
-def documented_section(title):
-    text = (ROOT / "doc" / "OPTIONS.md").read_text(encoding="utf-8")
-    return text.split("\n## %s\n" % title)[1].split("\n## ")[0]
-
-
-def test_every_option_is_in_the_documentation_and_the_other_way_round(arena):
-    in_help = re.findall(r"^  (?:-\w, |    )--([a-z-]+)", help_text(arena), re.MULTILINE)
-    rows = [
-        line.split("|")[1]
-        for line in documented_section("Options").splitlines()
-        if line[:3] == "| `"
-    ]
-    documented = re.findall(r"--([a-z][a-z-]+)", " ".join(rows))
-    assert len(in_help) > 15
-    assert sorted(in_help) == sorted(set(documented))
-
-
 def test_letters_and_arguments_in_help_are_set_apart(arena):
     for line in help_text(arena).splitlines():
         if re.match(r"  (-\w, |    )--", line):
             # The option, two spaces at least or the next line, and its meaning.
             assert re.fullmatch(r"  (-\w, |    )--[a-z-]+( [A-Za-z0-9|-]+)?(  +\S.*)?", line), line
-
-
-def test_every_exit_status_is_in_help_and_in_the_documentation(arena):
-    expected = {"64", "69", "75", "79", "124", "125", "126", "127", "128+n"}
-    told = help_text(arena).split("Exit status:")[1]
-    assert expected <= set(re.findall(r"128\+n|\b\d{2,3}\b", told))
-    assert expected <= set(re.findall(r"128\+n|\b\d{2,3}\b", documented_section("Exit status")))
 
 
 def test_version(arena):

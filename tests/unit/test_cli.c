@@ -44,27 +44,38 @@ enum mode {
 };
 
 /* One row; of what follows after the help, what has to be said is named. */
-#define ROW(section_, name_, letter_, argument_, help_, ...)                                       \
+#define ROW(section_, name_, letter_, takes_, help_, ...)                                          \
     {                                                                                              \
-        .section = (section_), .name = (name_), .letter = (letter_), .argument = (argument_),      \
-        .help = (help_), __VA_ARGS__                                                               \
+        .section = (section_), .name = (name_), .letter = (letter_), takes_, .help = (help_),      \
+        __VA_ARGS__                                                                                \
     }
 
+static const struct cli_word colors[] = {
+    {"white", COLOR_WHITE}, {"red", COLOR_RED}, {"rot", COLOR_RED}, {NULL, 0}};
+
+static const struct cli_word styles[] = {{"steady", false}, {"blink", true}, {NULL, 0}};
+
 static const struct cli_option rows[LAMP_COUNT] = {
-    [LAMP_NAME] = ROW("Which", "name", 'n', "NAME", "of the lamp", .single = "one lamp at a time"),
-    [LAMP_COLOR] = ROW(NULL, "color", 0, "white|red", "of its light"),
-    [LAMP_LEVEL] = ROW(NULL, "level", 'l', "N", "from 1 to 9"),
-    [LAMP_SOCKET] = ROW(NULL, "socket", 0, "N", "where it is; default 0"),
-    [LAMP_AFTER] = ROW("When", "switch-on-after", 0, "TIME", "stays dark so long"),
-    [LAMP_FOR] = ROW(NULL, "for", 0, "TIME", "shines so long"),
+    [LAMP_NAME] = ROW("Which", "name", 'n', CLI_TAKES_TEXT("NAME"), "of the lamp",
+                      .single = "one lamp at a time"),
+    [LAMP_COLOR] = ROW(NULL, "color", 0, CLI_TAKES_WORD("white|red", colors), "of its light"),
+    [LAMP_LEVEL] = ROW(NULL, "level", 'l', CLI_TAKES_COUNT("N", 1, 9), "from 1 to 9"),
+    [LAMP_SOCKET] =
+        ROW(NULL, "socket", 0, CLI_TAKES_NUMBER("N", 0, 12), "where it is", .initial = "7"),
+    [LAMP_AFTER] = ROW("When", "switch-on-after", 0, CLI_TAKES_TIME_ABOVE_0("TIME"),
+                       "stays dark so long", .initial = "1m", .fallback = "a minute"),
+    [LAMP_FOR] = ROW(NULL, "for", 0, CLI_TAKES_TIME("TIME"), "shines so long"),
     [LAMP_UNTIL] =
-        ROW(NULL, "wait", 0, "TIME|forever",
+        ROW(NULL, "wait", 0, CLI_TAKES_TIME_OR_FOREVER("TIME|forever"),
             "for somebody to come, however late that may be, and whoever it then turns out "
             "to be in the end"),
-    [LAMP_STYLE] = ROW(NULL, "style", 0, "steady|blink", "how it shines"),
-    [LAMP_QUIET] = ROW(NULL, "quiet", 'q', NULL, "says nothing"),
-    [LAMP_HELP] = ROW(NULL, "help", 'h', NULL, "prints this", .line_only = true),
+    [LAMP_STYLE] = ROW(NULL, "style", 0, CLI_TAKES_EITHER("steady|blink", styles), "how it shines"),
+    [LAMP_QUIET] = ROW(NULL, "quiet", 'q', CLI_IS_FLAG, "says nothing"),
+    [LAMP_HELP] = ROW(NULL, "help", 'h', CLI_IS_ONE_OF_SEVERAL, "prints this"),
 };
+
+static const struct cli_command commands[] = {
+    {"on", NULL, "shines"}, {"dim", "LEVEL", "shines less"}, {"off", NULL, "is dark"}};
 
 static const struct cli_table table = {
     .program = "lamp",
@@ -73,10 +84,9 @@ static const struct cli_table table = {
     .count = LAMP_COUNT,
     .usage = "Usage: lamp\n",
     .notes = "\nIt is bright.\n",
+    .commands = commands,
+    .command_count = 3,
 };
-
-static const struct cli_word colors[] = {
-    {"white", COLOR_WHITE}, {"red", COLOR_RED}, {"rot", COLOR_RED}, {NULL, 0}};
 
 struct lamp {
     struct cli_settings given;
@@ -100,15 +110,15 @@ struct lamp {
 
 static void make_lamp(struct lamp *lamp)
 {
-    *lamp = (struct lamp){.name = "desk", .level = 5, .socket = 7, .for_ms = -1, .rest = -1};
+    *lamp = (struct lamp){.name = "desk", .level = 5, .for_ms = -1, .rest = -1};
     lamp->places[LAMP_NAME] = cli_text(&lamp->name);
-    lamp->places[LAMP_COLOR] = cli_word(&lamp->color, colors);
-    lamp->places[LAMP_LEVEL] = cli_count(&lamp->level, 1, 9);
-    lamp->places[LAMP_SOCKET] = cli_number(&lamp->socket, 0, 12);
-    lamp->places[LAMP_AFTER] = cli_duration_above_0(&lamp->after_ms);
+    lamp->places[LAMP_COLOR] = cli_word(&lamp->color);
+    lamp->places[LAMP_LEVEL] = cli_count(&lamp->level);
+    lamp->places[LAMP_SOCKET] = cli_number(&lamp->socket);
+    lamp->places[LAMP_AFTER] = cli_duration(&lamp->after_ms);
     lamp->places[LAMP_FOR] = cli_duration(&lamp->for_ms);
-    lamp->places[LAMP_UNTIL] = cli_duration_or_forever(&lamp->until_ms);
-    lamp->places[LAMP_STYLE] = cli_either(&lamp->blinks, "steady", "blink");
+    lamp->places[LAMP_UNTIL] = cli_duration(&lamp->until_ms);
+    lamp->places[LAMP_STYLE] = cli_either(&lamp->blinks);
     lamp->places[LAMP_QUIET] = cli_flag(&lamp->quiet);
     lamp->places[LAMP_HELP] = cli_constant(&lamp->mode, MODE_HELP);
     cli_begin(&lamp->given, &table, lamp->places);
@@ -167,7 +177,8 @@ static void what_is_not_given_stays(void **state)
     assert_taken(&lamp, "");
     assert_string_equal(lamp.name, "desk");
     assert_true(lamp.color == COLOR_WHITE && lamp.level == 5 && lamp.socket == 7);
-    assert_true(lamp.for_ms == -1 && !lamp.quiet && !lamp.blinks && lamp.mode == MODE_SHINE);
+    assert_true(lamp.after_ms == 60000 && lamp.for_ms == -1 && !lamp.quiet && !lamp.blinks &&
+                lamp.mode == MODE_SHINE);
     assert_int_equal(lamp.rest, 1);
     for (size_t i = 0; i < LAMP_COUNT; i++)
         assert_false(cli_is_given(&lamp.given, i));
@@ -264,13 +275,14 @@ static void the_program_s_own_rules_name_the_setting(void **state)
 static void a_word_can_have_options_of_its_own(void **state)
 {
     static const struct cli_option dim_rows[] = {
-        {.name = "level", .letter = 'l', .argument = "N", .help = "how dark"}};
-    static const struct cli_table dim = {"lamp dim", "LAMP_DIM_", dim_rows, 1, "", ""};
+        {.name = "level", .letter = 'l', CLI_TAKES_COUNT("N", 0, 100), .help = "how dark"}};
+    static const struct cli_table dim = {
+        .program = "lamp dim", .prefix = "LAMP_DIM_", .options = dim_rows, .count = 1};
     struct lamp lamp;
     struct cli_settings given;
     int64_t level = 0;
     int rest;
-    const struct cli_place place = cli_count(&level, 0, 100);
+    const struct cli_place place = cli_count(&level);
 
     (void)state;
     assert_taken(&lamp, "--quiet dim --level 33 hall --bogus");
@@ -329,14 +341,18 @@ static void the_help_text_is_the_table(void **state)
 {
     static const char expected[] =
         "Usage: lamp\n"
+        "\nCommands:\n"
+        "  on                      shines\n"
+        "  dim LEVEL               shines less\n"
+        "  off                     is dark\n"
         "\nWhich:\n"
         "  -n, --name NAME         of the lamp\n"
         "      --color white|red   of its light\n"
         "  -l, --level N           from 1 to 9\n"
-        "      --socket N          where it is; default 0\n"
+        "      --socket N          where it is; default 7\n"
         "\nWhen:\n"
         "      --switch-on-after TIME\n"
-        "                          stays dark so long\n"
+        "                          stays dark so long; default a minute\n"
         "      --for TIME          shines so long\n"
         "      --wait TIME|forever\n"
         "                          for somebody to come, however late that may be, and whoever it "
@@ -363,10 +379,28 @@ static void the_help_text_is_the_table(void **state)
     fclose(stream);
 }
 
+static void commands_are_named_in_a_sentence(void **state)
+{
+    char text[64];
+
+    (void)state;
+    cli_name_commands(&table, 7, " or ", text, sizeof text);
+    assert_string_equal(text, "on, dim or off");
+    cli_name_commands(&table, 5, " and ", text, sizeof text);
+    assert_string_equal(text, "on and off");
+    cli_name_commands(&table, 2, " and ", text, sizeof text);
+    assert_string_equal(text, "dim");
+    cli_name_commands(&table, 0, " and ", text, sizeof text);
+    assert_string_equal(text, "");
+    cli_name_commands(&table, 7, " or ", text, 6);
+    assert_string_equal(text, "on, d");
+}
+
 /* Whether a table with one row and its place makes cli_begin end the program. */
 static bool is_no_table(struct cli_option row, struct cli_place place)
 {
-    const struct cli_table broken = {"lamp", "LAMP_", &row, 1, "", ""};
+    const struct cli_table broken = {
+        .program = "lamp", .prefix = "LAMP_", .options = &row, .count = 1};
     const struct rlimit no_core = {0};
     struct cli_settings settings;
     int status;
@@ -386,9 +420,12 @@ static bool is_no_table(struct cli_option row, struct cli_place place)
 
 static void a_table_that_does_not_fit_its_places_ends_the_program(void **state)
 {
-    const struct cli_option with = {.name = "name", .argument = "NAME", .help = "help"};
-    const struct cli_option without = {.name = "name", .help = "help"};
-    const struct cli_option line_only = {.name = "name", .help = "help", .line_only = true};
+    const struct cli_option with = {.name = "name", .help = "help", CLI_TAKES_TEXT("NAME")};
+    const struct cli_option without = {.name = "name", .help = "help", CLI_IS_FLAG};
+    const struct cli_option line_only = {.name = "name", .help = "help", CLI_IS_ONE_OF_SEVERAL};
+    struct cli_option wrong = {
+        .name = "level", .help = "help", CLI_TAKES_COUNT("N", 1, 9), .initial = "9"};
+    int64_t count;
     const char *text;
     unsigned word;
     bool flag;
@@ -402,6 +439,11 @@ static void a_table_that_does_not_fit_its_places_ends_the_program(void **state)
     assert_true(is_no_table(without, cli_text(&text)));
     assert_true(is_no_table(with, cli_flag(&flag)));
     assert_true(is_no_table(without, cli_constant(&word, 1)));
+    assert_false(is_no_table(wrong, cli_count(&count)));
+    wrong.initial = "10";
+    assert_true(is_no_table(wrong, cli_count(&count)));
+    wrong.value = (struct cli_value){.kind = CLI_WORD};
+    assert_true(is_no_table(wrong, cli_word(&word)));
 }
 
 int main(void)
@@ -416,6 +458,7 @@ int main(void)
         cmocka_unit_test(variables_that_mean_nothing),
         cmocka_unit_test_setup(only_values_of_options_are_masked, clear_environment),
         cmocka_unit_test(the_help_text_is_the_table),
+        cmocka_unit_test(commands_are_named_in_a_sentence),
         cmocka_unit_test(a_table_that_does_not_fit_its_places_ends_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

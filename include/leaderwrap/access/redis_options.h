@@ -34,51 +34,54 @@ enum access_option {
     ACCESS_COUNT,
 };
 
-#define ACCESS_ROW(section_, name_, letter_, argument_, help_)                                     \
+#define ACCESS_ROW(section_, name_, letter_, takes_, help_, fallback_)                             \
     {                                                                                              \
-        .section = (section_), .name = (name_), .letter = (letter_), .argument = (argument_),      \
-        .help = (help_)                                                                            \
+        .section = (section_), .name = (name_), .letter = (letter_), takes_, .help = (help_),      \
+        .fallback = (fallback_)                                                                    \
     }
 
 /* The rows of a table in which the first one has the number `first`. */
 #define ACCESS_ROWS(first)                                                                         \
     [(first) +                                                                                     \
         ACCESS_REDIS] =                                                                            \
-        ACCESS_ROW("Redis", "redis", 'u', "URL",                                                   \
+        ACCESS_ROW("Redis", "redis", 'u', CLI_TAKES_TEXTS("URL"),                                  \
                    "redis://[user:password@]host[:port][/db], rediss:// for TLS, or "              \
-                   "unix:///path[?db=N]; default "                                                 \
-                   "$REDIS_URL, then redis://127.0.0.1:6379/0; again for each further "            \
-                   "sentinel or node"),                                                            \
+                   "unix:///path[?db=N]; again for each further sentinel or node",                 \
+                   "$REDIS_URL, then redis://127.0.0.1:6379/0"),                                   \
         [(first) + ACCESS_SENTINEL] =                                                              \
-            ACCESS_ROW(NULL, "sentinel", 0, "NAME",                                                \
+            ACCESS_ROW(NULL, "sentinel", 0, CLI_TAKES_TEXT("NAME"),                                \
                        "--redis names sentinels, which know the server as NAME; or "               \
-                       "redis+sentinel://[user:password@]host[:26379][,host]/NAME[/db]"),          \
+                       "redis+sentinel://[user:password@]host[:26379][,host]/NAME[/db]",           \
+                       NULL),                                                                      \
         [(first) + ACCESS_CLUSTER] =                                                               \
-            ACCESS_ROW(NULL, "cluster", 0, NULL,                                                   \
-                       "--redis names nodes of a cluster; some of them are enough"),               \
+            ACCESS_ROW(NULL, "cluster", 0, CLI_IS_FLAG,                                            \
+                       "--redis names nodes of a cluster; some of them are enough", NULL),         \
         [(first) + ACCESS_PASSWORD_FILE] =                                                         \
-            ACCESS_ROW(NULL, "password-file", 0, "FILE",                                           \
-                       "the password is the file's first line, read again at each connect"),       \
+            ACCESS_ROW(NULL, "password-file", 0, CLI_TAKES_TEXT("FILE"),                           \
+                       "the password is the file's first line, read again at each connect", NULL), \
         [(first) + ACCESS_SENTINEL_USER] =                                                         \
-            ACCESS_ROW(NULL, "sentinel-user", 0, "USER",                                           \
-                       "who we are to the sentinels; those of a URL are the server's"),            \
-        [(first) + ACCESS_SENTINEL_PASSWORD_FILE] = ACCESS_ROW(                                    \
-            NULL, "sentinel-password-file", 0, "FILE", "as --password-file, for the sentinels"),   \
+            ACCESS_ROW(NULL, "sentinel-user", 0, CLI_TAKES_TEXT("USER"),                           \
+                       "who we are to the sentinels; those of a URL are the server's", NULL),      \
+        [(first) + ACCESS_SENTINEL_PASSWORD_FILE] =                                                \
+            ACCESS_ROW(NULL, "sentinel-password-file", 0, CLI_TAKES_TEXT("FILE"),                  \
+                       "as --password-file, for the sentinels", NULL),                             \
         [(first) + ACCESS_CACERT] =                                                                \
-            ACCESS_ROW(NULL, "cacert", 0, "FILE|DIR",                                              \
+            ACCESS_ROW(NULL, "cacert", 0, CLI_TAKES_TEXT("FILE|DIR"),                              \
                        "the certificate authorities of rediss:// servers: PEM, or a directory of " \
-                       "openssl rehash; default the system's"),                                    \
-        [(first) + ACCESS_CERT] =                                                                  \
-            ACCESS_ROW(NULL, "cert", 0, "FILE",                                                    \
-                       "our own certificate (PEM) for a rediss:// server that asks for one"),      \
-        [(first) + ACCESS_KEY_FILE] = ACCESS_ROW(                                                  \
-            NULL, "key-file", 0, "FILE", "its private key (PEM); default the file of --cert"),     \
-        [(first) + ACCESS_TLS_SERVER_NAME] = ACCESS_ROW(                                           \
-            NULL, "tls-server-name", 0, "NAME",                                                    \
-            "what the server's certificate has to be for; default the host of the URL"),           \
+                       "openssl rehash",                                                           \
+                       "the system's"),                                                            \
+        [(first) + ACCESS_CERT] = ACCESS_ROW(                                                      \
+            NULL, "cert", 0, CLI_TAKES_TEXT("FILE"),                                               \
+            "our own certificate (PEM) for a rediss:// server that asks for one", NULL),           \
+        [(first) + ACCESS_KEY_FILE] = ACCESS_ROW(NULL, "key-file", 0, CLI_TAKES_TEXT("FILE"),      \
+                                                 "its private key (PEM)", "the file of --cert"),   \
+        [(first) + ACCESS_TLS_SERVER_NAME] =                                                       \
+            ACCESS_ROW(NULL, "tls-server-name", 0, CLI_TAKES_TEXT("NAME"),                         \
+                       "what the server's certificate has to be for", "the host of the URL"),      \
         [(first) + ACCESS_TLS_INSECURE] = ACCESS_ROW(                                              \
-            NULL, "tls-insecure", 0, NULL,                                                         \
-            "verify no certificate of rediss:// servers: anybody in between can be the server")
+            NULL, "tls-insecure", 0, CLI_IS_FLAG,                                                  \
+            "verify no certificate of rediss:// servers: anybody in between can be the server",    \
+            NULL)
 
 /* What the options say about TLS. Borrowed from argv and the environment. */
 struct tls_options {

@@ -29,8 +29,9 @@ struct cli_settings {
     unsigned char sources[CLI_OPTIONS_MOST]; /* enum cli_source; of the last time */
 };
 
-/* Nothing is given yet. Both, borrowed, have to last as long as `settings` is read into; the
- * program ends here (check.h) where they do not fit together. */
+/* Nothing is given yet, and the places have the initial values of the rows that have one. Both,
+ * borrowed, have to last as long as `settings` is read into; the program ends here (check.h) where
+ * they do not fit together. */
 void cli_begin(struct cli_settings *settings, const struct cli_table *table,
                const struct cli_place *places);
 
