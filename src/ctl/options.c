@@ -98,10 +98,11 @@ static int take_words(struct ctl_options *options, char **words, size_t count, c
     if (find_command(options, words[0], error, size) != 0)
         return EXIT_USAGE;
     enum ctl_command command = options->command;
-    if (takes(command, "NAME") && at == count)
-        return usage(error, size, "whose name is it? cordon NAME KEY");
-    if (takes(command, "NAME"))
+    if (takes(command, "NAME")) {
+        if (at == count)
+            return usage(error, size, "whose name is it? cordon NAME KEY");
         options->name = words[at++];
+    }
     if (options->name != NULL && check_name("the name", options->name, error, size) != 0)
         return EXIT_USAGE;
     bool wants_key = takes(command, "KEY") && !(is_for(OPTION_ALL, command) && options->all);
