@@ -75,6 +75,12 @@ def plain(roff):
     return re.sub(r"\\f[BP]|\\&", "", roff).replace("\\-", "-").replace("\\(aq", "'")
 
 
+def test_a_table_that_cannot_be_written_fails_the_build(program):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([texts() / ("describe-" + program)], stdout=full, check=False)
+    assert done.returncode == 1
+
+
 def joined(words):
     return " ".join(words.split())
 
