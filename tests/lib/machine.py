@@ -78,7 +78,7 @@ class Machine:
     def run(self, *command, timeout=PATIENCE_S):
         """Runs it inside, as root; an Answer."""
         done = subprocess.run(
-            ["nsenter", "--target", str(self.init), "--all", "--", *command],
+            ["nsenter", "--target", str(self.init), "--all", "--root", "--wd", "--", *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
