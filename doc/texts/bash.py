@@ -25,21 +25,22 @@ _@PROGRAM@_value()
 """
 
 WRAPPER = """
-# Completes a command and its arguments, the first of which is word $1, as if they stood alone.
+# Completes a command and its arguments, the first of which is words[$1], as if they stood alone.
+# bash-completion before 2.12 counts by COMP_WORDS, in which = and : are words, too.
 _@PROGRAM@_command()
 {
     local at=0 joined i
+    if declare -F _comp_command_offset >/dev/null; then
+        _comp_command_offset "$1"
+        return
+    fi
     for ((i = 0; i < $1; i++)); do
         joined=
         while [[ $joined != "${words[i]}" ]] && ((at < ${#COMP_WORDS[@]})); do
             joined+=${COMP_WORDS[at++]}
         done
     done
-    if declare -F _comp_command_offset >/dev/null; then
-        _comp_command_offset "$at"
-    else
-        _command_offset "$at"
-    fi
+    _command_offset "$at"
 }
 
 _@PROGRAM@()

@@ -7,8 +7,9 @@ from table import value_range
 
 
 def escape(text):
-    """As roff takes it within a line of text; `code` becomes bold."""
+    """As roff takes it within a line of text; `code` becomes bold, and a long address may be broken."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
+    text = re.sub(r"\S{30,}", lambda word: re.sub(r"(?<=[/\]])(?=\w|\[)", r"\\:", word[0]), text)
     return re.sub(r"`([^`]+)`", r"\\fB\1\\fP", text)
 
 

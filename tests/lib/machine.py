@@ -31,6 +31,9 @@ def obstacle():
     )
     if done.returncode != 0:
         return "this machine allows no cgroup v2 of one's own: %s" % done.stderr.strip()
+    # For PrivateUsers=. In a chroot the kernel makes none.
+    if subprocess.run(["unshare", "--user", "true"], capture_output=True, check=False).returncode:
+        return "this machine allows no user namespaces"
     return None
 
 
@@ -78,7 +81,7 @@ class Machine:
     def run(self, *command, timeout=PATIENCE_S):
         """Runs it inside, as root; an Answer."""
         done = subprocess.run(
-            ["nsenter", "--target", str(self.init), "--all", "--", *command],
+            ["nsenter", "--target", str(self.init), "--all", "--root", "--wd", "--", *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

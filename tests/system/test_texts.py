@@ -72,7 +72,13 @@ def flags(options):
 
 def plain(roff):
     """A text of roff without its escapes."""
-    return re.sub(r"\\f[BP]|\\&", "", roff).replace("\\-", "-").replace("\\(aq", "'")
+    return re.sub(r"\\f[BP]|\\[&:]", "", roff).replace("\\-", "-").replace("\\(aq", "'")
+
+
+def test_a_table_that_cannot_be_written_fails_the_build(program):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([texts() / ("describe-" + program)], stdout=full, check=False)
+    assert done.returncode == 1
 
 
 def joined(words):
@@ -171,8 +177,9 @@ def test_man_page_help_and_document_have_the_same_exit_statuses(program, help_te
 def test_man_pages_are_clean(page, tmp_path):
     path = ROOT / "doc" / "man" / page if page.endswith("7") else texts() / page
     assert output("mandoc", "-Tlint", "-W", "warning", path) == ""
-    formatted = output("groff", "-mandoc", "-ww", "-Tutf8", "-P-c", path)
-    assert "leaderwrap(7)" in formatted or page == "leaderwrap.7"
+    # All warnings but that a long address stands alone in its line.
+    formatted = output("groff", "-mandoc", "-ww", "-Wbreak", "-Tutf8", path)
+    assert len(formatted) > 3000
     wrong = tmp_path / page
     wrong.write_text(
         path.read_text(encoding="utf-8") + ".Sh\n.No such\\[thing]\n", encoding="utf-8"
