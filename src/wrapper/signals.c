@@ -1,16 +1,20 @@
-/* Signals, through libuv. */
+/* Signals, through a signalfd(2). One descriptor for all: libuv would need five system calls for
+ * each of some fifty, before the command can start. */
 #include "signals.h"
 
+#include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "leaderwrap/base/disposition.h"
 
-static void on_signal(uv_signal_t *handle, int number)
-{
-    struct signals *signals = handle->data;
+/* Read at once. More wait for the next turn of the loop, so that a storm of them leaves time for
+ * the rest. */
+#define BATCH 8
 
+static void on_signal(const struct signals *signals, int number)
+{
     switch (disposition_fate(number)) {
     case FATE_CHILD:
         signals->callbacks.on_child(signals->context);
@@ -33,6 +37,18 @@ static void on_signal(uv_signal_t *handle, int number)
     }
 }
 
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    const struct signals *signals = poll->data;
+    struct signalfd_siginfo infos[BATCH];
+    ssize_t length = read(signals->fd, infos, sizeof infos);
+
+    (void)status;
+    (void)events;
+    for (ssize_t i = 0; i < length / (ssize_t)sizeof infos[0]; i++)
+        on_signal(signals, (int)infos[i].ssi_signo);
+}
+
 static bool is_listened_to(int number, const struct inherited *inherited)
 {
     enum fate fate = disposition_fate(number);
@@ -42,55 +58,47 @@ static bool is_listened_to(int number, const struct inherited *inherited)
     return fate == FATE_CHILD || sigismember(&inherited->ignored, number) != 1;
 }
 
-static int listen_to(struct signals *signals, uv_loop_t *loop, int number)
+static int start_polling(struct signals *signals, uv_loop_t *loop)
 {
-    uv_signal_t *handle = &signals->handles[signals->count];
-    int result = uv_signal_init(loop, handle);
+    int result = uv_poll_init(loop, &signals->poll, signals->fd);
 
-    if (result != 0)
+    if (result != 0) {
+        close(signals->fd);
         return result;
-    handle->data = signals;
-    signals->count++;
-    return uv_signal_start(handle, on_signal, number);
+    }
+    signals->poll.data = signals;
+    return uv_poll_start(&signals->poll, UV_READABLE, on_readable);
 }
 
 int signals_open(struct signals *signals, uv_loop_t *loop, const struct inherited *inherited,
                  const struct signals_callbacks *callbacks, void *context)
 {
     sigset_t set;
-    int result = 0;
 
-    signals->count = 0;
+    signals->poll.data = NULL;
     signals->callbacks = *callbacks;
     signals->context = context;
     signals->on_terminal = isatty(STDERR_FILENO) == 1;
 
     sigemptyset(&set);
-    for (int number = 1; number < NSIG && result == 0; number++) {
-        if (!is_listened_to(number, inherited))
-            continue;
-        sigaddset(&set, number);
-        result = listen_to(signals, loop, number);
+    for (int number = 1; number < NSIG; number++) {
+        if (is_listened_to(number, inherited))
+            sigaddset(&set, number);
     }
-    return result == 0 ? -pthread_sigmask(SIG_UNBLOCK, &set, NULL) : result;
+    /* Ignored, SIGCHLD would make the kernel reap by itself. What is blocked is kept for the
+     * descriptor, whatever its default action is, for the first process of a container as well. */
+    disposition_set(SIGCHLD, false);
+    int result = -pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (result != 0)
+        return result;
+    signals->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return signals->fd < 0 ? -errno : start_polling(signals, loop);
 }
 
-/* libuv gives a signal its default action back, which for most is the end of the process: with
- * another status than the one that it is about to leave with. A thread of libuv's has them
- * unblocked as well. */
 void signals_close(struct signals *signals)
 {
-    sigset_t set;
-
-    sigemptyset(&set);
-    for (int i = 0; i < signals->count; i++)
-        sigaddset(&set, signals->handles[i].signum);
-    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-    for (int i = 0; i < signals->count; i++)
-        uv_close((uv_handle_t *)&signals->handles[i], NULL);
-    for (int number = 1; number < NSIG; number++) {
-        if (sigismember(&set, number) == 1 && disposition_fate(number) != FATE_CHILD)
-            (void)signal(number, SIG_IGN);
-    }
-    signals->count = 0;
+    if (signals->poll.data == NULL)
+        return;
+    uv_close((uv_handle_t *)&signals->poll, NULL);
+    close(signals->fd);
 }

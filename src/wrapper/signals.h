@@ -13,8 +13,6 @@
 
 #include "leaderwrap/base/inherited.h"
 
-#define SIGNALS_MOST 64 /* as many as there are */
-
 struct signals_callbacks {
     void (*on_stop)(void *context, int signal);
     void (*on_forward)(void *context, int signal);
@@ -23,20 +21,21 @@ struct signals_callbacks {
 
 /* In the owner's hands until signals_close has been called and the loop has run. */
 struct signals {
-    uv_signal_t handles[SIGNALS_MOST];
-    int count;
+    uv_poll_t poll; /* its data is NULL while it is closed */
+    int fd;
     bool on_terminal;
     struct signals_callbacks callbacks;
     void *context;
 };
 
-/* Begins to listen. Callbacks run from the loop. Returns 0 or -errno (then signals_close is still
- * due). */
+/* Begins to listen, and has the signals blocked: to be called before there is another thread, which
+ * then has them blocked as well. Callbacks run from the loop. Returns 0 or -errno (then
+ * signals_close is still due). */
 int signals_open(struct signals *signals, uv_loop_t *loop, const struct inherited *inherited,
                  const struct signals_callbacks *callbacks, void *context);
 
-/* Closes the handles; the loop must run once more. From here on nothing that comes is obeyed: it is
- * for a process that is about to leave. */
+/* Closes the handle; the loop must run once more. The signals stay blocked, so that none ends the
+ * process with another status than the one that it is about to leave with. */
 void signals_close(struct signals *signals);
 
 #endif

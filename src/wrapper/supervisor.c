@@ -538,8 +538,11 @@ static int open_all(struct supervisor *supervisor)
 {
     static const struct signals_callbacks callbacks = {
         .on_stop = on_stop, .on_forward = on_forward, .on_child = on_child};
-    int result = open_keeper(supervisor);
+    int result = signals_open(&supervisor->signals, &supervisor->loop,
+                              supervisor->config->inherited, &callbacks, supervisor);
 
+    if (result == 0)
+        result = open_keeper(supervisor);
     if (result == 0)
         result = open_companions(supervisor);
     if (result == 0)
@@ -548,9 +551,6 @@ static int open_all(struct supervisor *supervisor)
         result = open_notify(supervisor);
     if (result == 0)
         result = open_redis(supervisor);
-    if (result == 0)
-        result = signals_open(&supervisor->signals, &supervisor->loop,
-                              supervisor->config->inherited, &callbacks, supervisor);
     return result;
 }
 
