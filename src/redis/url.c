@@ -1,14 +1,11 @@
-/*
- * Parses and shows the address of a Redis server. uriparser splits the text; what the parts mean
- * is decided here.
- */
+/* Parses and shows the address of a Redis server: what its parts mean. */
 #include "leaderwrap/redis/url.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <uriparser/Uri.h>
+#include "uri.h"
 
 #define DEFAULT_PORT "6379"
 #define DATABASE_MAX 1000000
@@ -18,17 +15,27 @@ static const char no_memory[] = "cannot be read: out of memory";
 
 static const char bad_port[] = "has a port that is no number from 1 to 65535";
 
-static bool range_is(const UriTextRangeA *range, const char *text)
+static int hex_value(char digit)
 {
-    size_t length = strlen(text);
-
-    return range->first != NULL && (size_t)(range->afterLast - range->first) == length &&
-           strncasecmp(range->first, text, length) == 0;
+    return digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10;
 }
 
-static bool range_is_empty(const UriTextRangeA *range)
+/* Decodes percent-escapes in place and ends the text. Returns its end. */
+static char *unescape(char *text)
 {
-    return range->first == NULL || range->first == range->afterLast;
+    static const char digits[] = "0123456789abcdefABCDEF";
+    char *end = text;
+
+    for (const char *at = text; *at != '\0'; at++) {
+        *end = *at;
+        if (*at == '%' && strspn(at + 1, digits) >= 2) {
+            *end = (char)(hex_value(at[1]) << 4 | hex_value(at[2]));
+            at += 2;
+        }
+        end++;
+    }
+    *end = '\0';
+    return end;
 }
 
 char *redis_url_decode(const char *first, const char *after, const char **why)
@@ -40,7 +47,7 @@ char *redis_url_decode(const char *first, const char *after, const char **why)
         *why = no_memory;
         return NULL;
     }
-    end = uriUnescapeInPlaceExA(text, URI_FALSE, URI_BR_DONT_TOUCH);
+    end = unescape(text);
     if (strlen(text) != (size_t)(end - text)) {
         explicit_bzero(text, (size_t)(end - text));
         free(text);
@@ -67,23 +74,23 @@ static long parse_number(const char *first, const char *after, long max)
     return value;
 }
 
-static const char *take_user_info(const UriTextRangeA *range, struct redis_url *url)
+static const char *take_user_info(const struct uri_part *part, struct redis_url *url)
 {
     const char *why = NULL;
     const char *colon;
     const char *user_end;
 
-    if (range->first == NULL)
+    if (part->first == NULL)
         return NULL;
-    colon = memchr(range->first, ':', (size_t)(range->afterLast - range->first));
-    user_end = colon != NULL ? colon : range->afterLast;
-    if (user_end > range->first) {
-        url->user = redis_url_decode(range->first, user_end, &why);
+    colon = memchr(part->first, ':', (size_t)(part->after - part->first));
+    user_end = colon != NULL ? colon : part->after;
+    if (user_end > part->first) {
+        url->user = redis_url_decode(part->first, user_end, &why);
         if (url->user == NULL)
             return why;
     }
-    if (colon != NULL && colon + 1 < range->afterLast) {
-        url->password = redis_url_decode(colon + 1, range->afterLast, &why);
+    if (colon != NULL && colon + 1 < part->after) {
+        url->password = redis_url_decode(colon + 1, part->after, &why);
         if (url->password == NULL)
             return why;
     }
@@ -100,88 +107,71 @@ static const char *take_database(const char *first, const char *after, struct re
     return NULL;
 }
 
-static const char *take_tcp(const UriUriA *uri, struct redis_url *url)
+/* `path` begins with a slash. */
+static const char *take_database_path(const struct uri_part *path, struct redis_url *url)
 {
-    const UriPathSegmentA *path = uri->pathHead;
+    const char *first = path->first + 1;
+
+    if (first == path->after)
+        return NULL;
+    if (memchr(first, '/', (size_t)(path->after - first)) != NULL)
+        return "has more behind its host than /db, the number of the database";
+    return take_database(first, path->after, url);
+}
+
+static const char *take_tcp(const struct uri *uri, struct redis_url *url)
+{
     const char *why = NULL;
     long port;
 
-    url->is_tls = range_is(&uri->scheme, "rediss");
-    if (!range_is_empty(&uri->query))
+    url->is_tls = uri_part_is(uri->scheme, "rediss");
+    if (!uri_part_is_empty(uri->query))
         return "has options behind a '?', which only unix:// addresses take";
     /* A variable that was empty must not make each machine ask a server of its own. */
-    if (range_is_empty(&uri->hostText))
+    if (uri_part_is_empty(uri->host))
         return "has no host: write redis://127.0.0.1 where it is this machine";
-    url->host = redis_url_decode(uri->hostText.first, uri->hostText.afterLast, &why);
+    url->host = redis_url_decode(uri->host.first, uri->host.after, &why);
     if (url->host == NULL)
         return why;
     strcpy(url->port, DEFAULT_PORT);
-    if (!range_is_empty(&uri->portText)) {
-        port = parse_number(uri->portText.first, uri->portText.afterLast, 65535);
+    if (!uri_part_is_empty(uri->port)) {
+        port = parse_number(uri->port.first, uri->port.after, 65535);
         if (port < 1)
             return bad_port;
         url->has_port = true;
         snprintf(url->port, sizeof url->port, "%hu", (unsigned short)port);
     }
-    if (path == NULL || (path->next == NULL && range_is_empty(&path->text)))
-        return NULL;
-    if (path->next != NULL)
-        return "has more behind its host than /db, the number of the database";
-    return take_database(path->text.first, path->text.afterLast, url);
+    return uri->path.first != NULL ? take_database_path(&uri->path, url) : NULL;
 }
 
-/* Joins the decoded segments with slashes into url->path. */
-static const char *take_path(const UriPathSegmentA *head, struct redis_url *url)
-{
-    const UriPathSegmentA *segment;
-    const char *why = NULL;
-    size_t size = 1;
-    size_t length = 0;
-
-    for (segment = head; segment != NULL; segment = segment->next)
-        size += 1 + (size_t)(segment->text.afterLast - segment->text.first);
-    url->path = malloc(size);
-    if (url->path == NULL)
-        return no_memory;
-    url->path[0] = '\0';
-    for (segment = head; segment != NULL; segment = segment->next) {
-        char *text = redis_url_decode(segment->text.first, segment->text.afterLast, &why);
-
-        if (text == NULL)
-            return why;
-        length += (size_t)snprintf(url->path + length, size - length, "/%s", text);
-        free(text);
-    }
-    return NULL;
-}
-
-static const char *take_unix(const UriUriA *uri, struct redis_url *url)
+static const char *take_unix(const struct uri *uri, struct redis_url *url)
 {
     static const char option[] = "db=";
-    const char *why;
+    const char *path = uri->path.first;
+    const char *why = NULL;
 
-    if (!range_is_empty(&uri->hostText) || !range_is_empty(&uri->portText))
+    if (!uri_part_is_empty(uri->host) || !uri_part_is_empty(uri->port))
         return "has a host, but a unix:// address needs three slashes: write "
                "unix:///run/redis.sock";
-    if (uri->pathHead == NULL || range_is_empty(&uri->pathHead->text))
+    if (path == NULL || path + 1 == uri->path.after || path[1] == '/')
         return "has no path of a socket: write unix:///run/redis.sock";
     url->is_unix = true;
-    why = take_path(uri->pathHead, url);
-    if (why != NULL || range_is_empty(&uri->query))
+    url->path = redis_url_decode(path, uri->path.after, &why);
+    if (url->path == NULL || uri_part_is_empty(uri->query))
         return why;
     if (strncmp(uri->query.first, option, strlen(option)) != 0)
         return "has an option that is not ?db=N";
-    return take_database(uri->query.first + strlen(option), uri->query.afterLast, url);
+    return take_database(uri->query.first + strlen(option), uri->query.after, url);
 }
 
-static const char *take_all(const UriUriA *uri, struct redis_url *url)
+static const char *take_all(const struct uri *uri, struct redis_url *url)
 {
     const char *why;
 
-    why = take_user_info(&uri->userInfo, url);
+    why = take_user_info(&uri->user_info, url);
     if (why != NULL)
         return why;
-    return range_is(&uri->scheme, "unix") ? take_unix(uri, url) : take_tcp(uri, url);
+    return uri_part_is(uri->scheme, "unix") ? take_unix(uri, url) : take_tcp(uri, url);
 }
 
 static bool begins(const char *text, const char *with)
@@ -252,17 +242,13 @@ static bool is_harmless(const char *text)
 
 int redis_url_parse(const char *text, struct redis_url *url, char *error, size_t error_size)
 {
-    UriUriA uri;
+    struct uri uri;
     const char *why = check_scheme(text);
 
     memset(url, 0, sizeof *url);
-    if (why == NULL && uriParseSingleUriA(&uri, text, NULL) == URI_SUCCESS) {
-        why = uri.fragment.first != NULL ? check_characters(strstr(text, "://") + 3)
-                                         : take_all(&uri, url);
-        uriFreeUriMembersA(&uri);
-    } else if (why == NULL) {
-        why = check_characters(strstr(text, "://") + 3);
-    }
+    if (why == NULL)
+        why =
+            uri_split(text, &uri) ? take_all(&uri, url) : check_characters(strstr(text, "://") + 3);
     if (why == NULL)
         return 0;
     snprintf(error, error_size, "%s %s", is_harmless(text) ? text : "the address", why);
