@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,11 +25,21 @@ static int beside_program(const char *file, char *path, size_t size)
     return snprintf(path, size, "%s/%s", program, file) < (int)size ? 0 : -1;
 }
 
+static bool is_ours(const void *found)
+{
+    const char *const *version = found;
+
+    return found != NULL && strcmp(*version, LEADERWRAP_VERSION) == 0;
+}
+
 const void *module_load(const char *file, const char *symbol, const char *user, char *error,
                         size_t error_size)
 {
     char path[PATH_MAX];
+    const void *built_in = dlsym(RTLD_DEFAULT, symbol);
 
+    if (is_ours(built_in))
+        return built_in;
     if (beside_program(file, path, sizeof path) != 0 || access(path, F_OK) != 0)
         snprintf(path, sizeof path, "%s/%s", LEADERWRAP_MODULES, file);
     if (access(path, F_OK) != 0) {
@@ -42,8 +53,7 @@ const void *module_load(const char *file, const char *symbol, const char *user, 
         return NULL;
     }
     const void *found = dlsym(handle, symbol);
-    const char *const *version = found;
-    if (found != NULL && strcmp(*version, LEADERWRAP_VERSION) == 0)
+    if (is_ours(found))
         return found;
     snprintf(error, error_size, "%s is not that of leaderwrap " LEADERWRAP_VERSION, path);
     dlclose(handle);

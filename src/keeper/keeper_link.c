@@ -473,9 +473,8 @@ void keeper_link_abandon(struct keeper_link *link, const char *why)
 void keeper_link_reap(struct keeper_link *link)
 {
     /* Once for all signals that are there: where the keeper was killed, the tree's orphans come to
-     * us and may die faster than they can be reaped one signal at a time. libuv would read signals
-     * for ever and never come to hear of the keeper's death. It may also call back, which must
-     * happen from the loop. */
+     * us and may die faster than they can be reaped one signal at a time. It may also call back,
+     * which must happen from the loop. */
     if (link->state != LINK_LOST && link->state != LINK_CLOSED)
         set_timer(link, 0);
 }

@@ -39,6 +39,13 @@ def leaderwrap_binary():
     return path.resolve()
 
 
+def has_http():
+    """Whether the server of --http is beside leaderwrap, or linked in: a status that only it knows."""
+    binary = leaderwrap_binary()
+    beside = binary.parent / "leaderwrap-http.so"
+    return beside.exists() or b"Misdirected Request" in binary.read_bytes()
+
+
 def helper(name):
     """The path of a program or library of tests/helpers: beside leaderwrap, unless LEADERWRAP_TOOLS
     names another folder."""

@@ -16,10 +16,7 @@ CONFIG = ROOT / "examples" / "haproxy" / "haproxy.cfg"
 PATH = os.environ["PATH"] + ":/usr/sbin"
 NODES = 3
 
-pytestmark = pytest.mark.skipif(
-    not (programs.leaderwrap_binary().parent / "leaderwrap-http.so").exists(),
-    reason="built without HTTP",
-)
+pytestmark = pytest.mark.skipif(not programs.has_http(), reason="built without HTTP")
 
 # Answers each request with its first argument.
 SERVER = """

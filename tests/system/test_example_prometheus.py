@@ -38,7 +38,7 @@ def names_in(text):
 
 
 def test_the_metrics_that_are_named_exist(arena, redis):
-    if not (programs.leaderwrap_binary().parent / "leaderwrap-http.so").exists():
+    if not programs.has_http():
         pytest.skip("built without HTTP")
     port, file = free_port(), arena.folder / "job.prom"
     first = arena.worker("--assume-fresh", command=["sleep", "600"], redis=redis)

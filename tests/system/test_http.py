@@ -12,10 +12,7 @@ import pytest
 from tests.lib import programs, wait_until
 from tests.lib.redis import free_port
 
-pytestmark = pytest.mark.skipif(
-    not (programs.leaderwrap_binary().parent / "leaderwrap-http.so").exists(),
-    reason="built without HTTP",
-)
+pytestmark = pytest.mark.skipif(not programs.has_http(), reason="built without HTTP")
 
 
 def ask(port, path, method="GET", timeout=5):

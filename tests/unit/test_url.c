@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "leaderwrap/redis/url.h"
+#include "redis/uri.h"
 
 /* struct redis_url, but with constant texts. */
 struct expected {
@@ -124,6 +125,9 @@ static void refuses_bad_addresses(void **state)
         {"redis://:s3c@r3t@h", "write %40"},
         {"redis://:s3cr3t@[::1", "brackets"},
         {"redis://:s3cr3t@[nonsense]", "brackets"},
+        {"redis://:s3cr3t@[v1.a]", "brackets"},
+        {"redis://:s3cr3t@[0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0]", "brackets"},
+        {"redis://:s3cr3t@[::1]x", "brackets"},
         {"redis://:s3cr3t@::1", "an IPv6 address without brackets"},
         {"redis://::1", "an IPv6 address without brackets"},
         {"redis://:s3cr3t@h\n", "a blank or a control character"},
@@ -171,6 +175,18 @@ static void cuts_what_does_not_fit(void **state)
     redis_url_clear(&url);
 }
 
+static void splits_only_what_has_a_scheme(void **state)
+{
+    struct uri uri;
+
+    (void)state;
+    assert_false(uri_split("nonsense", &uri));
+    assert_true(uri_split("Redis://h", &uri));
+    assert_true(uri_part_is(uri.scheme, "redis"));
+    assert_false(uri_part_is(uri.scheme, "rediss"));
+    assert_true(uri_part_is_empty(uri.path));
+}
+
 static void assert_masked(const char *text, const char *masked)
 {
     char copy[128];
@@ -203,9 +219,8 @@ static void passwords_are_masked_in_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parses_good_addresses),
-        cmocka_unit_test(refuses_bad_addresses),
-        cmocka_unit_test(cuts_what_does_not_fit),
+        cmocka_unit_test(parses_good_addresses),         cmocka_unit_test(refuses_bad_addresses),
+        cmocka_unit_test(splits_only_what_has_a_scheme), cmocka_unit_test(cuts_what_does_not_fit),
         cmocka_unit_test(passwords_are_masked_in_place),
     };
 
