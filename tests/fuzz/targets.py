@@ -3,7 +3,18 @@
 import pathlib
 
 HERE = pathlib.Path(__file__).resolve().parent
-NAMES = ("url", "uri", "duration", "options", "reply", "store", "keeper", "keeper_link", "tls", "http")
+NAMES = (
+    "url",
+    "uri",
+    "duration",
+    "options",
+    "reply",
+    "store",
+    "keeper",
+    "keeper_link",
+    "tls",
+    "http",
+)
 LIMITS = ("-timeout=60", "-rss_limit_mb=2048", "-malloc_limit_mb=64", "-max_len=2048")
 # What has to be said in more bytes than others; the last of two such options counts.
 LONGER = {"http": "-max_len=4096"}
