@@ -332,7 +332,8 @@ def test_who_stands_by_is_shown(arena):
     (candidate,) = told["candidates"]
     assert candidate["name"] == "db2" and candidate["pid"] == follower.pid
     assert candidate["host"] == socket.gethostname() and candidate["command"] == "sleep"
-    assert candidate["version"].startswith("0.") and candidate["ttl_ms"] == 3000
+    assert "leaderwrap %s\n" % candidate["version"] == arena.run("--version").stdout
+    assert candidate["ttl_ms"] == 3000
     assert candidate["since_ms"] <= candidate["seen_ms"] + 1000
     assert told["warnings"] == []
     twin = stand_by(arena, redis, "db2", "--ttl", "4s")
