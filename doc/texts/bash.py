@@ -24,6 +24,14 @@ _@PROGRAM@_value()
 }
 """
 
+# Where the cursor is at the value of an option; goes on with an elif.
+AT_VALUE = """    if [[ $value ]]; then
+        _@PROGRAM@_value "$value"
+    elif [[ $cur == --*=* ]]; then
+        value=${cur%%=*} cur=${cur#*=}
+        _@PROGRAM@_value "$value"
+"""
+
 WRAPPER = """
 # Completes a command and its arguments, the first of which is words[$1], as if they stood alone.
 # bash-completion before 2.12 counts by COMP_WORDS, in which = and : are words, too.
@@ -62,12 +70,7 @@ _@PROGRAM@()
         fi
         COMPREPLY=()
     done
-    if [[ $value ]]; then
-        _@PROGRAM@_value "$value"
-    elif [[ $cur == --*=* ]]; then
-        value=${cur%%=*} cur=${cur#*=}
-        _@PROGRAM@_value "$value"
-    elif [[ $cur == -* ]]; then
+@AT_VALUE@    elif [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "@OPTIONS@" -- "$cur")
     else
         _@PROGRAM@_command "$cword"
@@ -95,12 +98,7 @@ _@PROGRAM@()
     case $command in
 @OWN@
     esac
-    if [[ $value ]]; then
-        _@PROGRAM@_value "$value"
-    elif [[ $cur == --*=* ]]; then
-        value=${cur%%=*} cur=${cur#*=}
-        _@PROGRAM@_value "$value"
-    elif [[ $cur == -* ]]; then
+@AT_VALUE@    elif [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
     elif [[ ! $command ]]; then
         mapfile -t COMPREPLY < <(compgen -W "@COMMANDS@" -- "$cur")
@@ -142,6 +140,7 @@ def own_options(table):
 def render(table):
     general = [option for option in table.options if not option["commands"]]
     parts = {
+        "@AT_VALUE@": AT_VALUE,
         "@VALUES@": values(table),
         "@OPTIONS@": " ".join(flag for option in general for flag in flags(option)),
         "@OWN@": "\n".join(own_options(table)),
