@@ -71,19 +71,24 @@ class Candidate:
 def command_of(key, script, name):
     """The command as a function of its nonce and of what the script alone has."""
     keys = keys_of(key)
-    return lambda nonce, *own: ("EVALSHA", script, 3, *keys, *arguments(key, name, nonce), *own)
+
+    def call(nonce, *own):
+        return ("EVALSHA", script, len(keys), *keys, *arguments(key, name, nonce), *own)
+
+    return call
 
 
 def join(connections, key, scripts):
     """A leader of `key` and its followers."""
     leaders, *others = connections
+    channel = arguments(key, "", "")[0]
     acquire, renew = (command_of(key, script, "leader") for script in scripts)
     granted = first_answer(leaders, *acquire("first", 0, "", "", 0, 0, "1", "{}"))
     token = granted.split(b"\r\n")[10].decode()
     yield Candidate(leaders, TTL_S / 3, lambda nonce: renew(nonce, token, "0", "first"))
     for number in range(FOLLOWERS):
         ask = command_of(key, scripts[0], "follower-%d" % number)
-        first_answer(others[2 * number], "SUBSCRIBE", key + ":events")
+        first_answer(others[2 * number], "SUBSCRIBE", channel)
         own = (token, "i", "v", 100, 0, "0", "{}")
         first_answer(others[2 * number + 1], *ask("first", *own))
         yield Candidate(others[2 * number + 1], TTL_S, lambda nonce, ask=ask: ask(nonce, *own))

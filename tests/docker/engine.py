@@ -52,9 +52,14 @@ def succeeds(command, timeout_s=60):
     return True
 
 
+def find(program):
+    """Where a program of the administrator's is; None where it is not."""
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
 def iptables(*arguments):
     """Whether it is there and did it."""
-    program = shutil.which("iptables", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    program = find("iptables")
     return program is not None and succeeds([program, "--wait", *arguments])
 
 
@@ -99,7 +104,7 @@ class Engine:
         return ["--network", "host"] if self.own else []
 
     def _start(self):
-        program = shutil.which("dockerd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        program = find("dockerd")
         if os.geteuid() != 0:
             raise Skip("no Docker engine answers, and starting one needs root")
         if program is None:
